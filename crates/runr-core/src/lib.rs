@@ -1,0 +1,26 @@
+//! The pure core of runr: the truth about coding-agent runs, kept in plain files.
+//!
+//! Everything that decides lives here and nothing that acts: the core spawns no process, reads
+//! neither the environment nor the wall clock, and never prints. Time, randomness and process
+//! liveness come in as values. What touches the disk goes through [`fs`].
+//!
+//! Dependencies between the parts point one way:
+//! `phase -> store -> { fs, glob } -> { error, time, id }`.
+
+#![forbid(unsafe_code)]
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
+
+pub mod error;
+pub mod fs;
+pub mod glob;
+pub mod id;
+pub mod phase;
+pub mod store;
+pub mod time;
+
+pub use error::{Class, Code, Error, Result};
+pub use id::RunId;
+pub use time::{Clock, Timestamp};
+
+/// The version of runr, the same in all four languages.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
