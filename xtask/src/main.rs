@@ -1,2 +1,60 @@
-//! Placeholder.
-fn main() {}
+//! The tasks of the repository: `cargo xtask <task>`. One module per task.
+
+mod bench;
+mod demo;
+mod dev;
+mod dist;
+mod faults;
+mod node;
+mod places;
+mod python;
+mod steps;
+mod test;
+mod vectors;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask <task>
+
+  test     everything that must hold before a merge
+             --only rust|python|node   one part (may be repeated)
+             --long                    full counts instead of short forms
+  dev      build both bindings for this checkout
+  dist     one wheel and one npm tarball into dist/
+  vectors  --from DIR: copy the recorded vectors into tests/vectors/
+  demo, bench, faults
+";
+
+/// What went wrong, in a sentence for the terminal.
+type Failure = String;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.split_first() {
+        // It prints its own verdict: the sum of all tests must be the last line.
+        Some((&"test", rest)) => return test::run(rest),
+        Some((&"dev", [])) => dev::run(),
+        Some((&"dist", [])) => dist::run(),
+        Some((&"vectors", rest)) => vectors::run(rest),
+        Some((&"demo", rest)) => demo::run(rest),
+        Some((&"bench", rest)) => bench::run(rest),
+        Some((&"faults", rest)) => faults::run(rest),
+        Some((&"help" | &"--help" | &"-h", _)) => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,445 @@
+/// <reference lib="esnext.disposable" />
+
+/** Durable runs for coding agents, over plain files. */
+
+// --- Words ---------------------------------------------------------------------------------
+
+export type Phase =
+  | 'INIT'
+  | 'PLAN'
+  | 'IMPLEMENT'
+  | 'VERIFY'
+  | 'REVIEW'
+  | 'CHECKPOINT'
+  | 'FINALIZE'
+  | 'STOPPED';
+export type Stage = 'plan' | 'implement' | 'review';
+export type Tier = 'tier0' | 'tier1' | 'tier2';
+export type RiskLevel = 'low' | 'medium' | 'high';
+export type OutputMode = 'text' | 'json' | 'jsonl';
+export type FailureKind = 'timeout' | 'auth' | 'rate_limit' | 'network' | 'crash';
+export type NextAction =
+  | 'none'
+  | 'resume'
+  | 'fix_config'
+  | 'resolve_scope_violation'
+  | 'resolve_branch_mismatch'
+  | 'inspect_logs';
+export type TerminalState = 'complete' | 'failed' | 'stopped';
+
+/** A value of JSON. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+// --- Errors --------------------------------------------------------------------------------
+
+export interface ErrorFields {
+  code?: string;
+  path?: string | null;
+  operation?: string | null;
+  hint?: string | null;
+  retryable?: boolean;
+  context?: JsonObject;
+  cause?: unknown;
+}
+
+/** What went wrong, where, and what to do next. */
+export class RunrError extends Error {
+  constructor(message: string, fields?: ErrorFields);
+  /** Stable: `E_...`. */
+  readonly code: string;
+  readonly path: string | null;
+  readonly operation: string | null;
+  /** What to do next. */
+  readonly hint: string | null;
+  /** Whether repeating the call unchanged may succeed. */
+  readonly retryable: boolean;
+  /** Further keys, such as `candidates`. */
+  readonly context: JsonObject;
+}
+/** The caller passed something unusable. */
+export class InvalidInput extends RunrError {}
+/** The named thing does not exist. */
+export class NotFound extends RunrError {}
+/** Refused before acting. */
+export class Refused extends RunrError {}
+/** The commands of the repository are not approved. */
+export class Untrusted extends RunrError {}
+/** Another run owns the target. */
+export class OwnershipLost extends RunrError {}
+/** A lock was not obtained in time. */
+export class LockTimeout extends RunrError {}
+/** Reading or writing the store failed. */
+export class StoreError extends RunrError {}
+
+// --- Runs ----------------------------------------------------------------------------------
+
+/** What both starting and resuming take. */
+export interface RunOverrides {
+  /** Any directory of the repository; default `"."`. */
+  root?: string;
+  /** `"owner/name#17"`: claimed and released by the run. */
+  own?: string;
+  /** Replaces the allowlist of the config. */
+  allow?: readonly string[];
+  /** Replaces the denylist of the config. */
+  deny?: readonly string[];
+  /** Replaces the verification commands of the config. */
+  verify?: readonly string[];
+  /** The path of a config, or the config itself. */
+  config?: string | JsonObject;
+  allowDeps?: boolean;
+  allowDirty?: boolean;
+  allowUnverified?: boolean;
+  /** One worker for all stages. */
+  worker?: string;
+  autoResume?: boolean;
+  forceParallel?: boolean;
+  timeMinutes?: number;
+  maxTicks?: number;
+  maxCost?: number;
+}
+
+/** One of `task` and `taskText` is required. */
+export interface RunOptions extends RunOverrides {
+  /** The path of a task file; bare names also in `.runr/tasks/`. */
+  task?: string;
+  /** The text of a task. */
+  taskText?: string;
+  /** Own worktree and branch. */
+  worktree?: boolean;
+  /** Without PLAN and REVIEW. */
+  fast?: boolean;
+  flow?: string;
+  refs?: readonly string[];
+  noBranch?: boolean;
+  detach?: boolean;
+  /** Stop after PLAN and go on after `runr approve`. */
+  approvePlan?: boolean;
+}
+
+/** What is not given stays as the run has it. */
+export interface ResumeOptions extends RunOverrides {
+  runId: string;
+  force?: boolean;
+  forceBranch?: boolean;
+  autoStash?: boolean;
+}
+
+/** Where a run stands. */
+export interface Outcome {
+  run_id: string;
+  phase: Phase;
+  stop_reason: string | null;
+  milestones_completed: number;
+  next_action: NextAction;
+  suggested_command: string | null;
+}
+
+/** Why an implement call is a repair, and of what. */
+export interface Fix {
+  attempt: number;
+  failed_command: string;
+  error_output: string;
+  changed_files: string[];
+}
+
+/** One step of a plan. */
+export interface Milestone {
+  goal: string;
+  files_expected?: readonly string[];
+  done_checks: readonly string[];
+  risk_level: RiskLevel;
+}
+
+/** Why nothing had to be changed; one of the three is enough. */
+export interface Evidence {
+  files_checked?: readonly string[];
+  grep_output?: string;
+  commands_run?: readonly { command: string; exit_code: number }[];
+}
+
+/** One run, driven by this program. */
+export class Run implements AsyncIterable<WorkerCall> {
+  private constructor();
+  /** Starts a run of a task. */
+  static start(options: RunOptions): Promise<Run>;
+  /** Goes on with a stopped run. */
+  static resume(options: ResumeOptions): Promise<Run>;
+  readonly runId: string;
+  /** Where the run stands, and what to do next. */
+  readonly outcome: Outcome;
+  /** The next call to answer, or null at the end of the run. */
+  nextCall(): Promise<WorkerCall | null>;
+  /** Stops the run as asked for; it can be resumed. */
+  stop(): Promise<void>;
+  /** Leaves the run; one that has not ended is stopped as interrupted. */
+  close(): Promise<void>;
+  /** Leaving the loop early, or by an exception, closes the run. */
+  [Symbol.asyncIterator](): AsyncIterator<WorkerCall, undefined>;
+  /** `await using run = await Run.start(..)`, where the runtime has it. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** A question of the machine to an agent; answer it once, with one of the methods. */
+export class WorkerCall {
+  private constructor();
+  readonly id: string;
+  readonly stage: Stage;
+  readonly prompt: string;
+  readonly cwd: string;
+  readonly milestone: number | null;
+  readonly attempt: number;
+  readonly deadline: string | null;
+  /** The JSON Schema of the reply. */
+  readonly schema: JsonObject;
+  /** The configured worker of this stage. */
+  readonly worker: string;
+  readonly fix: Fix | null;
+  /** Aborted at the deadline, or when the run stops. */
+  readonly signal: AbortSignal;
+  /** Answers with a text or with the object the schema asks for. */
+  reply(answer: string | object): Promise<void>;
+  /** Answers a plan call with the milestones. */
+  plan(milestones: readonly Milestone[]): Promise<void>;
+  /** Answers an implement call: done; the memo goes to the next reader. */
+  ok(memo: string): Promise<void>;
+  /** Answers an implement call: cannot be done, and why. */
+  blocked(reason: string): Promise<void>;
+  /** Answers an implement call: nothing has to be changed, and the proof. */
+  noChanges(evidence: Evidence): Promise<void>;
+  /** Answers a review call: the milestone is good. */
+  approve(): Promise<void>;
+  /** Answers a review call: these changes are needed; they go to the implementer verbatim. */
+  requestChanges(changes: readonly string[]): Promise<void>;
+  /** Says that the agent itself failed; treated like a failed worker process. */
+  fail(kind: FailureKind, message: string, settings?: { retryAt?: string | Date }): Promise<void>;
+}
+
+export interface RootOption {
+  /** Any directory of the repository; default `"."`. */
+  root?: string;
+}
+export interface RunOption extends RootOption {
+  /** An id, a unique prefix, `"latest"`, or a work item. */
+  runId: string;
+}
+
+/** Where a run stands. */
+export function status(options: RunOption): Promise<JsonObject>;
+export function statusSync(options: RunOption): JsonObject;
+/** All runs of a repository. */
+export function runs(options?: RootOption): Promise<JsonObject[]>;
+export function runsSync(options?: RootOption): JsonObject[];
+/** The report on a run: times, verifications, workers, outcome and what to do next. */
+export function reportRun(options: RunOption): Promise<JsonObject>;
+export function reportRunSync(options: RunOption): JsonObject;
+/** Approves the command list of a repository, without a prompt. */
+export function trust(options?: RootOption): Promise<JsonObject>;
+export function trustSync(options?: RootOption): JsonObject;
+
+// --- Store ---------------------------------------------------------------------------------
+
+/** Where a new run directory lies. */
+export interface CreatedRun {
+  run_id: string;
+  run_dir: string;
+  logs_dir: string;
+  meta_path: string;
+}
+
+/** A directory of run directories. */
+export class RunStore {
+  private constructor();
+  /** The store with this runs root; touches nothing. */
+  static open(root: string): RunStore;
+  readonly root: string;
+  /** Creates a run directory with its meta.json; the fields keep their names in the file. */
+  create(fields?: object, settings?: { worktreeCheck?: boolean }): Promise<CreatedRun>;
+  createSync(fields?: object, settings?: { worktreeCheck?: boolean }): CreatedRun;
+  /** The document of a run. */
+  read(runId: string): Promise<JsonObject>;
+  readSync(runId: string): JsonObject;
+}
+
+// --- Pure functions ------------------------------------------------------------------------
+
+/** The verdict of the scope guard. */
+export interface ScopeResult {
+  ok: boolean;
+  effective_allowlist: string[];
+  env_touched: string[];
+  semantic_changed: string[];
+  scope_violations: string[];
+  lockfile_violations: string[];
+}
+/** The verdict on the paths a task owns. */
+export interface OwnedPathsResult {
+  ok: boolean;
+  owned_paths: string[];
+  semantic_changed: string[];
+  violating_files: string[];
+}
+/** A live run and the files it plans to touch. */
+export interface ActiveRun {
+  run_id: string;
+  files_expected: readonly string[];
+}
+/** The files two runs would both touch. */
+export interface Collision {
+  run_id: string;
+  colliding_files: string[];
+}
+/** A row of the registry of stop reasons. */
+export interface StopReason {
+  stop_reason: string;
+  family: string;
+  watch_resumable: boolean;
+  supervisor_auto_resumable: boolean;
+  next_action: NextAction;
+  suggested_command: string | null;
+  terminal_state: TerminalState;
+}
+/** What to do about a run. */
+export interface NextStep {
+  outcome: string;
+  next_action: NextAction;
+  suggested_command: string | null;
+}
+/** Files whose change asks for a higher tier. */
+export interface RiskTrigger {
+  name: string;
+  patterns: readonly string[];
+  tier: Tier;
+}
+/** The verification tiers of a pass, and why. */
+export interface Tiers {
+  tiers: Tier[];
+  reasons: string[];
+}
+/** The verdict on the evidence that nothing had to be changed. */
+export interface EvidenceResult {
+  ok: boolean;
+  satisfied_by: string | null;
+  errors: string[];
+}
+/** A validated reply of a worker, or why there is none. */
+export type ParsedReply = { ok: true; value: JsonObject } | { ok: false; error: string };
+/** A task file, taken apart. */
+export interface ParsedTask {
+  ok: boolean;
+  body: string;
+  owns_raw: string[];
+  owns_normalized: string[];
+  allowlist_add: string[];
+  verification_tier: Tier | null;
+  depends_on: string[];
+  type: string;
+  fallback_milestones: Milestone[];
+}
+/** A phase and how often it has been entered in a row. */
+export interface PhasePosition {
+  phase: Phase;
+  phase_attempt: number;
+}
+/** The position after a change of phase. */
+export interface EnteredPhase extends PhasePosition {
+  last_successful_phase: Phase | null;
+}
+/** A part of the environment that is no longer what it was. */
+export interface FingerprintDifference {
+  field: string;
+  original: Json;
+  current: Json;
+}
+/** A run id made from any text, and what was lost on the way. */
+export interface SanitizedId {
+  id: string;
+  original: string;
+  changed: boolean;
+  lossy: boolean;
+}
+
+/** Judges changed files against the scope of a run. */
+export function checkScope(
+  changed: readonly string[],
+  allowlist: readonly string[],
+  denylist: readonly string[],
+  lockfiles: readonly string[],
+  allowDeps: boolean,
+  envAllowlist: readonly string[],
+  presets: readonly string[],
+): ScopeResult;
+/** Why a run may not start in a tree with these changes; empty if it may. */
+export function preflightReasons(scopeResult: ScopeResult, allowDirty?: boolean): string[];
+/** Whether a pattern matches a path of the repository. */
+export function globMatch(pattern: string, path: string): boolean;
+/** Whether some path is matched by both patterns. */
+export function globsOverlap(a: string, b: string): boolean;
+/** The `owns` entries of a task in the form they are compared in. */
+export function normalizeOwns(list: readonly string[]): string[];
+/** Judges changed files against the paths a task owns. */
+export function checkOwnedPaths(
+  changed: readonly string[],
+  owns: readonly string[],
+  envAllowlist?: readonly string[],
+): OwnedPathsResult;
+/** The live runs that plan to touch the same files. */
+export function fileCollisions(
+  filesExpected: readonly string[],
+  activeRuns: readonly ActiveRun[],
+): Collision[];
+/** The registry of stop reasons. */
+export function stopReasons(): StopReason[];
+/** What to do about a run that stopped for a reason; null means it is running. */
+export function nextAction(stopReason: string | null, runId: string, otherRun?: string): NextStep;
+/** The verification tiers of a pass, and why. */
+export function selectTiers(
+  riskTriggers: readonly RiskTrigger[],
+  changedFiles: readonly string[],
+  riskLevel: RiskLevel,
+  lastMilestone: boolean,
+  minTier?: Tier,
+): Tiers;
+/** Whether the evidence shows that nothing had to be changed. */
+export function checkNoChangesEvidence(
+  evidence: Evidence | null,
+  allowlist: readonly string[],
+): EvidenceResult;
+/** The text of a worker's reply, out of what its process printed. */
+export function unwrapOutput(outputMode: OutputMode, stdout: string): string;
+/** The validated reply in a text, or why there is none. */
+export function parseReply(stage: Stage, text: string): ParsedReply;
+/** A task file, taken apart. */
+export function parseTask(text: string): ParsedTask;
+/** Whether a run may go from one phase to another. */
+export function legalTransition(from: Phase, to: Phase): boolean;
+/** The phase in which a stopped run goes on by itself. */
+export function resumeTarget(phase: Phase, lastSuccessfulPhase: Phase | null): Phase;
+/** The position of a run after a change of phase. */
+export function enterPhase(state: PhasePosition, to: Phase): EnteredPhase;
+/** What in the environment differs from the environment of the run. */
+export function compareFingerprints(original: object, current: object): FingerprintDifference[];
+/** 16 hex digits that tell whether a reviewer asks for the same again. */
+export function reviewFingerprint(changes: readonly string[]): string;
+/** The state of a run after these events. */
+export function fold(events: readonly object[]): JsonObject;
+/** The report on a run with these events and this state. */
+export function report(events: readonly object[], state: object): JsonObject;
+/** A run id made from any text. */
+export function sanitizeRunId(text: string): SanitizedId;
+
+// --- Whole program -------------------------------------------------------------------------
+
+/** What a command printed and how it ended. */
+export interface CommandResult {
+  exit: number;
+  json: Json;
+  stderr: string;
+}
+/** Runs a command line, without the program name; resolves to its exit status. */
+export function main(argv: readonly string[]): Promise<number>;
+/** Runs a command line; resolves to its exit status, its JSON result and its messages. */
+export function runCommand(argv: readonly string[]): Promise<CommandResult>;
+/** The version of runr, the same in all four languages. */
+export const version: string;

@@ -1,0 +1,53 @@
+'use strict';
+
+// Values to JSON text and back: the only place that converts.
+
+const { fromCore, usage } = require('./errors.cjs');
+const native = require('./native.cjs');
+
+/** JSON text; refuses what JSON would bend in silence. `undefined` members are absent. */
+function encode(value) {
+  try {
+    return JSON.stringify(value, refuse);
+  } catch (why) {
+    if (typeof why.code === 'string') throw why;
+    throw usage(`the value has no JSON form: ${why.message}`);
+  }
+}
+
+function refuse(key, value) {
+  // A date has become text by now; only the holder still knows it.
+  const original = this[key];
+  if (original instanceof Date && Number.isNaN(original.getTime())) {
+    throw usage(`${key || 'the value'} is an invalid date`);
+  }
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw usage(`${key || 'the value'} is ${value}, which JSON cannot hold`);
+  }
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    throw usage(`${key || 'the value'} is ${value}, which is not exact; pass text`);
+  }
+  if (typeof value === 'function' || typeof value === 'symbol') {
+    throw usage(`${key || 'the value'} is a ${typeof value}, which JSON cannot hold`);
+  }
+  return value;
+}
+
+/** The value in an envelope of the native half; throws the error if it holds one. */
+function open(envelope) {
+  const answer = JSON.parse(envelope);
+  if (answer.error !== undefined) throw fromCore(answer.class, answer.error);
+  return answer.value;
+}
+
+/** Runs an operation and blocks. */
+function callSync(name, args) {
+  return open(native.call(name, encode(args)));
+}
+
+/** Runs an operation off the event loop. */
+async function call(name, args) {
+  return open(await native.callAsync(name, encode(args)));
+}
+
+module.exports = { call, callSync, encode, open };

@@ -1,0 +1,30 @@
+//! The one shape in which answers reach JavaScript.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use runr_core::{Error, Result};
+use serde_json::json;
+
+/// Runs `work`, whose answer is JSON text, and wraps it. A panic becomes `E_INTERNAL`.
+pub(crate) fn json(work: impl FnOnce() -> Result<String>) -> String {
+    match shield(work) {
+        Ok(value) => format!("{{\"value\":{value}}}"),
+        Err(error) => failure(&error),
+    }
+}
+
+/// Runs `work`, which has nothing to tell but that it is done.
+pub(crate) fn done(work: impl FnOnce() -> Result<()>) -> String {
+    json(|| work().map(|()| "null".to_owned()))
+}
+
+/// The envelope of an error.
+pub(crate) fn failure(error: &Error) -> String {
+    json!({"class": error.code().class().as_str(), "error": error.to_json()}).to_string()
+}
+
+/// Runs `work`; a panic becomes `E_INTERNAL`, for a promise must settle whatever happens.
+pub(crate) fn shield<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Error::internal("runr panicked; please report it")))
+}

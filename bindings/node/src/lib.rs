@@ -1,0 +1,78 @@
+//! The native half of the npm package `runr`: text in, text out. `index.cjs` is the typed front.
+//!
+//! Every answer is one JSON envelope, `{"value": ..}` or `{"class": .., "error": {..}}`, so an
+//! operation crosses the border once and errors keep all their fields on every path.
+
+mod envelope;
+mod promise;
+mod session;
+
+use napi::Env;
+use napi::bindgen_prelude::{AsyncTask, Object};
+use napi_derive::napi;
+use runr_cli::embed;
+
+pub use session::Session;
+
+/// The version of runr.
+#[napi]
+pub fn version() -> &'static str {
+    runr_core::VERSION
+}
+
+/// The names of all operations, as they stand in the table (snake_case).
+#[napi]
+pub fn operations() -> Vec<&'static str> {
+    embed::operations().to_vec()
+}
+
+/// Runs one operation and blocks.
+#[napi]
+pub fn call(name: String, args: String) -> String {
+    envelope::json(|| embed::call(&name, &args))
+}
+
+/// Runs one operation off the event loop.
+#[napi(ts_return_type = "Promise<string>")]
+pub fn call_async(name: String, args: String) -> AsyncTask<Operation> {
+    AsyncTask::new(Operation { name, args })
+}
+
+/// One operation on its way to a thread of the pool: short, however slow the disk.
+pub struct Operation {
+    name: String,
+    args: String,
+}
+
+impl napi::Task for Operation {
+    type Output = String;
+    type JsValue = String;
+
+    fn compute(&mut self) -> napi::Result<String> {
+        Ok(envelope::json(|| embed::call(&self.name, &self.args)))
+    }
+
+    fn resolve(&mut self, _env: Env, output: String) -> napi::Result<String> {
+        Ok(output)
+    }
+}
+
+/// Runs a command line in this process; resolves to an envelope with the exit status.
+#[napi(ts_return_type = "Promise<string>")]
+pub fn main(env: &Env, argv: Vec<String>, self_command: Vec<String>) -> napi::Result<Object<'_>> {
+    promise::on_own_thread(env, move || {
+        envelope::json(|| Ok(embed::main(argv, self_command).to_string()))
+    })
+}
+
+/// Runs a command line; resolves to an envelope with `{exit, json, stderr}`.
+#[napi(ts_return_type = "Promise<string>")]
+pub fn run_command(
+    env: &Env,
+    argv: Vec<String>,
+    self_command: Vec<String>,
+) -> napi::Result<Object<'_>> {
+    promise::on_own_thread(env, move || {
+        envelope::json(|| Ok(embed::run_command(argv, self_command)))
+    })
+}

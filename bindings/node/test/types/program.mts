@@ -1,0 +1,51 @@
+// Never run: what a typed host program looks like to the type checker.
+import { Run, RunStore, RunrError, checkScope, parseReply, status, version } from 'runr';
+import type { Outcome, WorkerCall } from 'runr';
+
+async function answer(call: WorkerCall): Promise<void> {
+  switch (call.stage) {
+    case 'plan':
+      return call.plan([{ goal: 'g', done_checks: ['d'], risk_level: 'low' }]);
+    case 'implement':
+      return call.ok(call.fix === null ? 'memo' : call.fix.error_output);
+    case 'review':
+      return call.approve();
+  }
+}
+
+export async function drive(task: string): Promise<string | null> {
+  const run = await Run.start({ task, worktree: true, allow: ['src/**'], verify: ['npm test'] });
+  for await (const call of run) {
+    await answer(call);
+    await call.fail('rate_limit', 'later', { retryAt: new Date() });
+    const signal: AbortSignal = call.signal;
+    signal.throwIfAborted();
+  }
+  const outcome: Outcome = run.outcome;
+  return outcome.suggested_command;
+}
+
+export async function leave(runId: string): Promise<void> {
+  await using run = await Run.resume({ runId, force: true });
+  await run.stop();
+}
+
+export async function look(): Promise<string> {
+  const parsed = parseReply('plan', '{}');
+  if (!parsed.ok) return parsed.error;
+  try {
+    const { run_id } = await RunStore.open('runs').create({ title: 't' }, { worktreeCheck: false });
+    await status({ runId: run_id });
+  } catch (error) {
+    if (error instanceof RunrError) return error.hint ?? error.code;
+  }
+  const files: string[] = checkScope([], [], [], [], false, [], []).scope_violations;
+  return files.join() + version;
+}
+
+// @ts-expect-error An unknown option is seen before the program runs.
+await Run.start({ task: 'login.md', worktre: true });
+// @ts-expect-error So is a word outside its closed set.
+parseReply('implementation', '{}');
+// @ts-expect-error A run is made by `start` or `resume`.
+new Run();

@@ -1,0 +1,91 @@
+"""Durable runs for coding agents, over plain files.
+
+>>> import runr
+>>> runr.legal_transition("VERIFY", "REVIEW")
+True
+
+A program drives a run by answering its calls; see :class:`Run`. Every error is a
+:class:`RunrError` with a stable ``code``.
+"""
+
+from ._command import main, run_command
+from ._disk import RunStore, report_run, runs, status, trust
+from ._native import __version__
+from ._pure import (
+    check_no_changes_evidence,
+    check_owned_paths,
+    check_scope,
+    compare_fingerprints,
+    enter_phase,
+    file_collisions,
+    fold,
+    glob_match,
+    globs_overlap,
+    legal_transition,
+    next_action,
+    normalize_owns,
+    parse_reply,
+    parse_task,
+    preflight_reasons,
+    report,
+    resume_target,
+    review_fingerprint,
+    sanitize_run_id,
+    select_tiers,
+    stop_reasons,
+    unwrap_output,
+)
+from ._run import Run, WorkerCall
+from .errors import (
+    InvalidInput,
+    LockTimeout,
+    NotFound,
+    OwnershipLost,
+    Refused,
+    RunrError,
+    StoreError,
+    Untrusted,
+)
+
+__all__ = [
+    "InvalidInput",
+    "LockTimeout",
+    "NotFound",
+    "OwnershipLost",
+    "Refused",
+    "Run",
+    "RunStore",
+    "RunrError",
+    "StoreError",
+    "Untrusted",
+    "WorkerCall",
+    "__version__",
+    "check_no_changes_evidence",
+    "check_owned_paths",
+    "check_scope",
+    "compare_fingerprints",
+    "enter_phase",
+    "file_collisions",
+    "fold",
+    "glob_match",
+    "globs_overlap",
+    "legal_transition",
+    "main",
+    "next_action",
+    "normalize_owns",
+    "parse_reply",
+    "parse_task",
+    "preflight_reasons",
+    "report",
+    "report_run",
+    "resume_target",
+    "review_fingerprint",
+    "run_command",
+    "runs",
+    "sanitize_run_id",
+    "select_tiers",
+    "status",
+    "stop_reasons",
+    "trust",
+    "unwrap_output",
+]

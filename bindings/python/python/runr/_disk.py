@@ -1,0 +1,84 @@
+"""Functions that read or write the files of a repository."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, cast
+
+from . import _wire
+from .types import CreatedRun
+
+PathLike = str | os.PathLike[str]
+
+
+def status(run_id: str, root: PathLike = ".") -> dict[str, Any]:
+    """Where a run stands. ``run_id`` is an id, a unique prefix, ``"latest"`` or a work item."""
+    args = {"run_id": run_id, "root": _wire.path(root)}
+    return cast("dict[str, Any]", _wire.call("status", args))
+
+
+def runs(root: PathLike = ".") -> list[dict[str, Any]]:
+    """All runs of a repository."""
+    return cast("list[dict[str, Any]]", _wire.call("runs", {"root": _wire.path(root)}))
+
+
+def report_run(run_id: str, root: PathLike = ".") -> dict[str, Any]:
+    """The report on a run: times, verifications, workers, outcome and what to do next."""
+    args = {"run_id": run_id, "root": _wire.path(root)}
+    return cast("dict[str, Any]", _wire.call("report_run", args))
+
+
+def trust(root: PathLike = ".") -> dict[str, Any]:
+    """Approves the command list of a repository, without a prompt."""
+    return cast("dict[str, Any]", _wire.call("trust", {"root": _wire.path(root)}))
+
+
+class RunStore:
+    """A directory of run directories. Made by :meth:`open`."""
+
+    __slots__ = ("root",)
+
+    root: str
+
+    def __init__(self, root: PathLike) -> None:
+        object.__setattr__(self, "root", _wire.path(root))
+
+    @classmethod
+    def open(cls, root: PathLike) -> RunStore:
+        """The store with this runs root; touches nothing."""
+        return cls(root)
+
+    def create(
+        self, meta: Mapping[str, Any] | None = None, /, *, worktree_check: bool = True, **fields: Any
+    ) -> CreatedRun:
+        """Creates a run directory with its ``meta.json``, exclusively.
+
+        The fields of the document are given as keywords or as one mapping; what is missing is
+        generated.
+        """
+        args = {
+            "root": self.root,
+            "fields": {**(meta or {}), **fields},
+            "worktree_check": worktree_check,
+        }
+        return cast(CreatedRun, _wire.call("store_create", args))
+
+    def read(self, run_id: str) -> dict[str, Any]:
+        """The document of a run."""
+        args = {"root": self.root, "run_id": run_id}
+        return cast("dict[str, Any]", _wire.call("store_read", args))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a RunStore is frozen: cannot set {name}")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RunStore):
+            return NotImplemented
+        return self.root == other.root
+
+    def __hash__(self) -> int:
+        return hash(self.root)
+
+    def __repr__(self) -> str:
+        return f"RunStore({self.root!r})"

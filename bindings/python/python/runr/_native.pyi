@@ -1,0 +1,74 @@
+"""
+The functions the package `runr` is built on; not for direct use.
+"""
+
+from _typeshed import SupportsGetItem
+from typing import Final, final
+
+__all__ = ["__version__", "Session", "call", "main", "operations", "run_command"]
+
+__version__: Final[str]
+
+@final
+class Session:
+    """
+    One driver of one run.
+    """
+    def cancel(self, /) -> None:
+        """
+        Asks a waiting `next_call` to return soon.
+        """
+    def close(self, /) -> None:
+        """
+        Leaves the run; one that has not ended is stopped.
+        """
+    def next_call(self, /) -> str | None:
+        """
+        The next call as JSON, or nothing at the end of the run; may wait for minutes.
+        """
+    def outcome(self, /) -> str:
+        """
+        Where the run stands, as JSON.
+        """
+    def reply(self, /, call_id: str, reply: str) -> None:
+        """
+        Answers a call.
+        """
+    @staticmethod
+    def resume(options: str) -> Session:
+        """
+        Goes on with a run.
+        """
+    def run_id(self, /) -> str:
+        """
+        The id of the run.
+        """
+    @staticmethod
+    def start(options: str) -> Session:
+        """
+        Starts a run from the JSON of its options.
+        """
+    def stop(self, /, cause: str) -> None:
+        """
+        Stops the run for a cause: `signal` or `stop_request`.
+        """
+
+def call(name: str, args: str) -> str:
+    """
+    Runs one operation: the JSON of its arguments in, the JSON of its result out.
+    """
+
+def main(argv: SupportsGetItem[int, str], self_command: SupportsGetItem[int, str]) -> int:
+    """
+    Runs a command line in this process and returns its exit status.
+    """
+
+def operations() -> list[str]:
+    """
+    The names of all operations.
+    """
+
+def run_command(argv: SupportsGetItem[int, str], self_command: SupportsGetItem[int, str]) -> str:
+    """
+    Runs a command line and returns the JSON of its exit status, result and messages.
+    """

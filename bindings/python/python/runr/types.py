@@ -1,0 +1,217 @@
+"""The results of runr, exactly as they stand in JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+Phase = Literal[
+    "INIT", "PLAN", "IMPLEMENT", "VERIFY", "REVIEW", "CHECKPOINT", "FINALIZE", "STOPPED"
+]
+Stage = Literal["plan", "implement", "review"]
+Tier = Literal["tier0", "tier1", "tier2"]
+RiskLevel = Literal["low", "medium", "high"]
+OutputMode = Literal["text", "json", "jsonl"]
+FailureKind = Literal["timeout", "auth", "rate_limit", "network", "crash"]
+NextAction = Literal[
+    "none",
+    "resume",
+    "fix_config",
+    "resolve_scope_violation",
+    "resolve_branch_mismatch",
+    "inspect_logs",
+]
+TerminalState = Literal["complete", "failed", "stopped"]
+
+
+class Outcome(TypedDict):
+    """Where a run stands."""
+
+    run_id: str
+    phase: Phase
+    stop_reason: str | None
+    milestones_completed: int
+    next_action: NextAction
+    suggested_command: str | None
+
+
+class Fix(TypedDict):
+    """Why an implement call is a repair, and of what."""
+
+    attempt: int
+    failed_command: str
+    error_output: str
+    changed_files: list[str]
+
+
+class _MilestoneRequired(TypedDict):
+    goal: str
+    done_checks: list[str]
+    risk_level: RiskLevel
+
+
+class Milestone(_MilestoneRequired, total=False):
+    """One step of a plan."""
+
+    files_expected: list[str]
+
+
+class _CommandRun(TypedDict):
+    command: str
+    exit_code: int
+
+
+class Evidence(TypedDict, total=False):
+    """Why nothing had to be changed; one of the three is enough."""
+
+    files_checked: list[str]
+    grep_output: str
+    commands_run: list[_CommandRun]
+
+
+class ScopeResult(TypedDict):
+    """The verdict of the scope guard."""
+
+    ok: bool
+    effective_allowlist: list[str]
+    env_touched: list[str]
+    semantic_changed: list[str]
+    scope_violations: list[str]
+    lockfile_violations: list[str]
+
+
+class OwnedPathsResult(TypedDict):
+    """The verdict on the paths a task owns."""
+
+    ok: bool
+    owned_paths: list[str]
+    semantic_changed: list[str]
+    violating_files: list[str]
+
+
+class ActiveRun(TypedDict):
+    """A live run and the files it plans to touch."""
+
+    run_id: str
+    files_expected: list[str]
+
+
+class Collision(TypedDict):
+    """The files two runs would both touch."""
+
+    run_id: str
+    colliding_files: list[str]
+
+
+class StopReason(TypedDict):
+    """A row of the registry of stop reasons."""
+
+    stop_reason: str
+    family: str
+    watch_resumable: bool
+    supervisor_auto_resumable: bool
+    next_action: NextAction
+    suggested_command: str | None
+    terminal_state: TerminalState
+
+
+class NextStep(TypedDict):
+    """What to do about a run."""
+
+    outcome: str
+    next_action: NextAction
+    suggested_command: str | None
+
+
+class RiskTrigger(TypedDict):
+    """Files whose change asks for a higher tier."""
+
+    name: str
+    patterns: list[str]
+    tier: Tier
+
+
+class Tiers(TypedDict):
+    """The verification tiers of a pass, and why."""
+
+    tiers: list[Tier]
+    reasons: list[str]
+
+
+class EvidenceResult(TypedDict):
+    """The verdict on the evidence that nothing had to be changed."""
+
+    ok: bool
+    satisfied_by: str | None
+    errors: list[str]
+
+
+class _ParsedReplyRequired(TypedDict):
+    ok: bool
+
+
+class ParsedReply(_ParsedReplyRequired, total=False):
+    """A validated reply of a worker (``value``), or why there is none (``error``)."""
+
+    value: dict[str, Any]
+    error: str
+
+
+class ParsedTask(TypedDict):
+    """A task file, taken apart."""
+
+    ok: bool
+    body: str
+    owns_raw: list[str]
+    owns_normalized: list[str]
+    allowlist_add: list[str]
+    verification_tier: Tier | None
+    depends_on: list[str]
+    type: str
+    fallback_milestones: list[Milestone]
+
+
+class PhasePosition(TypedDict):
+    """A phase and how often it has been entered in a row."""
+
+    phase: Phase
+    phase_attempt: int
+
+
+class EnteredPhase(PhasePosition):
+    """The position after a change of phase."""
+
+    last_successful_phase: Phase | None
+
+
+class FingerprintDifference(TypedDict):
+    """A part of the environment that is no longer what it was."""
+
+    field: str
+    original: Any
+    current: Any
+
+
+class SanitizedId(TypedDict):
+    """A run id made from any text, and what was lost on the way."""
+
+    id: str
+    original: str
+    changed: bool
+    lossy: bool
+
+
+class CreatedRun(TypedDict):
+    """Where a new run directory lies."""
+
+    run_id: str
+    run_dir: str
+    logs_dir: str
+    meta_path: str
+
+
+class CommandResult(TypedDict):
+    """What a command printed and how it ended."""
+
+    exit: int
+    json: Any
+    stderr: str

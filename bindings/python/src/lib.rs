@@ -1,0 +1,116 @@
+//! `runr._native`: text in, text out. The typed front is the package around it.
+
+mod error;
+mod wait;
+
+use pyo3::prelude::pymodule;
+
+/// The functions the package `runr` is built on; not for direct use.
+#[pymodule]
+mod _native {
+    use std::sync::Arc;
+
+    use pyo3::prelude::*;
+    use runr_cli::embed;
+
+    use crate::error::{raise, shield};
+    use crate::wait::interruptible;
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = runr_core::VERSION;
+
+    /// Runs one operation: the JSON of its arguments in, the JSON of its result out.
+    #[pyfunction]
+    fn call(py: Python<'_>, name: &str, args: &str) -> PyResult<String> {
+        py.detach(|| shield(|| embed::call(name, args)))
+            .map_err(|error| raise(py, &error))
+    }
+
+    /// The names of all operations.
+    #[pyfunction]
+    fn operations() -> Vec<&'static str> {
+        embed::operations().to_vec()
+    }
+
+    /// Runs a command line in this process and returns its exit status.
+    #[pyfunction]
+    fn main(py: Python<'_>, argv: Vec<String>, self_command: Vec<String>) -> PyResult<i32> {
+        interruptible(py, || {}, move || Ok(embed::main(argv, self_command)))
+    }
+
+    /// Runs a command line and returns the JSON of its exit status, result and messages.
+    #[pyfunction]
+    fn run_command(
+        py: Python<'_>,
+        argv: Vec<String>,
+        self_command: Vec<String>,
+    ) -> PyResult<String> {
+        interruptible(
+            py,
+            || {},
+            move || Ok(embed::run_command(argv, self_command)),
+        )
+    }
+
+    /// One driver of one run.
+    #[pyclass(frozen, module = "runr._native")]
+    struct Session(Arc<embed::Session>);
+
+    #[pymethods]
+    impl Session {
+        /// Starts a run from the JSON of its options.
+        #[staticmethod]
+        fn start(py: Python<'_>, options: String) -> PyResult<Self> {
+            let session = interruptible(py, || {}, move || embed::Session::start(&options))?;
+            Ok(Self(Arc::new(session)))
+        }
+
+        /// Goes on with a run.
+        #[staticmethod]
+        fn resume(py: Python<'_>, options: String) -> PyResult<Self> {
+            let session = interruptible(py, || {}, move || embed::Session::resume(&options))?;
+            Ok(Self(Arc::new(session)))
+        }
+
+        /// The id of the run.
+        fn run_id(&self) -> String {
+            self.0.run_id()
+        }
+
+        /// The next call as JSON, or nothing at the end of the run; may wait for minutes.
+        fn next_call(&self, py: Python<'_>) -> PyResult<Option<String>> {
+            let session = Arc::clone(&self.0);
+            interruptible(py, || self.0.cancel(), move || session.next_call())
+        }
+
+        /// Answers a call.
+        fn reply(&self, py: Python<'_>, call_id: &str, reply: &str) -> PyResult<()> {
+            py.detach(|| shield(|| self.0.reply(call_id, reply)))
+                .map_err(|error| raise(py, &error))
+        }
+
+        /// Where the run stands, as JSON.
+        fn outcome(&self, py: Python<'_>) -> PyResult<String> {
+            py.detach(|| shield(|| self.0.outcome()))
+                .map_err(|error| raise(py, &error))
+        }
+
+        /// Stops the run for a cause: `signal` or `stop_request`.
+        fn stop(&self, py: Python<'_>, cause: &str) -> PyResult<()> {
+            py.detach(|| shield(|| self.0.stop(cause)))
+                .map_err(|error| raise(py, &error))
+        }
+
+        /// Leaves the run; one that has not ended is stopped.
+        fn close(&self, py: Python<'_>) -> PyResult<()> {
+            py.detach(|| shield(|| self.0.close()))
+                .map_err(|error| raise(py, &error))
+        }
+
+        /// Asks a waiting `next_call` to return soon.
+        fn cancel(&self) {
+            self.0.cancel();
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! One test for every file system: what the rest of the code relies on.
+
+use std::io::ErrorKind;
+
+use camino::Utf8Path;
+
+use super::dir::{read_range, write_all};
+use super::{
+    Document, Durability, FaultFs, Journal, Kind, Lock, MemoryFs, Open, Sequenced, Storage,
+    create_dirs, real,
+};
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Record {
+    seq: u64,
+}
+
+impl Sequenced for Record {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
+/// `atomic` says whether the file system can rename without replacing.
+fn conforms(storage: &Storage, root: &Utf8Path, atomic: bool) {
+    directories_and_names(storage, root, atomic);
+    files(storage, root);
+    locks(storage, root);
+    primitives(storage, root);
+}
+
+fn directories_and_names(storage: &Storage, root: &Utf8Path, atomic: bool) {
+    let missing = storage.open_dir(&root.join("absent")).unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+    let dir = create_dirs(storage, &root.join("a/b"), 0o777, Durability::Full).unwrap();
+    assert_eq!(dir.path(), root.join("a/b"));
+    create_dirs(storage, &root.join("a/b"), 0o777, Durability::Full).unwrap();
+
+    dir.create_dir("sub", 0o700).unwrap();
+    let again = dir.create_dir("sub", 0o700).unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+    let file = dir.open("f", Open::CreateNew(0o600)).unwrap();
+    file.close().unwrap();
+    let mut entries = dir.list().unwrap();
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let entries: Vec<_> = entries.iter().map(|e| (e.name.as_str(), e.kind)).collect();
+    assert_eq!(entries, [("f", Kind::File), ("sub", Kind::Dir)]);
+    assert!(dir.open_dir("f").is_err());
+    assert!(dir.read("sub", 10).is_err());
+
+    let renamed = dir.rename_no_replace("f", "g");
+    if atomic {
+        renamed.unwrap();
+        let taken = dir.rename_no_replace("g", "sub").unwrap_err();
+        assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
+    } else {
+        assert_eq!(renamed.unwrap_err().kind(), ErrorKind::Unsupported);
+        dir.rename("f", "g").unwrap();
+    }
+    assert_eq!(dir.stat("f").unwrap_err().kind(), ErrorKind::NotFound);
+    dir.sync().unwrap();
+    dir.unlink("g").unwrap();
+    dir.remove_dir("sub").unwrap();
+    assert!(dir.list().unwrap().is_empty());
+}
+
+fn files(storage: &Storage, root: &Utf8Path) {
+    let dir = storage.open_dir(root).unwrap();
+    let mut file = dir.open("data", Open::CreateNew(0o600)).unwrap();
+    write_all(file.as_mut(), b"hello ").unwrap();
+    write_all(file.as_mut(), b"world").unwrap();
+    file.sync().unwrap();
+    file.close().unwrap();
+    let taken = dir.open("data", Open::CreateNew(0o600)).unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
+
+    let contents = dir.read("data", 11).unwrap();
+    assert_eq!(contents.bytes, b"hello world");
+    assert_eq!(contents.stat.id, dir.stat("data").unwrap().id);
+    let large = dir.read("data", 10).unwrap_err();
+    assert_eq!(large.kind(), ErrorKind::FileTooLarge);
+
+    let mut file = dir.open("data", Open::Append).unwrap();
+    file.truncate(5).unwrap();
+    write_all(file.as_mut(), b"!").unwrap();
+    assert_eq!(read_range(file.as_ref(), 3, 99).unwrap(), b"lo!");
+    assert_eq!(file.stat().unwrap().size, 6);
+    file.close().unwrap();
+    let absent = dir.open("absent", Open::Append).unwrap_err();
+    assert_eq!(absent.kind(), ErrorKind::NotFound);
+
+    let file = dir.open("other", Open::CreateNew(0o600)).unwrap();
+    file.close().unwrap();
+    let other = dir.stat("other").unwrap().id;
+    assert_ne!(other, dir.stat("data").unwrap().id);
+    dir.rename("data", "other").unwrap();
+    assert_eq!(dir.read("other", 100).unwrap().bytes, b"hello!");
+    dir.unlink("other").unwrap();
+}
+
+fn locks(storage: &Storage, root: &Utf8Path) {
+    assert!(!Lock::is_held(storage, root, "l").unwrap());
+    let dir = storage.open_dir(root).unwrap();
+    let absent = dir.open_lock("l", false).unwrap_err();
+    assert_eq!(absent.kind(), ErrorKind::NotFound);
+
+    // The lock files themselves exclude each other, without the table of this process.
+    let mut one = dir.open_lock("l", true).unwrap();
+    let mut two = dir.open_lock("l", true).unwrap();
+    assert_eq!(one.stat().unwrap().id, two.stat().unwrap().id);
+    assert!(one.try_lock().unwrap());
+    assert!(!two.try_lock().unwrap());
+    let waiter = std::thread::spawn(move || two.lock().map(|()| two).unwrap());
+    one.unlock().unwrap();
+    let two = waiter.join().unwrap();
+    assert!(!one.try_lock().unwrap());
+    drop(two);
+    assert!(one.try_lock().unwrap());
+    assert!(Lock::is_held(storage, root, "l").unwrap());
+}
+
+fn primitives(storage: &Storage, root: &Utf8Path) {
+    let document = Document::new(Storage::clone(storage), root, "d.json");
+    assert_eq!(document.read().unwrap(), None);
+    document.create("one").unwrap();
+    assert!(document.create("two").is_err());
+    let update = document.update(|old| Ok(format!("{}+", old.unwrap())));
+    assert_eq!(update.unwrap().text, "one+");
+    assert!(!document.update(|_| Ok("one+".into())).unwrap().changed);
+    document.replace("three").unwrap();
+    assert_eq!(document.read().unwrap().as_deref(), Some("three"));
+
+    let journal = Journal::<Record>::new(Storage::clone(storage), root, "j.jsonl");
+    assert!(journal.replay(0).unwrap().is_empty());
+    assert_eq!(journal.append(|seq| Record { seq }).unwrap().seq, 1);
+    let batch = journal.append_batch(3, |_, seq| Record { seq }).unwrap();
+    assert_eq!(batch.last().unwrap().seq, 4);
+    assert_eq!(journal.replay(2).unwrap().len(), 2);
+}
+
+fn temporary() -> (tempfile::TempDir, camino::Utf8PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap().into();
+    (dir, path)
+}
+
+#[test]
+fn the_real_disk_conforms() {
+    let (_keep, root) = temporary();
+    conforms(&real(), &root, true);
+}
+
+#[test]
+fn memory_conforms() {
+    conforms(&MemoryFs::new().into(), "/".into(), true);
+}
+
+#[test]
+fn the_fault_layer_without_a_plan_conforms() {
+    let layer = FaultFs::new(MemoryFs::new().into());
+    conforms(&layer.storage(), "/".into(), true);
+}
+
+#[test]
+fn the_plain_disk_conforms() {
+    let (_keep, root) = temporary();
+    let storage: Storage = std::sync::Arc::new(super::plain::PlainFs);
+    conforms(&storage, &root, false);
+}
+
+#[cfg(unix)]
+mod planted {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::time::Duration;
+
+    use crate::fs::Wait;
+
+    #[test]
+    fn links_are_never_followed() {
+        let (_keep, root) = temporary();
+        std::fs::create_dir(root.join("real")).unwrap();
+        std::fs::write(root.join("secret"), "s").unwrap();
+        symlink(root.join("real"), root.join("link")).unwrap();
+        symlink(root.join("secret"), root.join("real/doc")).unwrap();
+        symlink(root.join("secret"), root.join("real/.doc.tmp")).unwrap();
+        symlink(root.join("secret"), root.join("real/.link.lock")).unwrap();
+
+        assert!(real().open_dir(&root.join("link")).is_err());
+        let document = Document::new(real(), root.join("real"), "doc");
+        assert!(document.read().is_err());
+        document.replace("new").unwrap();
+        assert_eq!(document.read().unwrap().as_deref(), Some("new"));
+        assert_eq!(std::fs::read_to_string(root.join("secret")).unwrap(), "s");
+        let lock = Lock::acquire(&real(), &root.join("real"), ".link.lock", Wait::No);
+        assert!(lock.is_err());
+    }
+
+    #[test]
+    fn a_pipe_makes_nothing_hang() {
+        let (_keep, root) = temporary();
+        for name in ["doc", "log", ".lock"] {
+            let path = root.join(name);
+            let fifo = rustix::fs::FileType::Fifo;
+            let mode = rustix::fs::Mode::from_raw_mode(0o600);
+            rustix::fs::mknodat(rustix::fs::CWD, path.as_str(), fifo, mode, 0).unwrap();
+        }
+        assert!(Document::new(real(), &root, "doc").read().is_err());
+        let journal = Journal::<Record>::new(real(), &root, "log");
+        assert!(journal.replay(0).is_err());
+        let wait = Wait::UpTo(Duration::from_secs(1));
+        assert!(Lock::acquire(&real(), &root, ".lock", wait).is_err());
+        std::fs::remove_file(root.join(".lock")).unwrap();
+        assert!(journal.append(|seq| Record { seq }).is_err());
+    }
+
+    #[test]
+    fn names_cannot_leave_the_directory() {
+        let (_keep, root) = temporary();
+        let dir = real().open_dir(&root).unwrap();
+        for name in ["", ".", "..", "a/b", "/etc", "a\0b"] {
+            let error = dir.open(name, Open::CreateNew(0o600)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name:?}");
+            assert!(dir.open_dir(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_mode() {
+        let (_keep, root) = temporary();
+        let document = Document::new(real(), &root, "doc");
+        document.create("1").unwrap();
+        for mode in [0o600, 0o664, 0o666] {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(root.join("doc"), permissions).unwrap();
+            document.update(|_| Ok(format!("{mode}"))).unwrap();
+            let now = std::fs::metadata(root.join("doc")).unwrap();
+            assert_eq!(now.permissions().mode() & 0o7777, mode, "{mode:o}");
+        }
+        let lock = std::fs::metadata(root.join(".lock")).unwrap();
+        assert_eq!(lock.permissions().mode() & 0o777, 0o600);
+    }
+}

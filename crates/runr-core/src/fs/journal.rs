@@ -1,0 +1,251 @@
+//! A journal: an append-only file of JSON lines, numbered 1, 2, 3 without gaps.
+//!
+//! A record that was acknowledged stays. A last line without a line feed is what a dying writer
+//! left: readers ignore it, and the next append cuts it off. Any other bad line, or a gap in the
+//! numbers, is damage: it is reported with its place, and nothing is written.
+
+mod follow;
+mod reader;
+mod tail;
+
+use std::io;
+use std::marker::PhantomData;
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use self::reader::Reader;
+use super::Storage;
+use super::dir::{Dir, File, Open, open_dir_if_present, write_all};
+use super::lock::{Lock, Wait};
+use super::write::{Failed, at, write_failed};
+use crate::error::{Error, Result};
+
+pub use self::follow::{Follow, Poll, Wake, Woken};
+
+/// The longest line in bytes, without its line feed.
+const MAX_LINE: usize = 1 << 20;
+
+/// What a record of a journal can tell.
+pub trait Sequenced {
+    /// Its number: 1 for the first record.
+    fn seq(&self) -> u64;
+}
+
+/// A file of records, to which several processes append.
+///
+/// The directory must exist; its `.lock` guards the file. See [`Document`](super::Document) for
+/// the other kind of file.
+pub struct Journal<R> {
+    storage: Storage,
+    dir: Utf8PathBuf,
+    name: String,
+    lock_name: String,
+    mode: u32,
+    wait: Wait,
+    record: PhantomData<fn() -> R>,
+}
+
+impl<R> Clone for Journal<R> {
+    fn clone(&self) -> Self {
+        Self {
+            storage: Storage::clone(&self.storage),
+            dir: self.dir.clone(),
+            name: self.name.clone(),
+            lock_name: self.lock_name.clone(),
+            mode: self.mode,
+            wait: self.wait.clone(),
+            record: PhantomData,
+        }
+    }
+}
+
+impl<R> std::fmt::Debug for Journal<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal")
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R> Journal<R> {
+    /// The journal `name` in the directory `dir`: lock file `.lock`, mode 0666 less the umask.
+    #[must_use]
+    pub fn new(storage: Storage, dir: impl Into<Utf8PathBuf>, name: &str) -> Self {
+        Self {
+            storage,
+            dir: dir.into(),
+            name: name.to_owned(),
+            lock_name: ".lock".to_owned(),
+            mode: 0o666,
+            wait: Wait::USUAL,
+            record: PhantomData,
+        }
+    }
+
+    /// Sets the mode of a new file, subject to the umask.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Sets how long to wait for the lock.
+    #[must_use]
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> Utf8PathBuf {
+        self.dir.join(&self.name)
+    }
+}
+
+impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
+    /// Appends the record that `build` makes for the next number, durably.
+    ///
+    /// # Errors
+    /// `E_META_WRITE_FAILED` with `stage` and `committed`, where `committed` says whether readers
+    /// see the record all the same; `E_STORE_CORRUPT` if the last line cannot be read;
+    /// `E_LOCK_TIMEOUT`; `E_IO`.
+    pub fn append(&self, build: impl FnOnce(u64) -> R) -> Result<R> {
+        let mut records = self.append_with(|seq| vec![build(seq)])?;
+        records
+            .pop()
+            .ok_or_else(|| Error::internal("an append returned no record"))
+    }
+
+    /// Appends `n` records with one write; `build` gets the index and the number of each.
+    ///
+    /// A process that dies in this moment may leave the first few of them, each one whole.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_batch(&self, n: usize, build: impl Fn(usize, u64) -> R) -> Result<Vec<R>> {
+        if n == 0 {
+            return Ok(Vec::new());
+        }
+        self.append_with(|first| (0..n).map(|i| build(i, first + i as u64)).collect())
+    }
+
+    /// All records with a number above `since`.
+    ///
+    /// # Errors
+    /// `E_STORE_CORRUPT` with `offset` and `line`; `E_IO`.
+    pub fn replay(&self, since: u64) -> Result<Vec<R>> {
+        let Some(file) = self.open_to_read()? else {
+            return Ok(Vec::new());
+        };
+        let mut records = Vec::new();
+        Reader::new(self.path()).read_on(file.as_ref(), |record: R| {
+            if record.seq() > since {
+                records.push(record);
+            }
+        })?;
+        Ok(records)
+    }
+
+    /// The records with a number above `since`, and then those to come, as `wake` calls to look.
+    pub fn follow<W: Wake>(&self, since: u64, wake: W) -> Follow<R, W> {
+        Follow::new(self.clone(), since, wake)
+    }
+
+    fn open_to_read(&self) -> Result<Option<Box<dyn File>>> {
+        let Some(dir) = open_dir_if_present(self.storage.as_ref(), &self.dir)? else {
+            return Ok(None);
+        };
+        match dir.open(&self.name, Open::Read) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("open", &self.path(), error)),
+        }
+    }
+
+    fn append_with(&self, build: impl FnOnce(u64) -> Vec<R>) -> Result<Vec<R>> {
+        let dir = self
+            .storage
+            .open_dir(&self.dir)
+            .map_err(|error| Error::io("open", &self.dir, error))?;
+        let dir = dir.as_ref();
+        let _guard = Lock::acquire_in(dir, &self.lock_name, self.wait.clone())?;
+        let file = self.open_to_append(dir)?;
+        let tail = tail::read::<R>(file.as_ref(), &self.path())?;
+        let first = tail.last_seq + 1;
+        let records = build(first);
+        let bytes = self.encode(first, &records)?;
+        self.write(dir, file, &tail, &bytes)?;
+        Ok(records)
+    }
+
+    fn open_to_append(&self, dir: &dyn Dir) -> Result<Box<dyn File>> {
+        let opened = match dir.open(&self.name, Open::Append) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => dir
+                .open(&self.name, Open::CreateNew(self.mode))
+                .and_then(|file| file.close())
+                .and_then(|()| dir.open(&self.name, Open::Append)),
+            other => other,
+        };
+        opened.map_err(|error| at("create")(error).into_error(dir, &self.name, false))
+    }
+
+    fn encode(&self, first: u64, records: &[R]) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for (seq, record) in (first..).zip(records) {
+            if record.seq() != seq {
+                let wrong = format!("record {seq} calls itself {}", record.seq());
+                return Err(Error::internal(wrong).at(self.path()));
+            }
+            let start = bytes.len();
+            serde_json::to_writer(&mut bytes, record).map_err(|error| {
+                Error::internal(format!("record {seq} has no JSON form: {error}")).at(self.path())
+            })?;
+            let len = bytes.len() - start;
+            if len > MAX_LINE {
+                let path = self.path();
+                let message = format!(
+                    "cannot append to {path}: a record of {len} bytes is over the limit of {MAX_LINE}"
+                );
+                return Err(write_failed(message, &path, "limit", false));
+            }
+            bytes.push(b'\n');
+        }
+        Ok(bytes)
+    }
+
+    /// Writes whole lines after the last whole line.
+    fn write(
+        &self,
+        dir: &dyn Dir,
+        mut file: Box<dyn File>,
+        tail: &tail::Tail,
+        bytes: &[u8],
+    ) -> Result<()> {
+        let failed = |failed: Failed, committed| failed.into_error(dir, &self.name, committed);
+        if tail.torn {
+            file.truncate(tail.end)
+                .map_err(|error| failed(at("truncate")(error), false))?;
+        }
+        if tail.end == 0 {
+            // Before the first record rather than after it: if this fails, the file stays empty,
+            // and the next append does it again.
+            dir.sync()
+                .map_err(|error| failed(at("sync_dir")(error), false))?;
+        }
+        let written = write_all(file.as_mut(), bytes).map_err(at("write"));
+        let whole = written.is_ok();
+        let written = written.and_then(|()| file.sync().map_err(at("sync")));
+        if let Err(error) = written {
+            // What a failed sync leaves in memory may never reach the disk: it must not become the
+            // ground of later records. Torn bytes go with the next append at the latest.
+            let undone = file.truncate(tail.end).is_ok();
+            return Err(failed(error, whole && !undone));
+        }
+        // The records are durable; a close has nothing to add.
+        drop(file.close());
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! The threads of this process, in front of the kernel's lock.
+//!
+//! The kernel hands a released lock to nobody: it wakes the first waiter, and whoever asks next
+//! gets it. A process that releases and asks again at once is always faster than a waiter that has
+//! yet to wake, and could keep the others out for as long as it likes. So a process rests for a
+//! moment before it takes the same lock again: whenever it had to wait for it the last time (then
+//! others are likely waiting now, the more of them the longer it waited), and now and then in a
+//! long unbroken series (then others may have come that it cannot see). Whoever takes a lock once
+//! never rests. A second lock to queue at would be stricter, but needs a file beside every lock.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+use super::patience::{GaveUp, Patience};
+use crate::fs::dir::FileId;
+
+/// Taking a lock again within this time counts as at once.
+const AT_ONCE: Duration = Duration::from_millis(2);
+/// Long enough for a waiter to wake up, short beside a durable write.
+const SHORT_REST: Duration = Duration::from_micros(200);
+/// Enough where waiters wake up slowly because the machine is busy.
+const LONG_REST: Duration = Duration::from_millis(2);
+/// A rest is this part of the wait before it, within these bounds.
+const REST_PART: u32 = 8;
+/// The longest series that is not interrupted by a rest.
+const SERIES: u32 = 64;
+/// Locks that nobody holds are remembered up to this number.
+const REMEMBERED: usize = 64;
+
+static TABLE: Mutex<BTreeMap<FileId, Slot>> = Mutex::new(BTreeMap::new());
+static RELEASED: Condvar = Condvar::new();
+
+/// What is known of one lock.
+#[derive(Debug, Default)]
+struct Slot {
+    holder: Option<ThreadId>,
+    waiting: VecDeque<Ticket>,
+    next_ticket: Ticket,
+    last: Option<Last>,
+}
+
+type Ticket = u64;
+
+/// The last time this process held the lock.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    released: Instant,
+    waited: Option<Duration>,
+    series: u32,
+}
+
+/// Why a thread was not let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    Reentrant,
+    GaveUp(GaveUp),
+}
+
+/// The right of one thread to ask the kernel for a lock.
+#[derive(Debug)]
+pub(super) struct Turn {
+    id: FileId,
+    waited: Option<Duration>,
+    series: u32,
+}
+
+impl Turn {
+    /// Notes how long another process held the lock.
+    pub(super) fn waited(&mut self, time: Duration) {
+        self.waited = Some(time);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut table = table();
+        if let Some(slot) = table.get_mut(&self.id) {
+            slot.holder = None;
+            slot.last = Some(Last {
+                released: Instant::now(),
+                waited: self.waited,
+                series: self.series,
+            });
+        }
+        if table.len() > REMEMBERED {
+            table.retain(|_, slot| slot.holder.is_some() || !slot.waiting.is_empty());
+        }
+        drop(table);
+        RELEASED.notify_all();
+    }
+}
+
+/// Waits for the turn of this thread.
+pub(super) fn enter(id: FileId, patience: &Patience) -> Result<Turn, Refused> {
+    let me = thread::current().id();
+    let mut table = table();
+    let slot = table.entry(id).or_default();
+    if slot.holder == Some(me) {
+        return Err(Refused::Reentrant);
+    }
+    let ticket = slot.next_ticket;
+    slot.next_ticket += 1;
+    slot.waiting.push_back(ticket);
+    loop {
+        let slot = table.entry(id).or_default();
+        if slot.holder.is_none() && slot.waiting.front() == Some(&ticket) {
+            slot.waiting.pop_front();
+            slot.holder = Some(me);
+            let (series, rest) = after(slot.last);
+            drop(table);
+            if let Some(rest) = rest {
+                thread::sleep(rest);
+            }
+            return Ok(Turn {
+                id,
+                waited: None,
+                series,
+            });
+        }
+        match patience.next_slice() {
+            Ok(slice) => {
+                let waited = RELEASED.wait_timeout(table, slice);
+                table = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            Err(gave_up) => {
+                slot.waiting.retain(|other| *other != ticket);
+                drop(table);
+                // The next in line may have been waiting for us.
+                RELEASED.notify_all();
+                return Err(Refused::GaveUp(gave_up));
+            }
+        }
+    }
+}
+
+/// The length of the series this turn belongs to, and how long to rest before it.
+fn after(last: Option<Last>) -> (u32, Option<Duration>) {
+    match last {
+        Some(last) if last.released.elapsed() < AT_ONCE => match last.waited {
+            Some(time) => (0, Some((time / REST_PART).clamp(SHORT_REST, LONG_REST))),
+            None if last.series >= SERIES => (0, Some(SHORT_REST)),
+            None => (last.series + 1, None),
+        },
+        _ => (0, None),
+    }
+}
+
+fn table() -> MutexGuard<'static, BTreeMap<FileId, Slot>> {
+    // Every change is complete before anything can panic.
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}

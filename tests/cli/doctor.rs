@@ -1,0 +1,128 @@
+//! `runr doctor`: what is wrong, before a run finds out.
+
+use serde_json::{Value, json};
+
+use crate::support::{Config, Output, Sandbox, assert_leading_fields};
+
+/// A configuration whose workers are installed everywhere the tests run.
+fn healthy() -> Config {
+    Config::new()
+        .worker("claude", "git", &[])
+        .worker("codex", "git", &[])
+}
+
+#[track_caller]
+fn check(result: &Value, id: &str) -> Value {
+    let checks = result["checks"].as_array().unwrap();
+    let found: Vec<&Value> = checks.iter().filter(|check| check["id"] == id).collect();
+    assert_eq!(found.len(), 1, "check {id} in {result}");
+    found[0].clone()
+}
+
+/// Checks what holds for every result: its shape, and that `ok` and the exit status follow from the checks.
+#[track_caller]
+fn result(output: &Output) -> Value {
+    let result = output.pretty_json();
+    assert_leading_fields(&result, &["ok", "checks", "workers", "paths"]);
+    let checks = result["checks"].as_array().unwrap();
+    for check in checks {
+        assert_leading_fields(check, &["id", "status", "detail", "fix"]);
+        assert!(
+            ["ok", "warn", "fail", "skip"].contains(&check["status"].as_str().unwrap()),
+            "{check}"
+        );
+    }
+    let ids: Vec<&Value> = checks.iter().take(5).map(|check| &check["id"]).collect();
+    assert_eq!(
+        json!(ids),
+        json!(["version", "git", "tree", "ignore", "config"])
+    );
+    let failed = checks.iter().any(|check| check["status"] == "fail");
+    assert_eq!(result["ok"], !failed, "{result}");
+    assert_eq!(output.code, Some(i32::from(failed)), "{output}");
+    result
+}
+
+#[test]
+fn a_healthy_repository_passes() {
+    let sandbox = Sandbox::with(&healthy());
+    let output = sandbox.runr(&["doctor", "--json"]).output().exits(0);
+    let result = result(&output);
+    for id in ["version", "git", "tree", "config"] {
+        assert_eq!(check(&result, id)["status"], "ok", "{id}");
+    }
+    let human = sandbox.runr(&["doctor"]).output().exits(0);
+    assert_eq!(
+        human.stdout.lines().last(),
+        Some("Result: All checks passed"),
+        "{human}"
+    );
+    assert!(
+        human
+            .stdout
+            .lines()
+            .any(|line| line.starts_with("git: OK - ")),
+        "{human}"
+    );
+}
+
+#[test]
+fn a_dirty_tree_is_a_warning() {
+    let sandbox = Sandbox::with(&healthy());
+    sandbox.write("src/base.txt", "dirty\n");
+    let result = result(&sandbox.runr(&["doctor", "--json"]).output().exits(0));
+    assert_eq!(check(&result, "tree")["status"], "warn");
+}
+
+#[test]
+fn an_invalid_config_fails_and_an_absent_or_untrusted_one_warns() {
+    let sandbox = Sandbox::with(&healthy());
+    sandbox.configure(&healthy().set("scope", "allowlist", json!(5)));
+    let invalid = result(&sandbox.runr(&["doctor", "--json"]).output().exits(1));
+    let config = check(&invalid, "config");
+    assert_eq!(config["status"], "fail");
+    assert!(
+        config["detail"]
+            .as_str()
+            .unwrap()
+            .contains("/scope/allowlist"),
+        "{config}"
+    );
+    let human = sandbox.runr(&["doctor"]).output().exits(1);
+    assert_eq!(
+        human.stdout.lines().last(),
+        Some("Result: Some checks failed"),
+        "{human}"
+    );
+
+    std::fs::remove_file(sandbox.repo().join(".runr/runr.config.json")).unwrap();
+    let absent = result(&sandbox.runr(&["doctor", "--json"]).output());
+    assert_eq!(check(&absent, "config")["status"], "warn");
+
+    let untrusted = Sandbox::untrusted(&healthy());
+    let untrusted = result(&untrusted.runr(&["doctor", "--json"]).output());
+    assert_eq!(check(&untrusted, "config")["status"], "warn");
+}
+
+#[test]
+fn a_runtime_directory_in_plain_sight_is_a_fixable_warning() {
+    let sandbox = Sandbox::with(&healthy());
+    let before = result(&sandbox.runr(&["doctor", "--json"]).output());
+    let ignore = check(&before, "ignore");
+    assert_eq!(
+        ignore["status"], "warn",
+        "nothing ignores the runtime directories yet"
+    );
+    assert!(ignore["fix"].is_string(), "{ignore}");
+    sandbox.runr(&["doctor", "--fix"]).output().exits(0);
+    let after = result(&sandbox.runr(&["doctor", "--json"]).output());
+    assert_eq!(check(&after, "ignore")["status"], "ok");
+}
+
+#[test]
+fn doctor_without_fix_changes_nothing() {
+    let sandbox = Sandbox::with(&healthy());
+    let before = sandbox.snapshot();
+    result(&sandbox.runr(&["doctor", "--json"]).output());
+    assert_eq!(sandbox.snapshot(), before);
+}

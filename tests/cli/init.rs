@@ -1,0 +1,488 @@
+//! `runr init`: what it finds, what it writes, and that it never asks.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Sandbox, assert_leading_fields, assert_ordered_fields, strings};
+
+const CONFIG: &str = ".runr/runr.config.json";
+const IGNORED: [&str; 5] = [
+    ".runr/runs/",
+    ".runr/orchestrations/",
+    ".runr/checkpoints/",
+    ".runr/task-status.json",
+    ".runr-worktrees/",
+];
+
+/// Runs init and returns the configuration it wrote.
+fn init(sandbox: &Sandbox) -> Value {
+    sandbox.runr(&["init"]).output().exits(0);
+    serde_json::from_str(&sandbox.read(CONFIG)).unwrap()
+}
+
+/// What init detects in a repository with these files.
+fn detect(files: &[(&str, &str)]) -> Value {
+    let sandbox = Sandbox::bare();
+    for (path, text) in files {
+        sandbox.write(path, text);
+    }
+    init(&sandbox)
+}
+
+#[track_caller]
+fn assert_tiers(config: &Value, tier0: &[&str], tier1: &[&str], tier2: &[&str]) {
+    let found = &config["verification"];
+    assert_eq!(
+        (&found["tier0"], &found["tier1"], &found["tier2"]),
+        (&json!(tier0), &json!(tier1), &json!(tier2))
+    );
+}
+
+#[track_caller]
+fn assert_contains(list: &Value, items: &[&str]) {
+    let found = strings(list);
+    for item in items {
+        assert!(
+            found.iter().any(|entry| entry == item),
+            "{item} is not in {found:?}"
+        );
+    }
+}
+
+#[test]
+fn init_writes_the_config_the_example_tasks_and_the_ignore_lines() {
+    let sandbox = Sandbox::bare();
+    let result = sandbox
+        .runr(&["init", "--json"])
+        .output()
+        .exits(0)
+        .pretty_json();
+    assert_leading_fields(
+        &result,
+        &[
+            "config_path",
+            "written",
+            "created",
+            "kept",
+            "sources",
+            "verification",
+            "presets",
+            "warnings",
+        ],
+    );
+    assert_eq!(result["written"], true);
+    assert!(Path::new(result["config_path"].as_str().unwrap()).ends_with(CONFIG));
+
+    let config: Value = serde_json::from_str(&sandbox.read(CONFIG)).unwrap();
+    assert_ordered_fields(
+        &config,
+        &[
+            "agent",
+            "scope",
+            "verification",
+            "workers",
+            "phases",
+            "resilience",
+        ],
+    );
+    assert_eq!(config["agent"], json!({"name": "repo", "version": "1"}));
+    assert_eq!(config["scope"]["allowlist"], json!(["src/**"]));
+    assert_contains(
+        &config["scope"]["denylist"],
+        &[
+            "node_modules/**",
+            ".git/**",
+            ".runr/**",
+            ".env",
+            ".env.local",
+        ],
+    );
+    assert_eq!(
+        config["scope"]["lockfiles"],
+        json!(["package-lock.json", "pnpm-lock.yaml", "yarn.lock"])
+    );
+    assert_eq!(config["verification"]["max_verify_time_per_milestone"], 600);
+    assert_eq!(config["workers"]["claude"]["bin"], "claude");
+    assert_eq!(config["workers"]["codex"]["bin"], "codex");
+
+    for task in ["example-bugfix.md", "example-feature.md", "example-docs.md"] {
+        let text = sandbox.read(&format!(".runr/tasks/{task}"));
+        assert!(text.starts_with("---\n"), "{task} has no front matter");
+        for heading in ["## Goal", "## Requirements", "## Success Criteria"] {
+            assert!(text.contains(heading), "{task} lacks {heading}");
+        }
+    }
+    let ignore = sandbox.read(".gitignore");
+    for line in IGNORED {
+        assert_eq!(
+            ignore.lines().filter(|found| *found == line).count(),
+            1,
+            "{line} in .gitignore"
+        );
+    }
+    assert!(
+        !ignore
+            .lines()
+            .any(|line| line.trim_end_matches('/') == ".runr"),
+        "config and tasks belong in git"
+    );
+}
+
+#[test]
+fn init_keeps_what_a_gitignore_says_and_repeats_no_line() {
+    let sandbox = Sandbox::bare();
+    // Without a final newline: the first appended line must not melt into it.
+    sandbox.write(".gitignore", "*.log\n.runr/runs/\nbuild");
+    init(&sandbox);
+    let ignore = sandbox.read(".gitignore");
+    let lines: Vec<&str> = ignore.lines().collect();
+    assert_eq!(lines[..3], ["*.log", ".runr/runs/", "build"]);
+    for line in IGNORED {
+        assert_eq!(
+            lines.iter().filter(|found| **found == line).count(),
+            1,
+            "{line} in {ignore:?}"
+        );
+    }
+}
+
+#[test]
+fn init_print_shows_the_config_and_touches_nothing() {
+    let sandbox = Sandbox::bare();
+    sandbox.write(
+        "Cargo.toml",
+        "[package]\nname = \"x\"\nversion = \"0.1.0\"\n",
+    );
+    let before = sandbox.snapshot();
+    let printed = sandbox.runr(&["init", "--print"]).output().exits(0).json();
+    assert_eq!(sandbox.snapshot(), before);
+    assert_eq!(
+        printed,
+        init(&sandbox),
+        "what is printed is what would be written"
+    );
+
+    let written = sandbox.snapshot();
+    sandbox.runr(&["init", "--print"]).output().exits(0).json();
+    assert_eq!(
+        sandbox.snapshot(),
+        written,
+        "an existing config is no obstacle and no victim"
+    );
+}
+
+#[test]
+fn init_refuses_to_replace_a_config() {
+    let sandbox = Sandbox::bare();
+    init(&sandbox);
+    sandbox.write(CONFIG, "{\"mine\": true}\n");
+    let before = sandbox.snapshot();
+
+    let human = sandbox.runr(&["init"]).output().exits(3);
+    human.says("Error: .runr/runr.config.json already exists");
+    assert!(human.stderr.contains("--force"), "{human}");
+    let error = sandbox
+        .runr(&["init", "--json"])
+        .output()
+        .exits(3)
+        .error_json("E_CONFIG_EXISTS", "config_exists");
+    assert!(error["hint"].as_str().unwrap().contains("--force"));
+    assert_eq!(sandbox.snapshot(), before);
+}
+
+#[test]
+fn init_force_keeps_the_old_config_aside_and_never_replaces_a_task() {
+    let sandbox = Sandbox::bare();
+    sandbox.write(CONFIG, "{\"mine\": true}\n");
+    sandbox.write(".runr/tasks/example-docs.md", "# Mine\n");
+    let result = sandbox
+        .runr(&["init", "--force", "--json"])
+        .output()
+        .exits(0)
+        .json();
+    assert_eq!(
+        sandbox.read(".runr/runr.config.json.bak"),
+        "{\"mine\": true}\n"
+    );
+    assert_eq!(sandbox.read(".runr/tasks/example-docs.md"), "# Mine\n");
+    assert!(sandbox.read(CONFIG).contains("\"verification\""));
+    assert!(
+        strings(&result["kept"])
+            .iter()
+            .any(|path| path.ends_with("example-docs.md")),
+        "{result}"
+    );
+    assert!(
+        strings(&result["created"])
+            .iter()
+            .any(|path| path.ends_with("example-bugfix.md")),
+        "{result}"
+    );
+}
+
+#[test]
+fn init_interactive_writes_nothing() {
+    let sandbox = Sandbox::bare();
+    let before = sandbox.snapshot();
+    let output = sandbox.runr(&["init", "--interactive"]).output().exits(0);
+    assert_eq!(output.text().lines().count(), 1, "{output}");
+    assert!(output.text().contains("runr init"), "{output}");
+    assert_eq!(sandbox.snapshot(), before);
+}
+
+#[test]
+fn no_command_waits_for_an_answer() {
+    let sandbox = Sandbox::bare();
+    let silent = |args: &[&str]| {
+        sandbox
+            .runr(args)
+            .silent_stdin()
+            .limit(Duration::from_secs(15))
+            .output()
+            .code
+            .unwrap()
+    };
+    assert_eq!(silent(&["init"]), 0);
+    assert_eq!(silent(&["init"]), 3);
+    assert_eq!(silent(&["init", "--interactive"]), 0);
+    assert_eq!(silent(&["trust"]), 0);
+    assert_eq!(silent(&["status"]), 4);
+    assert_eq!(silent(&["run", "--task", "absent.md"]), 4);
+}
+
+#[test]
+fn a_node_project_is_detected() {
+    let manifest = json!({
+        "name": "shop",
+        "scripts": {"type-check": "tsc --noEmit", "tsc": "tsc", "eslint": "eslint .", "build": "vite build", "test": "vitest run"},
+        "dependencies": {"react": "^19"},
+        "devDependencies": {"typescript": "^5", "vitest": "^3", "eslint": "^9"},
+    });
+    let config = detect(&[
+        ("package.json", &manifest.to_string()),
+        ("pnpm-lock.yaml", "lockfileVersion: '9.0'\n"),
+    ]);
+    assert_tiers(
+        &config,
+        &["pnpm run type-check", "pnpm run eslint"],
+        &["pnpm run build"],
+        &["pnpm test"],
+    );
+    assert_contains(
+        &config["scope"]["presets"],
+        &["react", "typescript", "vitest", "eslint"],
+    );
+    assert_eq!(config["scope"]["lockfiles"], json!(["pnpm-lock.yaml"]));
+}
+
+#[test]
+fn the_placeholder_test_script_of_npm_is_no_test() {
+    let manifest = json!({"name": "shop", "scripts": {"test": "echo \"Error: no test specified\" && exit 1", "jest": "jest"}});
+    let config = detect(&[("package.json", &manifest.to_string())]);
+    assert_tiers(&config, &[], &[], &["npm run jest"]);
+}
+
+#[test]
+fn the_package_manager_field_beats_the_lockfile() {
+    let manifest = json!({"name": "shop", "packageManager": "yarn@4.5.0", "scripts": {"lint": "x", "test": "y"}});
+    let config = detect(&[
+        ("package.json", &manifest.to_string()),
+        ("package-lock.json", "{}"),
+    ]);
+    assert_tiers(&config, &["yarn run lint"], &[], &["yarn test"]);
+}
+
+#[test]
+fn a_python_project_is_detected() {
+    let manifest = "[project]\nname = \"shop\"\ndependencies = [\"httpx\"]\n[project.optional-dependencies]\ndev = [\"pytest>=8\"]\n\
+                    [tool.ruff]\nline-length = 100\n[tool.mypy]\nstrict = true\n";
+    let config = detect(&[("pyproject.toml", manifest), ("uv.lock", "version = 1\n")]);
+    assert_tiers(
+        &config,
+        &["uv run ruff check .", "uv run mypy ."],
+        &["uv lock --check"],
+        &["uv run pytest"],
+    );
+    assert_contains(&config["scope"]["presets"], &["pytest"]);
+    assert_contains(
+        &config["scope"]["env_allowlist"],
+        &[".venv/**", "**/__pycache__/**", ".pytest_cache/**"],
+    );
+}
+
+#[test]
+fn a_tool_named_in_passing_is_not_a_tool_in_use() {
+    let manifest = "[project]\nname = \"shop\"\ndescription = \"like ruff, mypy, black, pyright and pytest\"\ndependencies = []\n";
+    assert_tiers(&detect(&[("pyproject.toml", manifest)]), &[], &[], &[]);
+}
+
+#[test]
+fn a_rust_workspace_is_detected() {
+    let config = detect(&[
+        ("Cargo.toml", "[workspace]\nmembers = [\"crates/*\"]\n"),
+        ("crates/a/src/lib.rs", ""),
+    ]);
+    let clippy = config["verification"]["tier0"][1].as_str().unwrap();
+    let same = [
+        "cargo clippy --all-targets --workspace",
+        "cargo clippy --workspace --all-targets",
+    ];
+    assert!(same.contains(&clippy), "{clippy}");
+    assert_tiers(
+        &config,
+        &["cargo fmt --check", clippy],
+        &["cargo build --workspace"],
+        &["cargo test --workspace"],
+    );
+    assert_contains(&config["scope"]["presets"], &["rust"]);
+    assert_contains(&config["scope"]["allowlist"], &["src/**", "crates/**"]);
+    assert_contains(
+        &config["scope"]["env_allowlist"],
+        &["target/**", "node_modules/**"],
+    );
+}
+
+#[test]
+fn a_single_rust_crate_needs_no_workspace_flag() {
+    let config = detect(&[(
+        "Cargo.toml",
+        "[package]\nname = \"a\"\nversion = \"0.1.0\"\n",
+    )]);
+    assert_tiers(
+        &config,
+        &["cargo fmt --check", "cargo clippy --all-targets"],
+        &["cargo build"],
+        &["cargo test"],
+    );
+}
+
+#[test]
+fn a_go_module_is_detected() {
+    let config = detect(&[
+        ("go.mod", "module example.org/shop\n"),
+        (".golangci.yml", "version: 2\n"),
+        ("cmd/x/main.go", ""),
+    ]);
+    assert_tiers(
+        &config,
+        &["go vet ./...", "golangci-lint run"],
+        &["go build ./..."],
+        &["go test ./..."],
+    );
+    assert_contains(&config["scope"]["presets"], &["go"]);
+    assert_contains(&config["scope"]["allowlist"], &["src/**", "cmd/**"]);
+}
+
+#[test]
+fn a_mixed_repository_gets_the_checks_of_all_its_languages() {
+    let manifest = json!({"name": "shop", "scripts": {"lint": "x", "test": "y"}}).to_string();
+    let config = detect(&[
+        ("go.mod", "module example.org/shop\n"),
+        ("package.json", &manifest),
+        ("Makefile", "lint:\n\ttrue\nbuild:\n\ttrue\n"),
+    ]);
+    assert_tiers(
+        &config,
+        &["npm run lint", "go vet ./..."],
+        &["go build ./..."],
+        &["npm test", "go test ./..."],
+    );
+}
+
+#[test]
+fn a_makefile_fills_the_tiers_that_are_still_empty() {
+    let config = detect(&[(
+        "Makefile",
+        "lint:\n\ttrue\nbuild: lint\n\ttrue\ntest:\n\ttrue\n",
+    )]);
+    assert_tiers(&config, &["make lint"], &["make build"], &["make test"]);
+}
+
+#[test]
+fn finding_nothing_is_said_and_leaves_a_config_that_run_refuses() {
+    let sandbox = Sandbox::bare();
+    let result = sandbox.runr(&["init", "--json"]).output().exits(0).json();
+    assert!(
+        strings(&result["warnings"])
+            .iter()
+            .any(|text| text.contains("no-manifest")),
+        "{result}"
+    );
+    assert_eq!(
+        result["verification"],
+        json!({"tier0": [], "tier1": [], "tier2": []})
+    );
+    sandbox.commit("init");
+    sandbox.script(&crate::support::Script::happy(1));
+    let output = sandbox
+        .runr(&["run", "--task", "example-docs.md"])
+        .output()
+        .exits(3);
+    output.says("Error: No verification commands configured");
+}
+
+#[test]
+fn the_stages_go_to_the_workers_that_are_installed() {
+    let phases = |installed: &[&str]| {
+        let sandbox = Sandbox::bare();
+        let bin = sandbox.scratch().join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        for tool in ["git", "sh"] {
+            let found = sandbox
+                .command("sh")
+                .args(&["-c", &format!("command -v {tool}")])
+                .output()
+                .exits(0);
+            std::os::unix::fs::symlink(found.stdout.trim(), bin.join(tool)).unwrap();
+        }
+        for name in installed {
+            std::fs::write(bin.join(name), "#!/bin/sh\necho 1.0.0\n").unwrap();
+            std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755))
+                .unwrap();
+        }
+        sandbox
+            .runr(&["init", "--print"])
+            .env("PATH", &bin)
+            .output()
+            .exits(0)
+            .json()["phases"]
+            .clone()
+    };
+    let split = json!({"plan": "claude", "implement": "codex", "review": "claude"});
+    let all = |name: &str| json!({"plan": name, "implement": name, "review": name});
+    assert_eq!(phases(&["claude"]), all("claude"));
+    assert_eq!(phases(&["codex"]), all("codex"));
+    assert_eq!(phases(&["claude", "codex"]), split);
+    assert_eq!(
+        phases(&[]),
+        json!({"plan": "claude", "implement": "codex", "review": "claude"})
+    );
+}
+
+#[test]
+fn a_run_right_after_init_needs_neither_trust_nor_a_commit() {
+    let sandbox = Sandbox::bare();
+    sandbox.write("Makefile", "test:\n\ttest -f src/part1.txt\n");
+    sandbox.commit("a makefile");
+    let base = sandbox.head();
+    init(&sandbox);
+    sandbox.script(&crate::support::Script::happy(1));
+    let output = sandbox
+        .runr(&[
+            "run",
+            "--task",
+            "example-feature.md",
+            "--worktree",
+            "--json",
+        ])
+        .output()
+        .exits(0);
+    let run = sandbox.started(output);
+    assert_eq!(
+        sandbox.changed(&base, &format!("runr/{}", run.id)),
+        ["src/part1.txt"]
+    );
+}

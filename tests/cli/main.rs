@@ -1,0 +1,25 @@
+//! The command line as its user sees it: arguments in, files, output and exit status out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a panic is how a test fails"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod call;
+mod doctor;
+mod gates;
+mod guard;
+mod init;
+mod lifecycle;
+mod parallel;
+mod refusals;
+mod report;
+mod resume;
+mod run;
+mod status;
+mod store;
+mod trust;
+mod usage;

@@ -1,0 +1,124 @@
+//! Everything that must hold before a merge.
+
+use std::process::{Command, ExitCode};
+
+use crate::steps::{Steps, command};
+use crate::{Failure, node, places, python};
+
+/// A part of the tests that can be run alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Rust,
+    Python,
+    Node,
+}
+
+impl Part {
+    const ALL: [Self; 3] = [Self::Rust, Self::Python, Self::Node];
+
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "rust" => Some(Self::Rust),
+            "python" => Some(Self::Python),
+            "node" => Some(Self::Node),
+            _ => None,
+        }
+    }
+}
+
+/// Runs the parts asked for; a failed part does not keep the others from running.
+pub(crate) fn run(words: &[&str]) -> ExitCode {
+    let (parts, long) = match parse(words) {
+        Ok(chosen) => chosen,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut steps = Steps::default();
+    for part in parts {
+        let done = match part {
+            Part::Rust => rust(&mut steps, long),
+            Part::Python => python::build(&mut steps).and_then(|()| python::test(&mut steps)),
+            Part::Node => node::build(&mut steps)
+                .and_then(|()| node::unchanged_declarations(&mut steps))
+                .and_then(|()| node::test(&mut steps)),
+        };
+        if let Err(failure) = done {
+            eprintln!("xtask: {failure}");
+        }
+    }
+    if steps.summary() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn parse(words: &[&str]) -> Result<(Vec<Part>, bool), Failure> {
+    let mut parts = Vec::new();
+    let mut long = false;
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--long" => long = true,
+            "--only" => {
+                let name = words.next().ok_or("--only needs rust, python or node")?;
+                parts.push(Part::parse(name).ok_or(format!("there is no part {name}"))?);
+            }
+            _ => return Err(format!("unknown argument {word}")),
+        }
+    }
+    if parts.is_empty() {
+        parts = Part::ALL.to_vec();
+    }
+    Ok((parts, long))
+}
+
+/// Form, lints, and all tests of the workspace: units, examples in the documentation, black box.
+/// None of the three needs the others, so all are run.
+fn rust(steps: &mut Steps, long: bool) -> Result<(), Failure> {
+    let form = steps.run("rust: form", &mut cargo(&["fmt", "--all", "--check"]));
+    let lints = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "--deny=warnings",
+    ];
+    let lints = steps.run("rust: lints", &mut cargo(&lints));
+    let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+    if long {
+        tests.env("RUNR_TEST_LONG", "1");
+    }
+    let tests = steps.run("rust: tests", &mut tests);
+    form.and(lints).and(tests)
+}
+
+fn cargo(args: &[&str]) -> Command {
+    // The cargo that runs this task, so that a chosen toolchain stays chosen.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    command(cargo, args, &places::root())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Part, parse};
+
+    #[test]
+    fn every_part_is_run_unless_some_are_named() {
+        assert_eq!(parse(&[]), Ok((Part::ALL.to_vec(), false)));
+        assert_eq!(
+            parse(&["--long", "--only", "node", "--only", "rust"]),
+            Ok((vec![Part::Node, Part::Rust], true))
+        );
+    }
+
+    #[test]
+    fn an_unknown_argument_is_refused() {
+        for words in [&["--only"][..], &["--only", "go"], &["--lon"], &["rust"]] {
+            assert!(parse(words).is_err(), "{words:?}");
+        }
+    }
+}
