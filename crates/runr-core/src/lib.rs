@@ -14,9 +14,12 @@ pub mod error;
 pub mod fs;
 pub mod glob;
 pub mod id;
+pub mod identity;
 pub mod phase;
 pub mod store;
 pub mod time;
+#[cfg(test)]
+mod vectors;
 
 pub use error::{Class, Code, Error, Result};
 pub use id::RunId;

@@ -16,8 +16,8 @@ use serde_json::{Map, Value, json};
 
 use super::fingerprint::sha256_hex;
 use super::model::{Stage, Tier};
+use super::preset;
 use super::reply::OutputMode;
-use super::scope::preset_patterns;
 use super::tiers::RiskTrigger;
 use crate::error::Result;
 
@@ -187,6 +187,15 @@ pub struct Warning {
     pub message: String,
 }
 
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{} (line {line}): {}", self.pointer, self.message),
+            None => write!(f, "{}: {}", self.pointer, self.message),
+        }
+    }
+}
+
 impl Config {
     /// Reads the text of a configuration file.
     ///
@@ -214,25 +223,7 @@ impl Config {
     /// Presets this version does not know add nothing.
     #[must_use]
     pub fn effective_allowlist(&self) -> Vec<String> {
-        let presets = self
-            .scope
-            .presets
-            .iter()
-            .filter_map(|name| preset_patterns(name))
-            .flatten();
-        let mut effective: Vec<String> = Vec::new();
-        for pattern in self
-            .scope
-            .allowlist
-            .iter()
-            .map(String::as_str)
-            .chain(presets.copied())
-        {
-            if !effective.iter().any(|known| known == pattern) {
-                effective.push(pattern.to_owned());
-            }
-        }
-        effective
+        preset::expand(&self.scope.allowlist, &self.scope.presets)
     }
 
     /// Everything a run of this configuration may execute, with sorted keys.

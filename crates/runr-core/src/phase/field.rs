@@ -71,14 +71,6 @@ impl<'a> Field<'a> {
             .ok_or_else(|| self.wrong_type("an object"))
     }
 
-    /// The members of an object, in the order of the file.
-    pub(super) fn members(&self) -> Result<Vec<(&'a str, Self)>, Problem> {
-        let members = self.object()?.iter();
-        Ok(members
-            .map(|(key, value)| (key.as_str(), self.below(key, value)))
-            .collect())
-    }
-
     /// A member that may be missing; `null` is a value.
     pub(super) fn optional(&self, key: &str) -> Result<Option<Self>, Problem> {
         Ok(self.object()?.get(key).map(|value| self.below(key, value)))
@@ -133,12 +125,6 @@ impl<'a> Field<'a> {
         self.value
             .as_i64()
             .ok_or_else(|| self.wrong_type("a whole number"))
-    }
-
-    pub(super) fn number(&self) -> Result<f64, Problem> {
-        self.value
-            .as_f64()
-            .ok_or_else(|| self.wrong_type("a number"))
     }
 
     pub(super) fn whole_from(&self, least: u64) -> Result<u64, Problem> {

@@ -1,8 +1,29 @@
 //! What happens next in a run, and may it: the phase machine and the rules around it.
+//!
+//! [`model`] holds the words, [`rules`] the machine, [`ops`] the files. [`event`] is what stands in
+//! the timeline, [`state`] its fold. Each further file is one rule: what may be changed ([`scope`],
+//! [`owned`]), what is run ([`tiers`]), what counts as proof ([`evidence`]), what an answer means
+//! ([`reply`]), when a run may go on ([`fingerprint`], [`transitions`]), why it ended ([`stop`]).
 
+pub mod config;
+pub mod event;
+pub mod evidence;
+mod field;
+pub mod fingerprint;
+mod front_matter;
 pub mod model;
-
-pub use model::{
-    ClaimedCommand, Evidence, ImplementReply, ImplementStatus, Milestone, Phase, Plan, PlanReply,
-    Rejected, ReviewReply, RiskLevel, Stage, Tier, Verdict,
-};
+pub mod ops;
+pub mod options;
+pub mod owned;
+mod preset;
+pub mod prompt;
+pub mod reply;
+pub mod report;
+pub mod rules;
+pub mod scope;
+pub mod state;
+pub mod status;
+pub mod stop;
+pub mod task;
+pub mod tiers;
+pub mod transitions;

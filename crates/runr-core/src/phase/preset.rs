@@ -9,7 +9,7 @@ const TESTS: [&str; 4] = [
 
 /// The patterns a preset stands for, or nothing if the name is unknown.
 #[must_use]
-pub fn preset(name: &str) -> Option<Vec<&'static str>> {
+pub(super) fn preset(name: &str) -> Option<Vec<&'static str>> {
     let own: &[&str] = match name {
         "nextjs" => &[
             "next.config.*",
@@ -48,7 +48,7 @@ pub fn preset(name: &str) -> Option<Vec<&'static str>> {
 /// An allowlist with the patterns of `presets` behind it, each pattern once; unknown names add
 /// nothing.
 #[must_use]
-pub fn expand(allowlist: &[String], presets: &[String]) -> Vec<String> {
+pub(super) fn expand(allowlist: &[String], presets: &[String]) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     let added = presets.iter().filter_map(|name| preset(name)).flatten();
     for pattern in allowlist.iter().map(String::as_str).chain(added) {

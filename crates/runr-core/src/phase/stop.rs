@@ -51,6 +51,21 @@ pub enum NextAction {
     InspectLogs,
 }
 
+impl NextAction {
+    /// The word as it is written in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Resume => "resume",
+            Self::FixConfig => "fix_config",
+            Self::ResolveScopeViolation => "resolve_scope_violation",
+            Self::ResolveBranchMismatch => "resolve_branch_mismatch",
+            Self::InspectLogs => "inspect_logs",
+        }
+    }
+}
+
 /// How a run ended, as receipts record it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

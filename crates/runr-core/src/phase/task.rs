@@ -61,6 +61,24 @@ pub struct Task {
     pub warnings: Vec<String>,
 }
 
+impl Task {
+    /// Whether a person has to do it.
+    #[must_use]
+    pub fn is_manual(&self) -> bool {
+        self.kind == TaskType::Manual
+    }
+
+    /// The first heading, else the goal of the implicit milestone.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let goal = self
+            .fallback_milestones
+            .first()
+            .map(|milestone| milestone.goal.as_str());
+        self.title.as_deref().or(goal).unwrap_or_default()
+    }
+}
+
 /// Headings a task is expected to have.
 const HEADINGS: [&str; 4] = ["Goal", "Requirements", "Success Criteria", "Notes"];
 /// What a run without PLAN does if the task has no text.

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::error::Result;
 use crate::phase::model::{Stage, Tier};
+use crate::phase::preset::preset;
 use crate::phase::reply::OutputMode;
-use crate::phase::scope::preset_patterns;
 use crate::phase::tiers::RiskTrigger;
 
 pub(super) fn from_text(text: &str) -> Result<(Config, Vec<Warning>)> {
@@ -88,7 +88,7 @@ fn scope(section: &mut Section<'_>, scope: &mut Scope) -> Result<()> {
     section.strings("lockfiles", &mut scope.lockfiles)?;
     section.strings("env_allowlist", &mut scope.env_allowlist)?;
     for (index, name) in scope.presets.iter().enumerate() {
-        if preset_patterns(name).is_none() {
+        if preset(name).is_none() {
             section.warn(
                 &format!("presets/{index}"),
                 format!("unknown preset `{name}` is ignored"),

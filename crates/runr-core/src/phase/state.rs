@@ -1,0 +1,653 @@
+//! The state of a run: a pure fold of its timeline, and nothing else.
+//!
+//! `state.json` is a cache of this fold. Whatever a decision needs stands here or in the
+//! [`Policy`](super::rules::Policy); a driver that dies loses nothing but the answer it waited for.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{
+    CallFinished, Event, Record, RunResumed, RunStarted, ScopeLock, Stop, TaskPaths, Usage,
+    VerificationEvidence, VerifyFailedRetry,
+};
+use super::model::{Milestone, Phase, Stage, Tier, Verdict};
+use super::options::RunOptions;
+use super::stop::{StopCause, StopReason};
+use super::transitions::enter_phase;
+use crate::time::Timestamp;
+
+/// Where a phase stands, as far as the next decision cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The phase was entered; its work is still to do.
+    Entered,
+    /// The phase is over; this one comes next.
+    Due(Phase),
+}
+
+/// A worker call without its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlight {
+    /// The configured name.
+    pub worker: String,
+    /// What for.
+    pub stage: Stage,
+    /// When it began.
+    pub since: Timestamp,
+    /// The process group, if a process answers.
+    pub process: Option<super::event::ProcessIdentity>,
+}
+
+/// The failure an implementer has to fix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyFailure {
+    /// All commands of the tier, joined by ` && `.
+    pub failed_command: String,
+    /// The first part of the output.
+    pub error_output: String,
+    /// What had changed.
+    pub changed_files: Vec<String>,
+    /// The tier that failed.
+    pub tier: Tier,
+    /// Over command and normalised output.
+    pub fingerprint: String,
+}
+
+/// One uninterrupted stretch of work: from start or resume to the next stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// Phases entered in it.
+    pub ticks: u32,
+    /// Whether no phase was entered yet since a resume.
+    pub reopened: bool,
+}
+
+/// Whom the present stage asks, and how often it was asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asking {
+    /// Set once a fallback took over.
+    pub worker: Option<String>,
+    /// Finished calls of this worker in this phase.
+    pub tries: u32,
+}
+
+/// Valid replies per worker, in sum and by stage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerStats {
+    /// By stage.
+    pub by_phase: BTreeMap<Stage, BTreeMap<String, u32>>,
+}
+
+impl WorkerStats {
+    fn count(&mut self, stage: Stage, worker: &str) {
+        *self
+            .by_phase
+            .entry(stage)
+            .or_default()
+            .entry(worker.to_owned())
+            .or_default() += 1;
+    }
+
+    /// Valid replies per worker over all stages.
+    #[must_use]
+    pub fn totals(&self) -> BTreeMap<&str, u32> {
+        let mut totals = BTreeMap::new();
+        for (worker, count) in self.by_phase.values().flatten() {
+            *totals.entry(worker.as_str()).or_default() += count;
+        }
+        totals
+    }
+}
+
+/// Everything that is known about a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(
+    missing_docs,
+    reason = "the names are those of state.json and documented there, in docs/files.md"
+)]
+pub struct State {
+    pub schema_version: u32,
+    /// Of the last folded record.
+    pub seq: u64,
+    pub task: String,
+    pub task_path: Option<String>,
+    pub work_item: Option<String>,
+    pub repo_root: String,
+    pub repo_path: String,
+    pub worktree_path: Option<String>,
+    pub branch: Option<String>,
+    pub current_branch: Option<String>,
+    pub base_sha: String,
+    pub phase: Phase,
+    /// The phase entered last; unlike `phase` it survives a stop.
+    pub open_phase: Option<Phase>,
+    pub step: Step,
+    pub phase_attempt: u32,
+    pub last_successful_phase: Option<Phase>,
+    pub phase_started_at: Option<Timestamp>,
+    pub milestone_index: usize,
+    pub milestones: Vec<Milestone>,
+    /// Checkpoint of each finished milestone.
+    pub milestone_checkpoints: Vec<String>,
+    pub milestone_retries: u32,
+    /// The user-facing name of `milestone_retries`; always equal.
+    pub verification_failures: u32,
+    pub review_rounds: u32,
+    pub last_review_fingerprint: Option<String>,
+    /// The reviewer's requests for the next implement prompt.
+    pub review_changes: Vec<String>,
+    /// A verdict that counts once IMPLEMENT is entered again.
+    pub pending_review: Option<String>,
+    pub stop_reason: Option<StopReason>,
+    pub stop_cause: Option<StopCause>,
+    pub retry_at: Option<String>,
+    pub other_run: Option<String>,
+    pub guard_violation_files: Vec<String>,
+    pub last_error: Option<String>,
+    pub scope_lock: ScopeLock,
+    pub owned_paths: TaskPaths,
+    pub tier_reasons: Vec<String>,
+    pub last_verify_failure: Option<VerifyFailure>,
+    pub last_verification_evidence: Option<VerificationEvidence>,
+    pub checkpoint_commit_sha: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub updated_at: Option<Timestamp>,
+    pub last_progress_at: Option<Timestamp>,
+    pub auto_resume_count: u32,
+    pub worker_stats: WorkerStats,
+    /// Finished worker calls per stage; numbers the steps of a script worker.
+    pub calls_finished: BTreeMap<Stage, u32>,
+    pub calls_started: u32,
+    pub asking: Asking,
+    pub usage: Usage,
+    pub in_flight: Option<InFlight>,
+    /// A command of the configuration that was started and whose tier has no result yet.
+    pub running_command: Option<super::event::ProcessIdentity>,
+    pub options: RunOptions,
+    pub session: Session,
+    /// VERIFY passes of the present milestone, over all sessions; numbers their logs.
+    pub verify_passes: u32,
+    /// The milestone a resume came back to; its tree may hold work of an earlier session.
+    pub resumed_milestone: Option<usize>,
+    pub ticks_used: u32,
+    pub stop_requested: Option<String>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            schema_version: 1,
+            seq: 0,
+            task: String::new(),
+            task_path: None,
+            work_item: None,
+            repo_root: String::new(),
+            repo_path: String::new(),
+            worktree_path: None,
+            branch: None,
+            current_branch: None,
+            base_sha: String::new(),
+            phase: Phase::Init,
+            open_phase: None,
+            step: Step::Due(Phase::Plan),
+            phase_attempt: 0,
+            last_successful_phase: None,
+            phase_started_at: None,
+            milestone_index: 0,
+            milestones: Vec::new(),
+            milestone_checkpoints: Vec::new(),
+            milestone_retries: 0,
+            verification_failures: 0,
+            review_rounds: 0,
+            last_review_fingerprint: None,
+            review_changes: Vec::new(),
+            pending_review: None,
+            stop_reason: None,
+            stop_cause: None,
+            retry_at: None,
+            other_run: None,
+            guard_violation_files: Vec::new(),
+            last_error: None,
+            scope_lock: ScopeLock::default(),
+            owned_paths: TaskPaths::default(),
+            tier_reasons: Vec::new(),
+            last_verify_failure: None,
+            last_verification_evidence: None,
+            checkpoint_commit_sha: None,
+            started_at: None,
+            updated_at: None,
+            last_progress_at: None,
+            auto_resume_count: 0,
+            worker_stats: WorkerStats::default(),
+            calls_finished: BTreeMap::new(),
+            calls_started: 0,
+            asking: Asking::default(),
+            usage: Usage::default(),
+            in_flight: None,
+            running_command: None,
+            options: RunOptions::default(),
+            session: Session {
+                started_at: None,
+                ticks: 0,
+                reopened: false,
+            },
+            verify_passes: 0,
+            resumed_milestone: None,
+            ticks_used: 0,
+            stop_requested: None,
+        }
+    }
+}
+
+/// The state after all `records`.
+#[must_use]
+pub fn fold<'a>(records: impl IntoIterator<Item = &'a Record>) -> State {
+    let mut state = State::default();
+    for record in records {
+        state.fold_in(record);
+    }
+    state
+}
+
+impl State {
+    /// The state after one more record; `self` stays as it was.
+    #[must_use]
+    pub fn apply(&self, record: &Record) -> Self {
+        let mut next = self.clone();
+        next.fold_in(record);
+        next
+    }
+
+    /// Folds one record into this state. Types it does not know change only `seq` and `updated_at`.
+    pub fn fold_in(&mut self, record: &Record) {
+        self.seq = record.seq;
+        self.updated_at = Some(record.timestamp);
+        if let Some(event) = record.event() {
+            self.fold_event(&event, record.timestamp, &record.source);
+        }
+    }
+
+    fn fold_event(&mut self, event: &Event, at: Timestamp, source: &str) {
+        if !matches!(
+            event,
+            Event::Note { .. } | Event::StopRequested { .. } | Event::PlanApproved { .. }
+        ) {
+            self.last_progress_at = Some(at);
+        }
+        match event {
+            Event::RunStarted(started) => self.start(started, at),
+            Event::Preflight(preflight) => self.preflight(preflight),
+            Event::WorktreeCreated(tree) | Event::WorktreeRecreated(tree) => {
+                self.worktree_path = Some(tree.worktree_path.clone());
+                self.repo_path.clone_from(&tree.worktree_path);
+            }
+            Event::PhaseStart { phase } => self.enter(*phase, at),
+            Event::WorkerCallStarted(call) => {
+                self.calls_started += 1;
+                self.in_flight = Some(InFlight {
+                    worker: call.worker.clone(),
+                    stage: call.stage,
+                    since: at,
+                    process: identity(call.pid, call.start, call.boot_id.as_deref()),
+                });
+            }
+            Event::WorkerCallFinished(call) => self.call_finished(call),
+            Event::CommandStarted(command) => {
+                self.running_command = identity(
+                    Some(command.pid),
+                    Some(command.start),
+                    Some(&command.boot_id),
+                );
+            }
+            Event::PlanGenerated(plan) => {
+                self.worker_stats.count(Stage::Plan, source);
+                self.milestones.clone_from(&plan.milestones);
+                for pattern in plan.do_not_touch.iter().flatten() {
+                    if !self.scope_lock.denylist.contains(pattern) {
+                        self.scope_lock.denylist.push(pattern.clone());
+                    }
+                }
+                self.step = Step::Due(Phase::Implement);
+            }
+            Event::ImplementComplete(done) => {
+                self.worker_stats.count(Stage::Implement, source);
+                let next = if done.no_changes_needed {
+                    Phase::Checkpoint
+                } else {
+                    Phase::Verify
+                };
+                self.step = Step::Due(next);
+            }
+            Event::GuardViolation(violation) => self.guard_violation_files = violation.files(),
+            Event::PlanScopeViolation {
+                violations: files, ..
+            }
+            | Event::OwnershipViolation {
+                violating_files: files,
+                ..
+            } => self.guard_violation_files.clone_from(files),
+            Event::Verification(_) => self.running_command = None,
+            Event::VerifyFailedRetry(failed) => self.verify_failed(failed),
+            Event::VerifyComplete {
+                tier_reasons,
+                verification_evidence,
+                ..
+            } => {
+                self.tier_reasons.clone_from(tier_reasons);
+                self.last_verification_evidence = Some(verification_evidence.clone());
+                self.last_verify_failure = None;
+                self.step = Step::Due(if self.options.fast {
+                    Phase::Checkpoint
+                } else {
+                    Phase::Review
+                });
+            }
+            Event::ReviewComplete { verdict, changes } => {
+                self.worker_stats.count(Stage::Review, source);
+                self.reviewed(*verdict, changes);
+            }
+            Event::CheckpointComplete {
+                commit,
+                milestone_index,
+                ..
+            } => self.checkpoint(commit, *milestone_index),
+            Event::ParseFailed(_) => self.step = Step::Entered,
+            Event::WorkerFallback { to, .. } => {
+                self.asking = Asking {
+                    worker: Some(to.clone()),
+                    tries: 0,
+                };
+                self.step = Step::Entered;
+            }
+            Event::RunResumed(resumed) => self.resume(resumed, at),
+            Event::ScopeChanged { to, .. } => self.scope_lock = to.clone(),
+            Event::MilestoneIndexCorrected { corrected_to, .. } => {
+                self.milestone_index = *corrected_to;
+                self.milestone_checkpoints.truncate(*corrected_to);
+            }
+            Event::StopRequested { by, reason } => {
+                self.stop_requested = Some(
+                    reason
+                        .clone()
+                        .unwrap_or_else(|| format!("requested by {by}")),
+                );
+            }
+            Event::Stop(stop) => self.stop(stop, at),
+            Event::FastPathSkip { .. }
+            | Event::ParallelFileCollision { .. }
+            | Event::NoChangesEvidenceOk { .. }
+            | Event::NoChangesEvidenceFailed { .. }
+            | Event::IgnoredChanges { .. }
+            | Event::VerifyFailedMaxRetries { .. }
+            | Event::ReviewLoopDetected(_)
+            | Event::CheckpointSidecarWriteFailed { .. }
+            | Event::WorkerStats { .. }
+            | Event::LateWorkerResultIgnored { .. }
+            | Event::ResumeCheckpointSelected { .. }
+            | Event::WorktreeBranchMismatch { .. }
+            | Event::PlanApproved { .. }
+            | Event::Note { .. } => {}
+        }
+    }
+
+    fn start(&mut self, started: &RunStarted, at: Timestamp) {
+        self.task.clone_from(&started.task);
+        self.task_path.clone_from(&started.task_path);
+        self.work_item.clone_from(&started.work_item);
+        self.repo_root.clone_from(&started.repo_root);
+        self.repo_path.clone_from(&started.repo_path);
+        self.scope_lock = started.scope_lock.clone();
+        self.owned_paths = started.owned_paths.clone();
+        self.options = started.options.clone();
+        self.base_sha.clone_from(&started.base_sha);
+        self.branch.clone_from(&started.branch);
+        self.current_branch.clone_from(&started.current_branch);
+        self.milestones.clone_from(&started.milestones);
+        self.started_at = Some(at);
+        self.session = Session {
+            started_at: Some(at),
+            ticks: 0,
+            reopened: false,
+        };
+        self.step = Step::Due(if self.options.fast {
+            Phase::Implement
+        } else {
+            Phase::Plan
+        });
+    }
+
+    fn preflight(&mut self, preflight: &super::event::Preflight) {
+        self.tier_reasons.clone_from(&preflight.tier_reasons);
+        let guard = &preflight.guard;
+        if guard.ok {
+            return;
+        }
+        let dirty = guard
+            .reasons
+            .iter()
+            .any(|reason| reason == "dirty_worktree");
+        let listed = guard
+            .scope_violations
+            .iter()
+            .chain(&guard.lockfile_violations);
+        for file in listed.chain(guard.dirty_files.iter().filter(|_| dirty)) {
+            if !self.guard_violation_files.contains(file) {
+                self.guard_violation_files.push(file.clone());
+            }
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, at: Timestamp) {
+        // Leaving STOPPED is not a success of the phase that is opened again.
+        if self.session.reopened {
+            self.phase_attempt = 1;
+        } else {
+            let entered = enter_phase(self.phase, self.phase_attempt, phase);
+            self.phase_attempt = entered.phase_attempt;
+            self.last_successful_phase = entered.last_successful_phase;
+        }
+        if phase == Phase::Implement
+            && let Some(fingerprint) = self.pending_review.take()
+        {
+            self.review_rounds += 1;
+            self.last_review_fingerprint = Some(fingerprint);
+        }
+        if phase == Phase::Verify {
+            self.verify_passes += 1;
+        }
+        self.phase = phase;
+        self.open_phase = Some(phase);
+        self.step = Step::Entered;
+        self.phase_started_at = Some(at);
+        self.asking = Asking::default();
+        self.in_flight = None;
+        self.session.reopened = false;
+        self.session.ticks += 1;
+        self.ticks_used += 1;
+    }
+
+    fn call_finished(&mut self, call: &CallFinished) {
+        self.in_flight = None;
+        *self.calls_finished.entry(call.stage).or_default() += 1;
+        self.asking.tries += 1;
+        if let Some(usage) = &call.usage {
+            self.usage.add(usage);
+        }
+    }
+
+    fn verify_failed(&mut self, failed: &VerifyFailedRetry) {
+        self.set_retries(failed.retry_count);
+        self.last_verify_failure = Some(VerifyFailure {
+            failed_command: failed.failed_command.clone(),
+            error_output: failed.error_output.clone(),
+            changed_files: failed.changed_files.clone(),
+            tier: failed.tier,
+            fingerprint: failed.fingerprint.clone(),
+        });
+        self.step = Step::Due(Phase::Implement);
+    }
+
+    fn reviewed(&mut self, verdict: Verdict, changes: &[String]) {
+        if verdict == Verdict::Approve {
+            self.review_changes.clear();
+            self.step = Step::Due(Phase::Checkpoint);
+        } else {
+            self.review_changes = changes.to_vec();
+            self.pending_review = Some(super::fingerprint::review_fingerprint(changes));
+            self.step = Step::Due(Phase::Implement);
+        }
+    }
+
+    fn checkpoint(&mut self, commit: &str, milestone_index: usize) {
+        self.milestone_index = milestone_index + 1;
+        self.milestone_checkpoints.truncate(milestone_index);
+        self.milestone_checkpoints.push(commit.to_owned());
+        self.checkpoint_commit_sha = Some(commit.to_owned());
+        self.last_verification_evidence = None;
+        self.verify_passes = 0;
+        self.forget_milestone();
+        let more = self.milestone_index < self.milestones.len();
+        self.step = Step::Due(if more {
+            Phase::Implement
+        } else {
+            Phase::Finalize
+        });
+    }
+
+    fn forget_milestone(&mut self) {
+        self.set_retries(0);
+        self.review_rounds = 0;
+        self.last_review_fingerprint = None;
+        self.pending_review = None;
+        self.last_verify_failure = None;
+        self.review_changes.clear();
+    }
+
+    fn resume(&mut self, resumed: &RunResumed, at: Timestamp) {
+        // Full attempts after a resume, but the feedback that was open stays for the next prompt.
+        self.set_retries(0);
+        self.review_rounds = 0;
+        self.last_review_fingerprint = None;
+        self.pending_review = None;
+        self.stop_reason = None;
+        self.stop_cause = None;
+        self.retry_at = None;
+        self.other_run = None;
+        self.stop_requested = None;
+        self.last_error = None;
+        self.guard_violation_files.clear();
+        self.in_flight = None;
+        self.running_command = None;
+        self.options = resumed.options.clone();
+        self.phase = resumed.resume_phase;
+        self.phase_attempt = 0;
+        self.phase_started_at = Some(at);
+        self.session = Session {
+            started_at: Some(at),
+            ticks: 0,
+            reopened: true,
+        };
+        self.resumed_milestone = Some(self.milestone_index);
+        self.step = Step::Due(resumed.resume_phase);
+    }
+
+    fn stop(&mut self, stop: &Stop, at: Timestamp) {
+        self.phase = Phase::Stopped;
+        self.stop_reason = Some(stop.reason.clone());
+        self.stop_cause = stop.cause;
+        self.retry_at.clone_from(&stop.retry_at);
+        self.other_run.clone_from(&stop.other_run);
+        if stop.error.is_some() {
+            self.last_error.clone_from(&stop.error);
+        }
+        self.phase_started_at = Some(at);
+        self.in_flight = None;
+        self.running_command = None;
+    }
+
+    fn set_retries(&mut self, retries: u32) {
+        self.milestone_retries = retries;
+        self.verification_failures = retries;
+    }
+
+    /// The milestone that is worked on, if there is one.
+    #[must_use]
+    pub fn milestone(&self) -> Option<&Milestone> {
+        self.milestones.get(self.milestone_index)
+    }
+
+    /// Whether the present milestone is the last one.
+    #[must_use]
+    pub fn is_last_milestone(&self) -> bool {
+        self.milestone_index + 1 >= self.milestones.len()
+    }
+
+    /// Whether the run has ended.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.phase == Phase::Stopped
+    }
+
+    /// Whether the run has ended with every milestone checkpointed.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.stop_reason == Some(StopReason::Complete)
+    }
+
+    /// The commit the tree is compared with: the last checkpoint, or where the run started.
+    #[must_use]
+    pub fn expected_head(&self) -> &str {
+        self.checkpoint_commit_sha
+            .as_deref()
+            .unwrap_or(&self.base_sha)
+    }
+
+    /// Whether earlier calls of this milestone may have left work in the tree.
+    #[must_use]
+    pub fn has_earlier_work(&self) -> bool {
+        self.last_verify_failure.is_some()
+            || !self.review_changes.is_empty()
+            || self.resumed_milestone == Some(self.milestone_index)
+    }
+
+    /// All files the plan names.
+    #[must_use]
+    pub fn files_expected(&self) -> Vec<String> {
+        self.milestones
+            .iter()
+            .filter_map(|m| m.files_expected.clone())
+            .flatten()
+            .collect()
+    }
+}
+
+impl Usage {
+    fn add(&mut self, other: &Self) {
+        fn sum<T: std::ops::Add<Output = T> + Copy>(a: Option<T>, b: Option<T>) -> Option<T> {
+            match (a, b) {
+                (Some(a), Some(b)) => Some(a + b),
+                (a, b) => a.or(b),
+            }
+        }
+        self.input_tokens = sum(self.input_tokens, other.input_tokens);
+        self.output_tokens = sum(self.output_tokens, other.output_tokens);
+        self.cost_usd = sum(self.cost_usd, other.cost_usd);
+    }
+}
+
+fn identity(
+    pid: Option<u32>,
+    start: Option<u64>,
+    boot_id: Option<&str>,
+) -> Option<super::event::ProcessIdentity> {
+    Some(super::event::ProcessIdentity {
+        pid: pid?,
+        start: start?,
+        boot_id: boot_id?.to_owned(),
+    })
+}
