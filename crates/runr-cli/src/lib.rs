@@ -1,1 +1,33 @@
-//! Placeholder.
+//! The harness that drives runs, and the command line over it.
+//!
+//! [`harness::Driver`] performs what the core decides: git, worktrees, workers, verification,
+//! checkpoints. [`main`] is the whole command line in process; [`embed`] is what the Python and
+//! Node packages call. Everything with a decision in it lives in `runr-core`.
+//!
+//! # Features
+//! `cli` (default): the command line. Without it the crate is the harness alone.
+
+#![forbid(unsafe_code)]
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
+
+#[cfg(feature = "cli")]
+mod commands;
+#[cfg(feature = "cli")]
+mod detect;
+#[cfg(feature = "cli")]
+pub mod embed;
+pub mod harness;
+mod host;
+mod liveness;
+pub mod operations;
+#[cfg(feature = "cli")]
+mod output;
+mod repository;
+mod store_fields;
+mod views;
+
+#[cfg(feature = "cli")]
+pub use commands::{leave_terminal, main, run_command};
+pub use host::{Host, SystemClock};
+#[cfg(feature = "cli")]
+pub use output::Console;

@@ -1,0 +1,35 @@
+//! `runr call`: the command-line twin of every library function.
+
+use std::io::Read;
+
+use runr_core::{Code, Error, Result};
+use serde_json::Value;
+
+use super::cli::CallArgs;
+use super::{Invocation, print_error};
+use crate::operations;
+
+pub(crate) fn execute(call: &Invocation<'_>, args: &CallArgs) -> Result<u8> {
+    let result = read_arguments()
+        .and_then(|arguments| operations::call(call.host, &args.function, arguments));
+    match result {
+        Ok(value) => {
+            call.console.json_line(&value);
+            Ok(0)
+        }
+        // Programs call this: an error is JSON whether asked for or not.
+        Err(error) => Ok(print_error(&call.console, &error, true)),
+    }
+}
+
+fn read_arguments() -> Result<Value> {
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|e| Error::new(Code::Usage, format!("cannot read standard input: {e}")))?;
+    if text.trim().is_empty() {
+        return Ok(Value::Object(serde_json::Map::new()));
+    }
+    serde_json::from_str(&text)
+        .map_err(|e| Error::new(Code::Usage, format!("standard input is not JSON: {e}")))
+}

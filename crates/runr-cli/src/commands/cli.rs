@@ -1,0 +1,244 @@
+//! The tree of commands and flags.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done; for a run: complete
+  1    stopped for another reason, or the operation failed
+  2    bad usage, ambiguous reference, bad config or task file
+  3    refused before acting: dirty or busy tree, guard, not trusted, live run
+  4    the named thing does not exist
+  5    done, but the result could not be printed
+  130  interrupted (143 for SIGTERM); the state was saved first";
+
+/// Drives coding agents through PLAN, IMPLEMENT, VERIFY, REVIEW and CHECKPOINT, behind gates.
+#[derive(Debug, Parser)]
+#[command(name = "runr", version, disable_help_subcommand = false, after_help = EXIT_CODES, color = super::Color::HELP)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// A directory of the repository [default: the present one]
+    #[arg(long, short = 'C', alias = "repo", global = true, value_name = "PATH")]
+    pub(crate) root: Option<Utf8PathBuf>,
+    /// Print JSON on standard output, and nothing else there
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to use colour
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
+    pub(crate) color: Color,
+    /// Print the result only, no progress
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Prepare a repository: detect its checks and write the configuration
+    Init(InitArgs),
+    /// Run a task through all phases
+    Run(RunArgs),
+    /// Show how a run stands
+    Status(StatusArgs),
+    /// Go on with a stopped or abandoned run
+    Resume(ResumeArgs),
+    /// Explain what a run did and why it stopped
+    Report(ReportArgs),
+    /// Approve the commands of the repository's configuration
+    Trust(TrustArgs),
+    /// Check that everything runr needs is there
+    Doctor(DoctorArgs),
+    /// Call a library function: JSON arguments on standard input, result on standard output
+    Call(CallArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Print the configuration that would be written; write nothing
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// Replace an existing configuration; the old one is kept as `.bak`
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Ask instead of detecting (not available yet)
+    #[arg(long)]
+    pub(crate) interactive: bool,
+    /// Verification commands instead of the detected ones, as tier0
+    #[arg(long, value_name = "CMD")]
+    pub(crate) verify: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  runr run --task login.md --worktree
+  runr run --task .runr/tasks/example-bugfix.md --fast
+  runr run --task-text '# Fix the typo in README.md' --fast --verify 'cargo test'")]
+pub(crate) struct RunArgs {
+    /// Task file; bare names are also looked up in .runr/tasks/
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "task_text",
+        conflicts_with = "task_text"
+    )]
+    pub(crate) task: Option<Utf8PathBuf>,
+    /// The task itself
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) task_text: Option<String>,
+    /// Work in a git worktree of its own; the checkout stays untouched
+    #[arg(long)]
+    pub(crate) worktree: bool,
+    /// Without PLAN and REVIEW: one milestone from the task
+    #[arg(long)]
+    pub(crate) fast: bool,
+    /// Allow changes of lockfiles
+    #[arg(long)]
+    pub(crate) allow_deps: bool,
+    /// Start despite uncommitted changes; they are never committed by the run
+    #[arg(long)]
+    pub(crate) allow_dirty: bool,
+    /// Start although no verification command is configured
+    #[arg(long)]
+    pub(crate) allow_unverified: bool,
+    /// Configuration file [default: .runr/runr.config.json]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) config: Option<Utf8PathBuf>,
+    /// Allowed files, instead of the configured allowlist
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) allow: Vec<String>,
+    /// Denied files, instead of the configured denylist
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) deny: Vec<String>,
+    /// Checks, instead of the configured ones
+    #[arg(long, value_name = "CMD")]
+    pub(crate) verify: Vec<String>,
+    /// This worker for all phases
+    #[arg(long, value_name = "NAME")]
+    pub(crate) worker: Option<String>,
+    /// Wall budget in minutes [default: 120]
+    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
+    pub(crate) time: Option<f64>,
+    /// Phases to execute at most [default: 50]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_ticks: Option<u32>,
+    /// Stay on the present branch
+    #[arg(long)]
+    pub(crate) no_branch: bool,
+    /// Do not stop when a live run expects the same files
+    #[arg(long)]
+    pub(crate) force_parallel: bool,
+    /// Run in the background, cut off from the terminal
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Check everything, start nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask the workers for their version
+    #[arg(long)]
+    pub(crate) skip_doctor: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Run id, unique prefix, or `latest`
+    #[arg(default_value = "latest")]
+    pub(crate) run: String,
+    /// List all runs
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// Run id, unique prefix, or `latest` [default: the newest run that is not complete]
+    pub(crate) run: Option<String>,
+    /// Use this configuration from here on: the only way scope changes reach the run
+    #[arg(long, value_name = "PATH")]
+    pub(crate) config: Option<Utf8PathBuf>,
+    /// Allow changes of lockfiles from here on
+    #[arg(long)]
+    pub(crate) allow_deps: bool,
+    /// Wall budget in minutes [default: 120]
+    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
+    pub(crate) time: Option<f64>,
+    /// Phases to execute at most [default: 50]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_ticks: Option<u32>,
+    /// Print what would be done; change nothing (implied by --json)
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Run in the background, cut off from the terminal
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Run id, unique prefix, or `latest`
+    pub(crate) run: String,
+    /// Only the figures
+    #[arg(long)]
+    pub(crate) kpi_only: bool,
+    /// How many of the last events to show
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub(crate) tail: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrustArgs {
+    /// Show the commands; approve nothing
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// Print only the hash, for RUNR_TRUST_CONFIG; approve nothing
+    #[arg(long, conflicts_with = "print")]
+    pub(crate) print_hash: bool,
+    /// Configuration file [default: .runr/runr.config.json]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) config: Option<Utf8PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Configuration file [default: .runr/runr.config.json]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) config: Option<Utf8PathBuf>,
+    /// Repair what can be repaired without losing work
+    #[arg(long)]
+    pub(crate) fix: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CallArgs {
+    /// The function, such as `check_scope`
+    pub(crate) function: String,
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("a number of minutes, 0 or more".to_owned()),
+    }
+}

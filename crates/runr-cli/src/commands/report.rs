@@ -1,0 +1,121 @@
+//! `runr report`: what a run did and why it stopped.
+
+use runr_core::Result;
+use runr_core::phase::event::Record;
+use runr_core::phase::report::{Report, kpi_text};
+use runr_core::phase::state::State;
+use runr_core::phase::stop::StopReason;
+
+use super::Invocation;
+use super::cli::ReportArgs;
+use crate::output::events::{event_line, last_lines};
+use crate::views::{self, Found};
+
+pub(crate) fn execute(call: &Invocation<'_>, args: &ReportArgs) -> Result<u8> {
+    let found = views::find(call.host, &call.root, &args.run)?;
+    let (report, state) = views::report_of(call.host, &found)?;
+    if call.json {
+        call.console.json(&report);
+        return Ok(0);
+    }
+    if !args.kpi_only {
+        call.console.line(&run_block(&found, &state));
+    }
+    call.console.line(kpi_text(&report).trim_end());
+    if args.kpi_only {
+        return Ok(0);
+    }
+    why_it_stopped(call, &found, &state);
+    last_events(call, &found.files.records()?, &state, args.tail);
+    pointers(call, &found, &report);
+    Ok(0)
+}
+
+fn run_block(found: &Found, state: &State) -> String {
+    let or_none = |text: Option<&str>| text.unwrap_or("none").to_owned();
+    format!(
+        "task: {}\nrepo: {}\nbranch: {}\nworktree: {}\nrun_dir: {}\n",
+        state.task_path.as_deref().unwrap_or(&state.task),
+        state.repo_root,
+        or_none(state.branch.as_deref()),
+        or_none(state.worktree_path.as_deref()),
+        found.files.dir(),
+    )
+}
+
+fn why_it_stopped(call: &Invocation<'_>, found: &Found, state: &State) {
+    let Some(reason) = state
+        .stop_reason
+        .as_ref()
+        .filter(|reason| **reason != StopReason::Complete)
+    else {
+        return;
+    };
+    call.console
+        .line(&format!("\nWhy it stopped\nstop_reason: {reason}"));
+    for file in &state.guard_violation_files {
+        call.console.line(&format!("guard_violation: {file}"));
+    }
+    if let Some(log) = failing_log(found) {
+        call.console.line(&format!("log: {log}"));
+        let text = std::fs::read(found.files.dir().join(&log)).unwrap_or_default();
+        for line in last_lines(&String::from_utf8_lossy(&text), 40) {
+            call.console
+                .line(&format!("  {}", crate::output::printable(line)));
+        }
+    } else if let Some(error) = &state.last_error {
+        call.console
+            .line(&format!("error: {}", crate::output::printable(error)));
+    }
+}
+
+/// The log of the failing command of the last failed tier, if the run ended by that.
+fn failing_log(found: &Found) -> Option<String> {
+    use runr_core::phase::event::Event;
+    let records = found.files.records().ok()?;
+    let state = found.files.state().ok()?;
+    if state.stop_reason != Some(StopReason::VerificationFailedMaxRetries) {
+        return None;
+    }
+    records
+        .iter()
+        .rev()
+        .find_map(|record| match record.event()? {
+            Event::Verification(ran) if !ran.ok => Some(ran.command_results.last()?.log.clone()),
+            _ => None,
+        })
+}
+
+fn last_events(call: &Invocation<'_>, records: &[Record], state: &State, tail: usize) {
+    call.console.line("\nLast events");
+    let skip = records.len().saturating_sub(tail);
+    for record in &records[skip..] {
+        let summary = event_line(record, state).unwrap_or_default();
+        let summary = summary.split_once("] ").map_or("", |(_, rest)| rest);
+        let detail = summary
+            .strip_prefix(record.kind.as_str())
+            .unwrap_or(summary);
+        let line = format!(
+            "{} {} {} {}{detail}",
+            record.seq, record.timestamp, record.kind, record.source
+        );
+        call.console.line(line.trim_end());
+    }
+}
+
+fn pointers(call: &Invocation<'_>, found: &Found, report: &Report) {
+    let dir = found.files.dir();
+    call.console.line(&format!(
+        "\nPointers\nstate: {dir}/state.json\ntimeline: {dir}/timeline.jsonl\nlogs: {dir}/logs"
+    ));
+    if let Some(sha) = &report.checkpoint_sha {
+        call.console.line(&format!("checkpoint: {sha}"));
+    }
+    call.console.line(&format!(
+        "\nNext\n{}",
+        report
+            .suggested_command
+            .clone()
+            .unwrap_or_else(|| report.next_action.clone())
+    ));
+}

@@ -1,0 +1,44 @@
+//! `runr resume`: goes on with a stopped or abandoned run.
+
+use runr_core::Result;
+
+use super::Invocation;
+use super::cli::ResumeArgs;
+use super::run::{announce, conclude, exit_of, listener};
+use crate::harness::{ConfigSource, Driver, ResumeRequest, plan_resume};
+
+pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) -> Result<u8> {
+    if args.plan || call.json && !super::detach::is_detached(call.host) && !args.detach {
+        let plan = plan_resume(call.host, &call.root, args.run.as_deref())?;
+        call.console.json(&plan);
+        return Ok(0);
+    }
+    if args.detach && !super::detach::is_detached(call.host) {
+        return super::detach::start(call, argv);
+    }
+    let request = ResumeRequest {
+        run_id: args.run,
+        root: call.root.clone(),
+        config: args
+            .config
+            .map(|path| ConfigSource::File(call.host.cwd.join(path))),
+        allow_deps: args.allow_deps.then_some(true),
+        time_minutes: args.time,
+        max_ticks: args.max_ticks,
+        force_branch: false,
+        host_answers: false,
+    };
+    let mut driver = Driver::resume_on(request, call.host, Some(listener(call)))?;
+    if driver.state().is_complete() {
+        call.console
+            .line(&format!("Run {} is already complete", driver.run_id()));
+        return Ok(0);
+    }
+    announce(call, &driver);
+    super::detach::report_recorded(call, &driver)?;
+    let outcome = driver.drive()?;
+    if !call.json {
+        conclude(&call.console, &outcome, driver.state());
+    }
+    Ok(exit_of(&outcome, call))
+}

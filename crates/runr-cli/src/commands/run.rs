@@ -1,0 +1,246 @@
+//! `runr run`: a task through all phases, in the foreground or detached.
+
+use camino::Utf8PathBuf;
+use runr_core::phase::event::Record;
+use runr_core::phase::state::State;
+use runr_core::phase::status::Outcome;
+use runr_core::phase::stop::StopReason;
+use runr_core::{Error, Result};
+use serde_json::{Value, json};
+
+use super::cli::RunArgs;
+use super::{INTERRUPTED, Invocation};
+use crate::harness::{ConfigSource, Driver, Listener, Prepared, RunRequest};
+use crate::output::Console;
+use crate::output::events::{event_line, last_lines, short};
+
+pub(crate) fn execute(call: &Invocation<'_>, args: RunArgs, argv: &[String]) -> Result<u8> {
+    if args.detach && !super::detach::is_detached(call.host) {
+        return super::detach::start(call, argv);
+    }
+    let dry_run = args.dry_run;
+    let request = request(call, args);
+    let prepared = Prepared::new(&request, call.host)?;
+    for warning in &prepared.warnings {
+        call.console.say(&format!("warning: {warning}"));
+    }
+    if prepared.is_manual() {
+        return Ok(manual(call, &prepared));
+    }
+    if dry_run {
+        return Ok(plan_of_record(call, &prepared));
+    }
+    let started = Driver::start_on(request, call.host, Some(listener(call)));
+    match started {
+        Ok(driver) => follow_through(call, driver),
+        Err(error) => refused(call, error),
+    }
+}
+
+fn request(call: &Invocation<'_>, args: RunArgs) -> RunRequest {
+    let given = |list: Vec<String>| if list.is_empty() { None } else { Some(list) };
+    RunRequest {
+        task: args.task,
+        task_text: args.task_text,
+        root: call.root.clone(),
+        config: args
+            .config
+            .map(|path| ConfigSource::File(call.host.cwd.join(path))),
+        allow: given(args.allow),
+        deny: given(args.deny),
+        verify: given(args.verify),
+        worktree: args.worktree,
+        fast: args.fast,
+        allow_deps: args.allow_deps,
+        allow_dirty: args.allow_dirty,
+        allow_unverified: args.allow_unverified,
+        no_branch: args.no_branch,
+        force_parallel: args.force_parallel,
+        worker: args.worker,
+        time_minutes: args.time,
+        max_ticks: args.max_ticks,
+        skip_doctor: args.skip_doctor,
+        host_answers: false,
+    }
+}
+
+fn manual(call: &Invocation<'_>, prepared: &Prepared) -> u8 {
+    let root = &prepared.layout.repo_root;
+    if call.json {
+        call.console.json_line(
+            &json!({"run_id": null, "run_dir": null, "repo_root": root, "status": "manual_task"}),
+        );
+    } else {
+        call.console.line(prepared.task.body.trim_end());
+        let path = prepared
+            .task_path
+            .as_ref()
+            .map_or("<file>", |path| path.as_str());
+        call.console.line(&format!(
+            "\nThis task is for a person. When it is done: runr task done {path}"
+        ));
+    }
+    0
+}
+
+fn plan_of_record(call: &Invocation<'_>, prepared: &Prepared) -> u8 {
+    let scope = &prepared.config;
+    if call.json {
+        call.console.json_line(&json!({
+            "run_id": null, "run_dir": null, "repo_root": prepared.layout.repo_root, "status": "dry_run",
+        }));
+        return 0;
+    }
+    call.console
+        .line(&format!("Task: {}", prepared.task.name()));
+    call.console.line(&settings(&prepared.options));
+    call.console.line(&format!(
+        "allowlist: {}",
+        scope.effective_allowlist().join(" ")
+    ));
+    call.console
+        .line(&format!("denylist: {}", scope.scope.denylist.join(" ")));
+    for tier in runr_core::phase::model::Tier::ALL {
+        call.console.line(&format!(
+            "{tier}: {}",
+            scope.verification.tier(*tier).join(" && ")
+        ));
+    }
+    0
+}
+
+fn settings(options: &runr_core::phase::options::RunOptions) -> String {
+    format!(
+        "time={} ticks={} worktree={} fast={} allow_deps={}",
+        options.time_minutes, options.max_ticks, options.worktree, options.fast, options.allow_deps
+    )
+}
+
+/// Shows every event as it happens.
+pub(crate) fn listener(call: &Invocation<'_>) -> Listener {
+    let console: Console = call.console.clone();
+    let (json, quiet) = (call.json, call.quiet);
+    Box::new(move |record: &Record, state: &State| {
+        let Some(line) = event_line(record, state).filter(|_| !quiet) else {
+            return;
+        };
+        if json {
+            console.say(&line)
+        } else {
+            console.line(&line)
+        }
+    })
+}
+
+/// A refusal that was recorded has a run; one before that has none.
+fn refused(call: &Invocation<'_>, error: Error) -> Result<u8> {
+    let context = error.context();
+    let (Some(run_id), Some(run_dir)) = (context.get("run_id"), context.get("run_dir")) else {
+        return Err(error);
+    };
+    if !call.json {
+        return Err(error);
+    }
+    let root = crate::harness::Layout::find(&call.host.cwd.join(&call.root), call.host)?.repo_root;
+    let mut line = json!({
+        "run_id": run_id, "run_dir": run_dir, "repo_root": root, "status": "guard_failed", "guard_ok": false,
+        "guard": context.get("guard"),
+    });
+    if let (Value::Object(line), Value::Object(form)) = (&mut line, error.to_json()) {
+        for key in ["error", "code", "message", "hint"] {
+            line.insert(key.to_owned(), form.get(key).cloned().unwrap_or_default());
+        }
+    }
+    call.console.json_line(&line);
+    Ok(error.code().exit())
+}
+
+/// Tells that the run exists, drives it to its end and tells how it ended.
+fn follow_through(call: &Invocation<'_>, mut driver: Driver) -> Result<u8> {
+    announce(call, &driver);
+    super::detach::report_recorded(call, &driver)?;
+    let outcome = driver.drive()?;
+    if !call.json {
+        conclude(&call.console, &outcome, driver.state());
+    }
+    Ok(exit_of(&outcome, call))
+}
+
+pub(crate) fn announce(call: &Invocation<'_>, driver: &Driver) {
+    let state = driver.state();
+    let run_dir = Utf8PathBuf::from(&state.repo_root)
+        .join(".runr/runs")
+        .join(driver.run_id().as_str());
+    if call.json {
+        call.console.json_line(&json!({
+            "run_id": driver.run_id(),
+            "run_dir": run_dir,
+            "repo_root": state.repo_root,
+            "status": "started",
+            "guard_ok": true,
+            "branch": state.branch,
+            "worktree_path": state.worktree_path,
+        }));
+        return;
+    }
+    call.console.line(&format!("Run {}", driver.run_id()));
+    call.console.line(&settings(&state.options));
+    if let Some(path) = &state.worktree_path {
+        call.console.line(&format!("worktree: {path}"));
+    }
+}
+
+/// The last block: what was reached, and what to do next.
+pub(crate) fn conclude(console: &Console, outcome: &Outcome, state: &State) {
+    let of = state.milestones.len();
+    let checked = if state.options.fast { "fast" } else { "all" };
+    if outcome.stop_reason == Some(StopReason::Complete) {
+        console.line(&format!("\nRun {} complete", outcome.run_id));
+        if let Some(sha) = &state.checkpoint_commit_sha {
+            console.line(&format!(
+                "Checkpoint: {} ({checked} phases, {of} of {of} milestones)",
+                short(sha)
+            ));
+        }
+        if let Some(branch) = &state.branch {
+            console.line(&format!("Branch: {branch}"));
+        }
+        console.line(&format!("Next: runr report {}", outcome.run_id));
+        return;
+    }
+    let reason = outcome
+        .stop_reason
+        .as_ref()
+        .map_or("unknown".to_owned(), ToString::to_string);
+    console.line(&format!("\nSTOPPED: {reason}"));
+    let at = (state.milestone_index + 1).min(of);
+    match &state.checkpoint_commit_sha {
+        Some(sha) => console.line(&format!(
+            "Last checkpoint: {} (milestone {}/{of})",
+            short(sha),
+            state.milestone_index
+        )),
+        None => console.line(&format!("No checkpoint (milestone {at}/{of})")),
+    }
+    for file in state.guard_violation_files.iter().take(10) {
+        console.line(&format!("  {}", crate::output::printable(file)));
+    }
+    if let Some(error) = &state.last_error {
+        for line in last_lines(error, 15) {
+            console.line(&format!("  {}", crate::output::printable(line)));
+        }
+    }
+    if let Some(command) = &outcome.suggested_command {
+        console.line(&format!("Next: {command}"));
+    }
+    console.line(&format!("      runr report {}", outcome.run_id));
+}
+
+/// 0 when complete, 130 when the user stopped it, else 1.
+pub(crate) fn exit_of(outcome: &Outcome, call: &Invocation<'_>) -> u8 {
+    match &outcome.stop_reason {
+        Some(StopReason::Complete) => 0,
+        Some(StopReason::Interrupted) if call.host.cancel.is_cancelled() => INTERRUPTED,
+        _ => 1,
+    }
+}

@@ -1,0 +1,162 @@
+//! What the bindings call: JSON text in, JSON text out, so that they contain no rule.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use runr_core::fs::CancelFlag;
+use runr_core::phase::stop::StopCause;
+use runr_core::{Code, Error, Result};
+use serde::de::DeserializeOwned;
+
+use crate::harness::{Driver, Reply, ResumeRequest, RunRequest};
+use crate::host::Host;
+use crate::output::Console;
+
+/// The names of all operations.
+#[must_use]
+pub fn operations() -> &'static [&'static str] {
+    crate::operations::NAMES
+}
+
+/// Runs one operation on a JSON object of arguments and returns the JSON text of its result.
+///
+/// # Errors
+/// `E_USAGE` for an unknown operation or unusable arguments, and the codes of the operation.
+pub fn call(name: &str, arguments: &str) -> Result<String> {
+    let arguments = parse(name, arguments)?;
+    Ok(crate::operations::call(&Host::of_process(Vec::new()), name, arguments)?.to_string())
+}
+
+fn parse<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| Error::new(Code::Usage, format!("{what}: {e}")))
+}
+
+fn print(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::internal(format!("cannot print JSON: {e}")))
+}
+
+/// One driver of one run, shared between threads.
+#[derive(Debug)]
+pub struct Session {
+    run_id: String,
+    driver: Mutex<Driver>,
+    cancel: CancelFlag,
+}
+
+impl Session {
+    fn over(host: Host, driver: Driver) -> Self {
+        Self {
+            run_id: driver.run_id().to_string(),
+            driver: Mutex::new(driver),
+            cancel: host.cancel,
+        }
+    }
+
+    /// Starts a run from the JSON of its options; the caller answers.
+    ///
+    /// # Errors
+    /// `E_USAGE` for unknown options, and whatever refuses a run.
+    pub fn start(options: &str) -> Result<Self> {
+        let request = RunRequest {
+            host_answers: true,
+            ..parse("Run.start", options)?
+        };
+        let host = Host::of_process(Vec::new());
+        let driver = Driver::start_on(request, &host, None)?;
+        Ok(Self::over(host, driver))
+    }
+
+    /// Goes on with a run; the caller answers.
+    ///
+    /// # Errors
+    /// `E_USAGE` for unknown options, and whatever refuses a resume.
+    pub fn resume(options: &str) -> Result<Self> {
+        let request = ResumeRequest {
+            host_answers: true,
+            ..parse("Run.resume", options)?
+        };
+        let host = Host::of_process(Vec::new());
+        let driver = Driver::resume_on(request, &host, None)?;
+        Ok(Self::over(host, driver))
+    }
+
+    fn driver(&self) -> MutexGuard<'_, Driver> {
+        // The driver records every step before it goes on, so a panic leaves nothing half done.
+        self.driver.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The id of the run.
+    #[must_use]
+    pub fn run_id(&self) -> String {
+        self.run_id.clone()
+    }
+
+    /// The next call a worker has to answer, or nothing at the end of the run. May take minutes.
+    ///
+    /// # Errors
+    /// `E_USAGE` while a call is unanswered; storage errors that could not be recorded.
+    pub fn next_call(&self) -> Result<Option<String>> {
+        self.driver()
+            .next_call()?
+            .map(|call| print(&call))
+            .transpose()
+    }
+
+    /// Answers a call: `{"reply": object or text}` or `{"fail": {"kind", "message", "retry_at"}}`.
+    ///
+    /// # Errors
+    /// `E_CALL_LATE` after the deadline or the stop, `E_USAGE` for an unusable answer.
+    pub fn reply(&self, call_id: &str, reply: &str) -> Result<()> {
+        let reply: Reply = parse("reply", reply)?;
+        self.driver().reply(call_id, reply)
+    }
+
+    /// Where the run stands.
+    ///
+    /// # Errors
+    /// `E_INTERNAL`.
+    pub fn outcome(&self) -> Result<String> {
+        print(&self.driver().outcome())
+    }
+
+    /// Stops the run, for the cause `signal` or `stop_request`; nothing happens to a stopped run.
+    ///
+    /// # Errors
+    /// `E_USAGE` for another cause; storage errors.
+    pub fn stop(&self, cause: &str) -> Result<()> {
+        let cause: StopCause = parse("stop", &format!("\"{cause}\""))?;
+        self.cancel.cancel();
+        let mut driver = self.driver();
+        driver.interrupt(cause)
+    }
+
+    /// Leaves the run; one that has not ended is stopped as interrupted.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn close(&self) -> Result<()> {
+        self.cancel.cancel();
+        let mut driver = self.driver();
+        driver.interrupt(StopCause::Signal)?;
+        driver.leave();
+        Ok(())
+    }
+
+    /// Asks a blocked `next_call` to return soon: the run stops as interrupted.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+}
+
+/// Runs a command line in this process and returns its exit status. `argv` is without the
+/// program's name; `self_command` starts a child runr process.
+#[must_use]
+pub fn main(argv: Vec<String>, self_command: Vec<String>) -> i32 {
+    let host = Host::of_process(self_command);
+    i32::from(crate::main(&argv, &host, &Console::standard()))
+}
+
+/// Runs a command line and returns `{"exit", "json", "stderr"}`.
+#[must_use]
+pub fn run_command(argv: Vec<String>, self_command: Vec<String>) -> String {
+    crate::run_command(&argv, &Host::of_process(self_command)).to_string()
+}

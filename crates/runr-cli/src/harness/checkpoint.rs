@@ -1,0 +1,168 @@
+//! The commit of a milestone: exactly the files that were judged, moved onto the branch by
+//! compare-and-swap, so that neither a crash nor a late child can make two of them.
+
+use camino::Utf8Path;
+use runr_core::fs::Document;
+use runr_core::id::RunId;
+use runr_core::phase::event::Event;
+use runr_core::phase::ops::to_text;
+use runr_core::phase::state::State;
+use runr_core::{Error, Result, Timestamp};
+use serde::Serialize;
+
+use super::git::Git;
+use super::inspect::Seen;
+use crate::host::Host;
+
+/// A commit with the tree it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Commit {
+    pub(crate) sha: String,
+    pub(crate) tree: String,
+}
+
+/// The subject every checkpoint starts with.
+pub(crate) fn subject(run_id: &RunId, milestone: usize) -> String {
+    format!("chore(runr): checkpoint {run_id} milestone {milestone}")
+}
+
+/// Commits what `seen` allows; nothing to commit means the present commit is the checkpoint.
+pub(crate) fn commit(
+    git: &Git,
+    run_dir: &Utf8Path,
+    run_id: &RunId,
+    state: &State,
+    seen: &Seen,
+    author: &(String, String),
+) -> Result<Commit> {
+    let milestone = state.milestone_index;
+    let head = &seen.status.head;
+    if seen.to_commit.is_empty() {
+        let tree = git.run(&["rev-parse", &format!("{head}^{{tree}}")])?;
+        return Ok(Commit {
+            sha: head.clone(),
+            tree: tree.trim().to_owned(),
+        });
+    }
+    stage(git, run_dir, &seen.to_commit)?;
+    let tree = git.run(&["write-tree"])?.trim().to_owned();
+    let trailers =
+        format!("Runr-Run-Id: {run_id}\nRunr-Checkpoint: true\nRunr-Milestone: {milestone}");
+    let (name, email) = author;
+    let env = [
+        ("GIT_AUTHOR_NAME", name.as_str()),
+        ("GIT_AUTHOR_EMAIL", email.as_str()),
+        ("GIT_COMMITTER_NAME", name.as_str()),
+        ("GIT_COMMITTER_EMAIL", email.as_str()),
+    ];
+    let args = [
+        "commit-tree",
+        &tree,
+        "-p",
+        head,
+        "-m",
+        &subject(run_id, milestone),
+        "-m",
+        &trailers,
+    ];
+    let made = git.run_with(&args, None, &env)?;
+    let sha = made.trim().to_owned();
+    git.run(&["update-ref", "-m", "runr: checkpoint", "HEAD", &sha, head])?;
+    Ok(Commit { sha, tree })
+}
+
+/// Stages exactly these paths. The list goes through a file, because the standard input of a git
+/// child holds the driver's lock.
+fn stage(git: &Git, run_dir: &Utf8Path, paths: &[String]) -> Result<()> {
+    let list = run_dir.join("artifacts/staged-paths");
+    std::fs::write(&list, paths.join("\0")).map_err(|source| Error::io("write", &list, source))?;
+    let from = format!("--pathspec-from-file={list}");
+    git.run(&[
+        "--literal-pathspecs",
+        "add",
+        "-A",
+        &from,
+        "--pathspec-file-nul",
+    ])?;
+    Ok(())
+}
+
+/// The checkpoint of this milestone, if `head` is it.
+pub(crate) fn find(
+    git: &Git,
+    run_id: &RunId,
+    milestone: usize,
+    head: &str,
+) -> Result<Option<Commit>> {
+    let format = "--format=%T%x00%s%x00%(trailers:key=Runr-Run-Id,valueonly,separator=)%x00%(trailers:key=Runr-Milestone,valueonly,separator=)";
+    let text = git.run(&["log", "-1", format, head, "--"])?;
+    let fields: Vec<&str> = text.trim_end().split('\0').collect();
+    let ours = [
+        subject(run_id, milestone),
+        run_id.to_string(),
+        milestone.to_string(),
+    ];
+    Ok(match fields.as_slice() {
+        [tree, rest @ ..] if rest.iter().eq(ours.iter()) => Some(Commit {
+            sha: head.to_owned(),
+            tree: (*tree).to_owned(),
+        }),
+        _ => None,
+    })
+}
+
+#[derive(Serialize)]
+struct Sidecar<'a> {
+    schema_version: u32,
+    sha: &'a str,
+    run_id: &'a RunId,
+    milestone_index: usize,
+    milestone_title: &'a str,
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification_commands: Option<&'a [String]>,
+}
+
+/// Writes the record of a checkpoint and returns the events that tell of it.
+pub(crate) fn record(
+    host: &Host,
+    checkpoints: &Utf8Path,
+    run_id: &RunId,
+    state: &State,
+    commit: &Commit,
+) -> Vec<Event> {
+    let evidence = state.last_verification_evidence.as_ref();
+    let sidecar = Sidecar {
+        schema_version: 1,
+        sha: &commit.sha,
+        run_id,
+        milestone_index: state.milestone_index,
+        milestone_title: state.milestone().map_or("", |m| m.goal.as_str()),
+        created_at: host.clock.now(),
+        tier: evidence
+            .and_then(|e| e.tiers_run.first())
+            .map(|tier| tier.as_str()),
+        verification_commands: evidence.map(|e| e.commands_required.as_slice()),
+    };
+    let name = format!("{}.json", commit.sha);
+    let written = host.make_dirs(checkpoints).and_then(|()| {
+        Document::new(host.storage.clone(), checkpoints, &name).replace(&to_text(&sidecar)?)
+    });
+    let mut events = Vec::new();
+    if let Err(error) = &written {
+        events.push(Event::CheckpointSidecarWriteFailed {
+            sha: commit.sha.clone(),
+            path: checkpoints.join(&name).to_string(),
+            error: error.to_string(),
+        });
+    }
+    events.push(Event::CheckpointComplete {
+        commit: commit.sha.clone(),
+        milestone_index: state.milestone_index,
+        tree: commit.tree.clone(),
+        sidecar_written: written.is_ok(),
+    });
+    events
+}

@@ -1,0 +1,46 @@
+//! Drives a run: git, worktrees, workers, verification. Every decision is the core's.
+//!
+//! [`Driver`] performs what `phase::rules` decides and pauses only where it needs a reply.
+//! [`start`] and [`resume`] bring a run to that loop; the other files each know one thing about
+//! the outside world.
+
+mod checkpoint;
+mod context;
+mod driver;
+mod git;
+mod inspect;
+mod owner;
+mod process;
+mod recorder;
+mod request;
+mod resume;
+mod script;
+mod start;
+mod trust;
+mod verify;
+mod worker;
+mod worktree;
+
+pub use driver::{Driver, WorkerCall};
+pub use recorder::Listener;
+pub use request::{ConfigSource, Reply, ResumeRequest, RunRequest, TaskSource};
+pub use worker::{Answer, display_name};
+
+pub(crate) use context::Layout;
+pub(crate) use git::Git;
+pub(crate) use process::{host_name, is_alive};
+pub(crate) use request::{Prepared, load_config};
+pub(crate) use resume::plan_resume;
+pub(crate) use trust::TrustStore;
+pub(crate) use worker::{find_binary, version_of};
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

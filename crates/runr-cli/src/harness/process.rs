@@ -1,0 +1,324 @@
+//! Child processes that cannot outlive their record.
+//!
+//! A child starts in its own process group behind a gate: it waits for one line on standard input
+//! before it becomes the real program. Its identity is journalled while it waits, so whatever does
+//! work is known to the timeline, and a driver that dies early leaves nothing running: the gate
+//! sees the end of its input and goes.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+use runr_core::fs::CancelFlag;
+use runr_core::phase::event::ProcessIdentity;
+use rustix::process::{Pid, Signal};
+use sha2::{Digest, Sha256};
+
+/// How long a group may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often a wait looks at the cancel flag.
+const SLICE: Duration = Duration::from_millis(25);
+/// The line that opens the gate.
+const GO: &[u8] = b"go\n";
+
+/// What to start, and where its output goes.
+pub(crate) struct Spec<'a> {
+    pub(crate) argv: &'a [String],
+    pub(crate) cwd: &'a Utf8Path,
+    pub(crate) env: &'a [(String, String)],
+    pub(crate) stdout: &'a Utf8Path,
+    /// Where standard error goes; absent: into the same file.
+    pub(crate) stderr: Option<&'a Utf8Path>,
+    /// Whether standard input stays open for a prompt.
+    pub(crate) reads_stdin: bool,
+}
+
+/// A child that waits behind the gate.
+pub(crate) struct Gated {
+    child: Child,
+    stdin: ChildStdin,
+    pub(crate) identity: ProcessIdentity,
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Exited(i32),
+    TimedOut,
+    Cancelled,
+}
+
+/// Starts a child up to its gate.
+pub(crate) fn spawn(spec: &Spec<'_>) -> io::Result<Gated> {
+    use std::os::unix::process::CommandExt;
+
+    const WITH_INPUT: &str = r#"IFS= read -r go || exit 125; exec "$@""#;
+    const WITHOUT_INPUT: &str = r#"IFS= read -r go || exit 125; exec "$@" </dev/null"#;
+    let stdout = log_file(spec.stdout)?;
+    let stderr = match spec.stderr {
+        Some(path) => log_file(path)?,
+        None => stdout.try_clone()?,
+    };
+    let script = if spec.reads_stdin {
+        WITH_INPUT
+    } else {
+        WITHOUT_INPUT
+    };
+    let mut child = Command::new("/bin/sh")
+        .args(["-c", script, "runr-gate"])
+        .args(spec.argv)
+        .current_dir(spec.cwd)
+        .envs(spec.env.iter().map(|(key, value)| (key, value)))
+        .stdin(Stdio::piped())
+        .stdout(stdout)
+        .stderr(stderr)
+        .process_group(0)
+        .spawn()?;
+    let identity = identity_of(child.id());
+    match child.stdin.take() {
+        Some(stdin) => Ok(Gated {
+            child,
+            stdin,
+            identity,
+        }),
+        None => Err(io::Error::other("the child has no standard input")),
+    }
+}
+
+fn log_file(path: &Utf8Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+}
+
+impl Gated {
+    /// Opens the gate, sends `input`, and waits for the end, the deadline or a cancel. Whatever is
+    /// left of the process group is killed before this returns.
+    pub(crate) fn run(
+        self,
+        input: &str,
+        deadline: Instant,
+        cancel: &CancelFlag,
+    ) -> io::Result<End> {
+        let Self {
+            mut child,
+            mut stdin,
+            ..
+        } = self;
+        let pid = Pid::from_child(&child);
+        let input = input.to_owned();
+        // A child that does not read must not block the driver: the pipe is fed beside the wait.
+        let feeder = std::thread::spawn(move || {
+            // A child that ends without reading closes the pipe; that is its own business.
+            let _sent = stdin
+                .write_all(GO)
+                .and_then(|()| stdin.write_all(input.as_bytes()));
+        });
+        let (done, ended) = mpsc::channel();
+        let waiter = std::thread::spawn(move || {
+            let exited = wait_unreaped(pid);
+            // The receiver may be gone after a timeout; the group is killed all the same.
+            let _told = done.send(());
+            exited
+        });
+        let verdict = loop {
+            match ended.recv_timeout(SLICE) {
+                Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => break None,
+                Err(mpsc::RecvTimeoutError::Timeout) if cancel.is_cancelled() => {
+                    break Some(End::Cancelled);
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) if Instant::now() >= deadline => {
+                    break Some(End::TimedOut);
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+        };
+        if verdict.is_some() {
+            signal_group(pid, Signal::TERM);
+            // Gone or not after the grace period, SIGKILL follows.
+            let _gone = ended.recv_timeout(GRACE);
+        }
+        // The leader is not reaped yet, so its number cannot mean another group.
+        signal_group(pid, Signal::KILL);
+        let status = child.wait()?;
+        drop(waiter.join());
+        drop(feeder.join());
+        Ok(verdict.unwrap_or(End::Exited(exit_code(status))))
+    }
+
+    /// Ends a child that must not start after all.
+    pub(crate) fn abandon(mut self) {
+        drop(self.stdin);
+        // The gate exits by itself; a failed wait leaves at most a zombie until this process ends.
+        let _status = self.child.wait();
+    }
+}
+
+fn wait_unreaped(pid: Pid) -> bool {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    loop {
+        match waitid(
+            WaitId::Pid(pid),
+            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
+        ) {
+            Err(rustix::io::Errno::INTR) => {}
+            result => return result.is_ok(),
+        }
+    }
+}
+
+fn signal_group(pid: Pid, signal: Signal) {
+    // ESRCH: the group is gone, which is what was wanted.
+    let _gone = rustix::process::kill_process_group(pid, signal);
+}
+
+/// The exit status as a shell reports it: 128 + n for a signal.
+fn exit_code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+/// The identity of a process of this boot.
+pub(crate) fn identity_of(pid: u32) -> ProcessIdentity {
+    ProcessIdentity {
+        pid,
+        start: stat_of(pid).map_or(0, |stat| stat.start),
+        boot_id: boot_id(),
+    }
+}
+
+/// Identifies this boot; empty where the system does not tell.
+pub(crate) fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// The name of this host.
+pub(crate) fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+struct Stat {
+    group: u32,
+    start: u64,
+    zombie: bool,
+}
+
+fn stat_of(pid: u32) -> Option<Stat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything, blanks and parentheses included.
+    let fields: Vec<&str> = text[text.rfind(')')? + 1..]
+        .split_ascii_whitespace()
+        .collect();
+    Some(Stat {
+        zombie: *fields.first()? == "Z",
+        group: fields.get(2)?.parse().ok()?,
+        start: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// Whether this very process is still there.
+pub(crate) fn is_alive(identity: &ProcessIdentity) -> bool {
+    identity.boot_id == boot_id()
+        && stat_of(identity.pid).is_some_and(|stat| stat.start == identity.start && !stat.zombie)
+}
+
+/// Ends what is left of a dead driver's child: the group whose leader is still the same process, or
+/// whose members carry the run's id in their environment. Waits until it is gone.
+pub(crate) fn kill_group_of(identity: &ProcessIdentity, run_id: &str) -> io::Result<bool> {
+    if identity.boot_id != boot_id() {
+        return Ok(false);
+    }
+    let Some(pid) = i32::try_from(identity.pid).ok().and_then(Pid::from_raw) else {
+        return Ok(false);
+    };
+    let marker = format!("RUNR_RUN_ID={run_id}");
+    let ours = || {
+        members(identity.pid).iter().any(|member| {
+            (*member == identity.pid && is_alive(identity)) || has_environment(*member, &marker)
+        })
+    };
+    if !ours() {
+        return Ok(false);
+    }
+    signal_group(pid, Signal::KILL);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while ours() {
+        if Instant::now() > deadline {
+            return Err(io::Error::other(format!(
+                "process group {} does not end",
+                identity.pid
+            )));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(true)
+}
+
+fn members(group: u32) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| stat_of(*pid).is_some_and(|stat| stat.group == group && !stat.zombie))
+        .collect()
+}
+
+fn has_environment(pid: u32, marker: &str) -> bool {
+    std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|bytes| {
+        bytes
+            .split(|byte| *byte == 0)
+            .any(|entry| entry == marker.as_bytes())
+    })
+}
+
+/// The SHA-256 of a log, without holding it in memory.
+pub(crate) fn hash_log(path: &Utf8Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+    Ok(super::hex(&hasher.finalize()))
+}
+
+/// The first `limit` bytes of a log as text.
+pub(crate) fn head_of(path: &Utf8Path, limit: u64) -> String {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(problem) => format!("(the log cannot be read: {problem})"),
+    }
+}
+
+/// The last `limit` bytes of a log as text.
+pub(crate) fn tail_of(path: &Utf8Path, limit: u64) -> io::Result<String> {
+    use std::io::Seek;
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    if length > limit {
+        file.seek(io::SeekFrom::Start(length - limit))?;
+    }
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

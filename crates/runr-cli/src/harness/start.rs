@@ -1,0 +1,404 @@
+//! From a checked request to a recorded run with a tree to work in.
+
+use camino::Utf8Path;
+use runr_core::fs::LockGuard;
+use runr_core::id::RunId;
+use runr_core::phase::event::{
+    Event, Preflight, PreflightGuard, RunStarted, ScopeLock, TaskPaths, Worktree,
+};
+use runr_core::phase::model::RiskLevel;
+use runr_core::phase::ops::to_text;
+use runr_core::phase::rules;
+use runr_core::phase::scope::preflight_reasons;
+use runr_core::phase::state::State;
+use runr_core::phase::stop::StopReason;
+use runr_core::phase::tiers::{TierInput, select_tiers};
+use runr_core::store::{NewRun, RunPaths};
+use runr_core::{Code, Error, Result};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::context::{self, Context, Workers};
+use super::driver::Driver;
+use super::git::TreeStatus;
+use super::inspect::{Baseline, Guard};
+use super::owner::{self, Ownership};
+use super::recorder::{Listener, Recorder, SUPERVISOR};
+use super::request::Prepared;
+use super::trust::TrustStore;
+use super::worktree;
+use crate::host::Host;
+
+/// The configuration as a run froze it.
+pub(crate) const SNAPSHOT: &str = "config.snapshot.json";
+/// The task as a run froze it.
+pub(crate) const TASK: &str = "task.md";
+/// What stood in the tree before a worker touched it.
+pub(crate) const BASELINE: &str = "baseline.json";
+
+/// Starts a run: directory, record, preflight, tree. A refusal by the preflight is recorded and
+/// carries `run_id` and `run_dir` in its context.
+pub(crate) fn start(prepared: Prepared, host: &Host, listener: Option<Listener>) -> Result<Driver> {
+    let workers = Workers::of(host, prepared.host_answers)?;
+    let runs_dir = prepared.layout.runs_dir();
+    host.make_dirs(&runs_dir)?;
+    worktree::exclude_own_roots(host, &prepared.place)?;
+    let in_place = !prepared.options.worktree;
+    let tree_lock = if in_place {
+        Some(owner::take_tree(
+            &host.storage,
+            &runs_dir,
+            &prepared.place.toplevel,
+        )?)
+    } else {
+        None
+    };
+
+    let status = prepared.git.status()?;
+    let scope = frozen_scope(&prepared);
+    let owns = prepared.task.owns_normalized.clone();
+    let guard = context::guard(&prepared.config, &scope, prepared.options.allow_deps, &owns)?;
+    let preflight = preflight(&prepared, &guard, &status);
+
+    approve_callers_commands(host, &prepared)?;
+    let run = create(&prepared, host)?;
+    let files = prepared.layout.files(&run.run_id);
+    let owner_lock = owner::take_owner_lock(&files, &host.storage)?;
+    freeze(&prepared, host, &run)?;
+    let mut recorder = Recorder::new(files, State::default(), host.clock.clone(), listener);
+    let started = run_started(&prepared, &run.run_id, scope, &status);
+    let reasons = preflight.guard.reasons.clone();
+    recorder.record_all(
+        SUPERVISOR,
+        &[
+            Event::RunStarted(Box::new(started)),
+            Event::Preflight(Box::new(preflight.clone())),
+        ],
+    )?;
+    if !reasons.is_empty() {
+        return Err(refuse(&mut recorder, &run, &preflight.guard)?);
+    }
+
+    let made = make_tree(&prepared, &mut recorder, &run.run_id, tree_lock, host);
+    let (git, tree_lock) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            let stop = rules::stop_of(
+                &recorder.state,
+                StopReason::InternalError,
+                Some(error.to_string()),
+            );
+            recorder.record(SUPERVISOR, &Event::Stop(Box::new(stop)))?;
+            return Err(error.with("run_id", run.run_id.as_str()));
+        }
+    };
+    let files = recorder.files.clone();
+    let ownership = Ownership::with_lock(&files, owner_lock, tree_lock, host.clock.clone())?;
+    let git = git.holding(ownership.inheritable()?);
+    let after = if in_place { status } else { git.status()? };
+    let baseline = Baseline {
+        guarded: guard.guarded_prints(git.dir(), &after)?,
+        dirty: if in_place {
+            guard.dirty_prints(git.dir(), &after)?
+        } else {
+            Default::default()
+        },
+    };
+    files.cache(BASELINE).replace(&to_text(&baseline)?)?;
+    let task_stem = prepared
+        .task_path
+        .as_ref()
+        .and_then(|path| path.file_stem())
+        .unwrap_or("task")
+        .to_owned();
+    let context = Context {
+        author: git.identity()?,
+        policy: context::policy(&prepared.config, prepared.options.worker.as_deref()),
+        env: context::child_env(&run.run_id),
+        min_tier: prepared.task.verification_tier,
+        run_id: run.run_id,
+        host: host.clone(),
+        layout: prepared.layout,
+        git,
+        config: prepared.config,
+        task_text: prepared.task.body,
+        task_stem,
+        workers,
+    };
+    Ok(Driver::new(context, recorder, Some(ownership), baseline))
+}
+
+fn frozen_scope(prepared: &Prepared) -> ScopeLock {
+    let mut allowlist = prepared.config.effective_allowlist();
+    for pattern in &prepared.task.allowlist_add {
+        // An empty allowlist allows everything already; adding to it would narrow the scope.
+        if !allowlist.is_empty() && !allowlist.contains(pattern) {
+            allowlist.push(pattern.clone());
+        }
+    }
+    ScopeLock {
+        allowlist,
+        denylist: prepared.config.scope.denylist.clone(),
+    }
+}
+
+fn preflight(prepared: &Prepared, guard: &Guard, status: &TreeStatus) -> Preflight {
+    let verification = &prepared.config.verification;
+    let selected = select_tiers(&TierInput {
+        risk_triggers: verification.risk_triggers.clone(),
+        changed_files: Vec::new(),
+        risk_level: RiskLevel::Medium,
+        last_milestone: true,
+        min_tier: prepared.task.verification_tier,
+    });
+    let mut result = PreflightGuard {
+        ok: true,
+        ..PreflightGuard::default()
+    };
+    if !prepared.options.worktree {
+        let ignore_ours = |path: &&String| {
+            !path.starts_with(".runr/")
+                && !super::inspect::is_noise_of_init(&prepared.git, path, &status.head)
+        };
+        let changed: Vec<String> = status.changed.iter().filter(ignore_ours).cloned().collect();
+        let judged: Vec<String> = changed
+            .into_iter()
+            .filter(|p| !runr_core::phase::owned::is_own_output(p))
+            .collect();
+        let scope = guard.scope.check(&judged);
+        result.reasons = preflight_reasons(&scope, prepared.options.allow_dirty);
+        result.dirty = !scope.semantic_changed.is_empty();
+        result.dirty_files = scope.semantic_changed;
+        result.scope_violations = scope.scope_violations;
+        result.lockfile_violations = scope.lockfile_violations;
+        result.env_touched = scope.env_touched;
+    }
+    if verification.is_empty() && !prepared.options.allow_unverified {
+        result.reasons.push("no_verification".to_owned());
+    }
+    if let Some(dir) = verification
+        .cwd
+        .as_deref()
+        .filter(|dir| !prepared.place.toplevel.join(dir).is_dir())
+    {
+        result
+            .reasons
+            .push(format!("verification_cwd_missing:{dir}"));
+    }
+    result.ok = result.reasons.is_empty();
+    Preflight {
+        guard: result,
+        tiers: selected.tiers,
+        tier_reasons: selected.reasons,
+    }
+}
+
+/// Commands the caller gave are trusted by that; a resume must not ask for them again.
+fn approve_callers_commands(host: &Host, prepared: &Prepared) -> Result<()> {
+    let hash = prepared.config.trust_hash();
+    let root = &prepared.layout.repo_root;
+    if host.var("RUNR_TRUST_CONFIG") == Some(hash.as_str()) {
+        return Ok(());
+    }
+    let store = TrustStore::open(host)?;
+    if store.is_approved(root, &hash)? {
+        Ok(())
+    } else {
+        store.approve(root, &hash)
+    }
+}
+
+fn create(prepared: &Prepared, host: &Host) -> Result<RunPaths> {
+    let name = prepared
+        .options
+        .worker
+        .as_deref()
+        .unwrap_or(&prepared.config.phases.implement);
+    let command = prepared.config.workers.get(name).map(|worker| {
+        let words = std::iter::once(&worker.bin).chain(&worker.args);
+        words.cloned().collect::<Vec<_>>().join(" ")
+    });
+    let origin = prepared.layout.repo_root.as_str();
+    let repo_id = super::hex(&Sha256::digest(format!(
+        "path:{}",
+        super::hex(&Sha256::digest(origin))
+    )))[..16]
+        .to_owned();
+    let now = host.clock.now();
+    let branch_before = prepared.place.branch.clone().unwrap_or_default();
+    prepared
+        .layout
+        .store()
+        .create_harness_run(now, |id| NewRun {
+            run_id: id.clone(),
+            repo_id: repo_id.clone(),
+            title: prepared.task.name().to_owned(),
+            runner: name.to_owned(),
+            runner_cmd: command.clone().unwrap_or_default(),
+            parent_branch: branch_before.clone(),
+            branch: planned_branch(prepared, id).unwrap_or_default(),
+            worktree_path: planned_tree(prepared, id).into(),
+            created_at: now,
+        })
+}
+
+fn planned_branch(prepared: &Prepared, id: &RunId) -> Option<String> {
+    let stays = prepared.options.no_branch;
+    match (prepared.options.worktree, stays) {
+        (true, true) => None,
+        (false, true) => prepared.place.branch.clone(),
+        _ => Some(worktree::branch_name(id)),
+    }
+}
+
+fn planned_tree(prepared: &Prepared, id: &RunId) -> String {
+    if prepared.options.worktree {
+        prepared.layout.worktrees.join(id.as_str()).to_string()
+    } else {
+        prepared.place.toplevel.to_string()
+    }
+}
+
+/// Writes what a resume needs besides the timeline, before the first record.
+fn freeze(prepared: &Prepared, host: &Host, run: &RunPaths) -> Result<()> {
+    let files = prepared.layout.files(&run.run_id);
+    files.cache(SNAPSHOT).replace(&to_text(&prepared.config)?)?;
+    let artifacts = run.run_dir.join("artifacts");
+    host.make_dirs(&artifacts)?;
+    let task = runr_core::fs::Document::new(host.storage.clone(), &artifacts, TASK)
+        .durability(runr_core::fs::Durability::File);
+    task.replace(&prepared.task_text)
+}
+
+fn run_started(
+    prepared: &Prepared,
+    id: &RunId,
+    scope_lock: ScopeLock,
+    status: &TreeStatus,
+) -> RunStarted {
+    let fast = prepared.options.fast;
+    RunStarted {
+        task: prepared.task.name().to_owned(),
+        task_path: prepared
+            .task_path
+            .as_ref()
+            .map(|path| shown(path, &prepared.layout.repo_root)),
+        work_item: None,
+        repo_root: prepared.layout.repo_root.to_string(),
+        repo_path: planned_tree(prepared, id),
+        scope_lock,
+        owned_paths: TaskPaths {
+            raw: prepared.task.owns_raw.clone(),
+            normalized: prepared.task.owns_normalized.clone(),
+        },
+        options: prepared.options.clone(),
+        base_sha: prepared.place.head.clone(),
+        branch: planned_branch(prepared, id),
+        config_sha256: to_text(&prepared.config)
+            .ok()
+            .map(|text| super::hex(&Sha256::digest(text))),
+        current_branch: prepared.place.branch.clone(),
+        changed_files: status.changed.iter().take(1000).cloned().collect(),
+        milestones: if fast {
+            prepared.task.fallback_milestones.clone()
+        } else {
+            Vec::new()
+        },
+    }
+}
+
+fn shown(path: &Utf8Path, root: &Utf8Path) -> String {
+    path.strip_prefix(root).unwrap_or(path).to_string()
+}
+
+/// Records the refusal and returns it as the error the caller sees.
+fn refuse(recorder: &mut Recorder, run: &RunPaths, guard: &PreflightGuard) -> Result<Error> {
+    let error = refusal(guard);
+    let stop = rules::stop_of(
+        &recorder.state,
+        StopReason::GuardViolation,
+        Some(error.to_string()),
+    );
+    recorder.record(SUPERVISOR, &Event::Stop(Box::new(stop)))?;
+    Ok(error
+        .with("run_id", run.run_id.as_str())
+        .with("run_dir", run.run_dir.as_str())
+        .with(
+            "guard",
+            json!({
+                "reasons": guard.reasons,
+                "scope_violations": guard.scope_violations,
+                "lockfile_violations": guard.lockfile_violations,
+                "dirty_files": guard.dirty_files,
+            }),
+        ))
+}
+
+/// One reason with a code of its own uses that code; a dirty tree's files are often out of scope as
+/// well, and saying "dirty" is then the more useful answer.
+fn refusal(guard: &PreflightGuard) -> Error {
+    let only = |wanted: &str| guard.reasons.iter().all(|reason| reason == wanted);
+    let dirty = guard
+        .reasons
+        .iter()
+        .any(|reason| reason == "dirty_worktree");
+    let about_dirt = |reason: &String| {
+        ["dirty_worktree", "scope_violation", "lockfile_violation"].contains(&reason.as_str())
+    };
+    if dirty && guard.reasons.iter().all(about_dirt) {
+        return Error::new(Code::WorktreeDirty, "Worktree is dirty")
+            .with("files", shortened(&guard.dirty_files))
+            .hint("commit or stash the changes, or pass --allow-dirty");
+    }
+    if only("no_verification") {
+        return Error::new(Code::Unverified, "No verification commands configured").hint(
+            "add commands to `verification` in .runr/runr.config.json, or pass --allow-unverified",
+        );
+    }
+    Error::new(
+        Code::GuardViolation,
+        format!("Guard failed: {}", guard.reasons.join(", ")),
+    )
+    .with("scope_violations", guard.scope_violations.clone())
+    .with("lockfile_violations", guard.lockfile_violations.clone())
+    .with("dirty_files", guard.dirty_files.clone())
+    .hint("review .runr/runr.config.json")
+}
+
+fn shortened(files: &[String]) -> Vec<String> {
+    let mut shown: Vec<String> = files.iter().take(10).cloned().collect();
+    if files.len() > 10 {
+        shown.push(format!("... and {} more", files.len() - 10));
+    }
+    shown
+}
+
+fn make_tree(
+    prepared: &Prepared,
+    recorder: &mut Recorder,
+    id: &RunId,
+    tree_lock: Option<LockGuard>,
+    host: &Host,
+) -> Result<(super::git::Git, LockGuard)> {
+    let branch = planned_branch(prepared, id);
+    if let Some(lock) = tree_lock {
+        if let Some(name) = branch.filter(|_| !prepared.options.no_branch) {
+            worktree::switch_to_branch(&prepared.git, &name)?;
+        }
+        return Ok((prepared.git.clone(), lock));
+    }
+    let made: Worktree = worktree::add(
+        &prepared.git,
+        planned_tree(prepared, id).as_str().into(),
+        &prepared.place.head,
+        branch.as_deref(),
+    )?;
+    let dir = made.worktree_path.clone();
+    recorder.record(SUPERVISOR, &Event::WorktreeCreated(made))?;
+    let lock = owner::take_tree(
+        &host.storage,
+        &prepared.layout.runs_dir(),
+        dir.as_str().into(),
+    )?;
+    Ok((prepared.git.at(dir), lock))
+}

@@ -1,0 +1,193 @@
+//! Runs the verification tiers: one deadline, one log per command, and an unrun command is a failure.
+
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::fs::CancelFlag;
+use runr_core::phase::event::{
+    CommandResult, CommandStarted, Event, Verification, VerificationEvidence,
+};
+use runr_core::phase::evidence::CommandRun;
+use runr_core::phase::model::Tier;
+use runr_core::phase::rules::VerifyPass;
+use runr_core::{Error, Result};
+
+use super::process::{self, End, Spec};
+use super::recorder::{Recorder, VERIFIER};
+
+/// How much failing output goes into the state and the next prompt.
+const SHOWN: u64 = 8 * 1024;
+
+/// One VERIFY pass to run.
+pub(crate) struct Order<'a> {
+    pub(crate) tiers: Vec<(Tier, &'a [String])>,
+    pub(crate) reasons: Vec<String>,
+    pub(crate) changed_files: Vec<String>,
+    pub(crate) cwd: Utf8PathBuf,
+    pub(crate) run_dir: &'a Utf8Path,
+    /// `m01-a1`: milestone and attempt, part of every log's name.
+    pub(crate) label: String,
+    pub(crate) env: &'a [(String, String)],
+    pub(crate) budget: Duration,
+}
+
+/// Runs the tiers in order; the first failing command ends the pass. `None` when cancelled.
+pub(crate) fn run(
+    order: Order<'_>,
+    recorder: &mut Recorder,
+    cancel: &CancelFlag,
+) -> Result<Option<VerifyPass>> {
+    let logs = order.run_dir.join("logs/verify");
+    std::fs::create_dir_all(&logs).map_err(|source| Error::io("create", &logs, source))?;
+    let deadline = Instant::now() + order.budget;
+    let required: Vec<String> = order
+        .tiers
+        .iter()
+        .flat_map(|(_, commands)| commands.iter().cloned())
+        .collect();
+    let mut tiers = Vec::new();
+    let mut error_output = String::new();
+    for (tier, commands) in &order.tiers {
+        let Some((ran, output)) = run_tier(&order, *tier, commands, deadline, recorder, cancel)?
+        else {
+            return Ok(None);
+        };
+        let ok = ran.ok;
+        recorder.record(VERIFIER, &Event::Verification(ran.clone()))?;
+        tiers.push(ran);
+        if !ok {
+            error_output = output;
+            break;
+        }
+    }
+    let evidence = evidence(required, &tiers);
+    Ok(Some(VerifyPass {
+        tiers,
+        reasons: order.reasons,
+        evidence,
+        error_output,
+        changed_files: order.changed_files,
+    }))
+}
+
+fn run_tier(
+    order: &Order<'_>,
+    tier: Tier,
+    commands: &[String],
+    deadline: Instant,
+    recorder: &mut Recorder,
+    cancel: &CancelFlag,
+) -> Result<Option<(Verification, String)>> {
+    let began = Instant::now();
+    let mut results = Vec::new();
+    let mut output = String::new();
+    for (index, command) in commands.iter().enumerate() {
+        let name = format!("logs/verify/{}-{tier}-{}.log", order.label, index + 1);
+        let Some(result) = run_command(order, tier, command, &name, deadline, recorder, cancel)?
+        else {
+            return Ok(None);
+        };
+        let log = order.run_dir.join(&name);
+        keep_copy(order.run_dir, tier, &log);
+        let failed = result.exit_code != 0 || result.timed_out;
+        results.push(result);
+        if failed {
+            output = process::head_of(&log, SHOWN);
+            break;
+        }
+    }
+    let ok =
+        results.len() == commands.len() && results.iter().all(|r| r.exit_code == 0 && !r.timed_out);
+    let verification = Verification {
+        tier,
+        ok,
+        commands: commands.to_vec(),
+        command_results: results,
+        duration_ms: millis(began.elapsed()),
+    };
+    Ok(Some((verification, output)))
+}
+
+fn run_command(
+    order: &Order<'_>,
+    tier: Tier,
+    command: &str,
+    name: &str,
+    deadline: Instant,
+    recorder: &mut Recorder,
+    cancel: &CancelFlag,
+) -> Result<Option<CommandResult>> {
+    let began = Instant::now();
+    let log = &order.run_dir.join(name);
+    let failed = |source| Error::io("run a verification command, log", log, source);
+    let argv = ["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()];
+    let spec = Spec {
+        argv: &argv,
+        cwd: &order.cwd,
+        env: order.env,
+        stdout: log,
+        stderr: None,
+        reads_stdin: false,
+    };
+    let child = process::spawn(&spec).map_err(failed)?;
+    let started = Event::CommandStarted(CommandStarted {
+        kind: "verify".into(),
+        tier: Some(tier),
+        command: command.to_owned(),
+        log: name.to_owned(),
+        pid: child.identity.pid,
+        start: child.identity.start,
+        boot_id: child.identity.boot_id.clone(),
+    });
+    if let Err(error) = recorder.record(VERIFIER, &started) {
+        child.abandon();
+        return Err(error);
+    }
+    let end = child.run("", deadline, cancel).map_err(failed)?;
+    let (exit_code, timed_out) = match end {
+        End::Cancelled => return Ok(None),
+        End::TimedOut => (-1, true),
+        End::Exited(code) => (code, false),
+    };
+    let hashed = process::hash_log(log).map_err(failed)?;
+    Ok(Some(CommandResult {
+        command: command.to_owned(),
+        exit_code,
+        timed_out,
+        duration_ms: millis(began.elapsed()),
+        log: name.to_owned(),
+        sha256: hashed,
+    }))
+}
+
+/// The newest log of a tier under a fixed name, for people and prompts; the numbered one is the record.
+fn keep_copy(run_dir: &Utf8Path, tier: Tier, log: &Utf8Path) {
+    let path = run_dir.join(format!("artifacts/tests_{tier}.log"));
+    drop(std::fs::copy(log, path));
+}
+
+fn evidence(required: Vec<String>, tiers: &[Verification]) -> VerificationEvidence {
+    let ran: Vec<CommandRun> = tiers
+        .iter()
+        .flat_map(|tier| &tier.command_results)
+        .map(|r| CommandRun {
+            command: r.command.clone(),
+            exit_code: i64::from(r.exit_code),
+        })
+        .collect();
+    let missing = required
+        .iter()
+        .filter(|c| !ran.iter().any(|r| r.command == **c))
+        .cloned()
+        .collect();
+    VerificationEvidence {
+        commands_missing: missing,
+        commands_required: required,
+        commands_run: ran,
+        tiers_run: tiers.iter().map(|tier| tier.tier).collect(),
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,94 @@
+//! The tree a run works in: a worktree of its own, or the user's checkout on a branch of its own.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::fs::Document;
+use runr_core::id::RunId;
+use runr_core::phase::event::Worktree;
+use runr_core::phase::owned::IGNORED_BY_INIT;
+use runr_core::{Code, Error, Result};
+
+use super::git::{Git, Place};
+use crate::host::Host;
+
+/// The branch of a run.
+pub(crate) fn branch_name(run_id: &RunId) -> String {
+    format!("runr/{run_id}")
+}
+
+/// Where the worktrees of a repository are; `setting` is `RUNR_WORKTREES_DIR`.
+pub(crate) fn worktrees_dir(repo_root: &Utf8Path, setting: Option<&str>) -> Utf8PathBuf {
+    match setting {
+        Some(dir) if !dir.is_empty() => repo_root.join(dir),
+        _ => repo_root.join(".runr-worktrees"),
+    }
+}
+
+/// Keeps runr's own directories out of every `git status`, without touching a tracked file.
+pub(crate) fn exclude_own_roots(host: &Host, place: &Place) -> Result<()> {
+    let info = place.common_dir.join("info");
+    host.make_dirs(&info)?;
+    // The lock stands in git's own directory and under a name git does not use.
+    let file = Document::new(host.storage.clone(), &info, "exclude").lock_name("runr.lock");
+    let wanted: Vec<String> = IGNORED_BY_INIT
+        .iter()
+        .map(|line| format!("/{line}"))
+        .collect();
+    let known = file.read()?.unwrap_or_default();
+    if wanted.iter().all(|line| known.lines().any(|k| k == line)) {
+        return Ok(());
+    }
+    file.update(|text| {
+        let mut text = text.unwrap_or_default().to_owned();
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        for line in &wanted {
+            if !text.lines().any(|known| known == line) {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        Ok(text)
+    })?;
+    Ok(())
+}
+
+/// Adds the worktree of a run at `sha`; `branch` absent means detached. An existing branch of that
+/// name is attached, not reset.
+pub(crate) fn add(git: &Git, dir: &Utf8Path, sha: &str, branch: Option<&str>) -> Result<Worktree> {
+    let lost = dir.exists();
+    if lost {
+        return Err(Error::new(
+            Code::Io,
+            format!("cannot create worktree {dir}: the path exists"),
+        )
+        .at(dir));
+    }
+    // A directory that vanished leaves git's own record of it behind.
+    git.run(&["worktree", "prune"])?;
+    match branch {
+        None => git.run(&["worktree", "add", "--detach", dir.as_str(), sha])?,
+        Some(name)
+            if git.succeeds(&[
+                "show-ref",
+                "--verify",
+                "--quiet",
+                &format!("refs/heads/{name}"),
+            ])? =>
+        {
+            git.run(&["worktree", "add", dir.as_str(), name])?
+        }
+        Some(name) => git.run(&["worktree", "add", "-b", name, dir.as_str(), sha])?,
+    };
+    Ok(Worktree {
+        worktree_path: dir.to_string(),
+        base_sha: sha.to_owned(),
+        run_branch: branch.map(str::to_owned),
+    })
+}
+
+/// Puts the user's checkout on the run's branch; uncommitted changes stay as they are.
+pub(crate) fn switch_to_branch(git: &Git, name: &str) -> Result<()> {
+    git.run(&["switch", "--quiet", "-c", name])?;
+    Ok(())
+}

@@ -1,0 +1,402 @@
+//! The one table of library functions: name, arguments by name, result as JSON.
+//!
+//! `runr call`, the Python package and the Node package all come through [`call`], so a function
+//! that stands here exists everywhere, and one that does not exists nowhere.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::phase::config::Config;
+use runr_core::phase::event::Record;
+use runr_core::phase::model::{Evidence, Phase, RiskLevel, Stage, Tier};
+use runr_core::phase::owned::{self, ActiveRun};
+use runr_core::phase::reply::{self, OutputMode};
+use runr_core::phase::report::{self as reporting, NextStepText, ReportState};
+use runr_core::phase::scope::{self, ScopeInput, ScopeResult};
+use runr_core::phase::stop::{self, StopReason};
+use runr_core::phase::tiers::{self, RiskTrigger, TierInput};
+use runr_core::phase::{evidence, fingerprint, state, task, transitions};
+use runr_core::store::RunStore;
+use runr_core::{Code, Error, Result, RunId, glob, identity};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use crate::harness::{Layout, TrustStore};
+use crate::host::Host;
+use crate::views;
+
+/// A function of the library.
+struct Operation {
+    name: &'static str,
+    run: fn(&Host, &mut Arguments) -> Result<Value>,
+}
+
+macro_rules! operations {
+    ($($name:ident),* $(,)?) => {
+        const OPERATIONS: &[Operation] = &[$(Operation { name: stringify!($name), run: $name }),*];
+        /// The names of all operations.
+        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+operations! {
+    check_scope, preflight_reasons, glob_match, globs_overlap, normalize_owns, check_owned_paths, file_collisions,
+    stop_reasons, next_action, select_tiers, check_no_changes_evidence, unwrap_output, parse_reply, parse_task,
+    legal_transition, resume_target, enter_phase, compare_fingerprints, review_fingerprint, fold, report,
+    sanitize_run_id, status, runs, report_run, trust, store_create, store_read,
+}
+
+/// Calls a function with a JSON object of arguments.
+///
+/// # Errors
+/// `E_USAGE` for an unknown function or unusable arguments, and the function's own codes.
+pub fn call(host: &Host, name: &str, arguments: Value) -> Result<Value> {
+    let Some(operation) = OPERATIONS.iter().find(|operation| operation.name == name) else {
+        return Err(
+            Error::new(Code::Usage, format!("no function is called `{name}`"))
+                .with("functions", NAMES.to_vec())
+                .hint("runr call <function>"),
+        );
+    };
+    let mut arguments = Arguments::new(name, arguments)?;
+    let result = (operation.run)(host, &mut arguments)?;
+    arguments.finish()?;
+    Ok(result)
+}
+
+/// Named arguments, each taken once.
+struct Arguments {
+    function: String,
+    left: Map<String, Value>,
+    known: Vec<&'static str>,
+}
+
+impl Arguments {
+    fn new(function: &str, value: Value) -> Result<Self> {
+        match value {
+            Value::Object(left) => Ok(Self {
+                function: function.to_owned(),
+                left,
+                known: Vec::new(),
+            }),
+            _ => Err(Error::new(
+                Code::Usage,
+                format!("{function}: the arguments are not a JSON object"),
+            )),
+        }
+    }
+
+    fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>> {
+        self.known.push(name);
+        match self.left.shift_remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => serde_json::from_value(value).map(Some).map_err(|e| {
+                Error::new(Code::Usage, format!("{}: `{name}`: {e}", self.function))
+                    .with("argument", name)
+            }),
+        }
+    }
+
+    fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T> {
+        self.optional(name)?.ok_or_else(|| {
+            Error::new(
+                Code::Usage,
+                format!("{}: `{name}` is missing", self.function),
+            )
+            .with("argument", name)
+        })
+    }
+
+    fn or<T: DeserializeOwned>(&mut self, name: &'static str, default: T) -> Result<T> {
+        Ok(self.optional(name)?.unwrap_or(default))
+    }
+
+    fn root(&mut self) -> Result<Utf8PathBuf> {
+        self.or("root", Utf8PathBuf::from("."))
+    }
+
+    /// A function that did not take all arguments was given one that it does not have.
+    fn finish(&self) -> Result<()> {
+        match self.left.keys().next() {
+            None => Ok(()),
+            Some(unknown) => Err(Error::new(
+                Code::Usage,
+                format!("{}: there is no argument `{unknown}`", self.function),
+            )
+            .with("argument", unknown.as_str())
+            .with("known", self.known.clone())),
+        }
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|e| Error::internal(format!("cannot print JSON: {e}")))
+}
+
+// ----- pure -----
+
+fn check_scope(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let names = [
+        "changed",
+        "allowlist",
+        "denylist",
+        "lockfiles",
+        "allow_deps",
+        "env_allowlist",
+        "presets",
+    ];
+    let mut input = Map::new();
+    for name in names {
+        if let Some(value) = arguments.optional::<Value>(name)? {
+            input.insert(name.to_owned(), value);
+        }
+    }
+    let input: ScopeInput = serde_json::from_value(Value::Object(input))
+        .map_err(|e| Error::new(Code::Usage, format!("check_scope: {e}")))?;
+    json(&scope::check_scope(&input))
+}
+
+fn preflight_reasons(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let result: ScopeResult = arguments.required("scope_result")?;
+    json(&scope::preflight_reasons(
+        &result,
+        arguments.or("allow_dirty", false)?,
+    ))
+}
+
+fn glob_match(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let (pattern, path): (String, String) =
+        (arguments.required("pattern")?, arguments.required("path")?);
+    Ok(json!(glob::glob_match(&pattern, &path)))
+}
+
+fn globs_overlap(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let (a, b): (String, String) = (arguments.required("a")?, arguments.required("b")?);
+    Ok(json!(glob::globs_overlap(&a, &b)))
+}
+
+fn normalize_owns(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let list: Vec<String> = arguments.required("list")?;
+    json(&owned::normalize_owns(&list)?)
+}
+
+fn check_owned_paths(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let changed: Vec<String> = arguments.required("changed")?;
+    let owns: Vec<String> = arguments.required("owns")?;
+    let noise: Option<Vec<String>> = arguments.optional("env_allowlist")?;
+    json(&owned::check_owned_paths(
+        &changed,
+        &owns,
+        noise.as_deref(),
+    )?)
+}
+
+fn file_collisions(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let files: Vec<String> = arguments.required("files_expected")?;
+    let active: Vec<ActiveRun> = arguments.required("active_runs")?;
+    json(&owned::file_collisions(&files, &active))
+}
+
+fn stop_reasons(_: &Host, _: &mut Arguments) -> Result<Value> {
+    json(&stop::stop_reasons())
+}
+
+fn next_action(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let reason: Option<StopReason> = arguments.optional("stop_reason")?;
+    let run_id: String = arguments.required("run_id")?;
+    let other: Option<String> = arguments.optional("other_run")?;
+    json(&stop::next_action(
+        reason.as_ref(),
+        &run_id,
+        other.as_deref(),
+    ))
+}
+
+fn select_tiers(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let input = TierInput {
+        risk_triggers: arguments.or::<Vec<RiskTrigger>>("risk_triggers", Vec::new())?,
+        changed_files: arguments.or("changed_files", Vec::new())?,
+        risk_level: arguments.or("risk_level", RiskLevel::Medium)?,
+        last_milestone: arguments.or("last_milestone", false)?,
+        min_tier: arguments.optional::<Tier>("min_tier")?,
+    };
+    json(&tiers::select_tiers(&input))
+}
+
+fn check_no_changes_evidence(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let evidence: Option<Evidence> = arguments.optional("evidence")?;
+    let allowlist: Vec<String> = arguments.or("allowlist", Vec::new())?;
+    json(&evidence::check_no_changes_evidence(
+        evidence.as_ref(),
+        &allowlist,
+    ))
+}
+
+fn unwrap_output(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let mode: OutputMode = arguments.required("output_mode")?;
+    let stdout: String = arguments.required("stdout")?;
+    Ok(json!(reply::unwrap_output(mode, &stdout)))
+}
+
+fn parse_reply(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let stage: Stage = arguments.required("stage")?;
+    let text: String = arguments.required("text")?;
+    Ok(reply::reply_json(&reply::parse_reply(stage, &text)))
+}
+
+fn parse_task(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let text: String = arguments.required("text")?;
+    json(&task::parse_task(&text)?)
+}
+
+fn legal_transition(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let (from, to): (Phase, Phase) = (arguments.required("from")?, arguments.required("to")?);
+    Ok(json!(transitions::legal_transition(from, to)))
+}
+
+fn resume_target(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let phase: Phase = arguments.required("phase")?;
+    let last: Option<Phase> = arguments.optional("last_successful_phase")?;
+    json(&transitions::resume_target(phase, last))
+}
+
+fn enter_phase(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    #[derive(serde::Deserialize)]
+    struct Standing {
+        phase: Phase,
+        #[serde(default)]
+        phase_attempt: u32,
+    }
+    let state: Standing = arguments.required("state")?;
+    let to: Phase = arguments.required("to")?;
+    json(&transitions::enter_phase(
+        state.phase,
+        state.phase_attempt,
+        to,
+    ))
+}
+
+fn compare_fingerprints(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let (original, current): (Value, Value) = (
+        arguments.required("original")?,
+        arguments.required("current")?,
+    );
+    json(&fingerprint::compare_fingerprints(&original, &current))
+}
+
+fn review_fingerprint(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let changes: Vec<String> = arguments.required("changes")?;
+    Ok(json!(fingerprint::review_fingerprint(&changes)))
+}
+
+fn fold(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let events: Vec<Record> = arguments.required("events")?;
+    json(&state::fold(&events))
+}
+
+fn report(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let events: Vec<Record> = arguments.required("events")?;
+    let given: Option<Map<String, Value>> = arguments.optional("state")?;
+    let folded = state::fold(&events);
+    let text = |key: &str| {
+        given
+            .as_ref()
+            .and_then(|state| state.get(key)?.as_str().map(str::to_owned))
+    };
+    let run_id = text("run_id").unwrap_or_default();
+    let milestones = given
+        .as_ref()
+        .and_then(|state| Some(state.get("milestones")?.as_array()?.len()));
+    let facts = ReportState {
+        phase: folded.phase,
+        checkpoint_sha: folded.checkpoint_commit_sha.clone(),
+        milestones_total: milestones.unwrap_or(folded.milestones.len()),
+    };
+    let next = stop::next_action(
+        folded.stop_reason.as_ref(),
+        &run_id,
+        folded.other_run.as_deref(),
+    );
+    let next = NextStepText {
+        next_action: next.next_action.as_str().to_owned(),
+        suggested_command: next.suggested_command,
+    };
+    json(&reporting::report(
+        &run_id,
+        &events,
+        Some(&facts),
+        host.clock.now(),
+        next,
+    ))
+}
+
+fn sanitize_run_id(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let text: String = arguments.required("text")?;
+    json(&identity::sanitize(&text))
+}
+
+// ----- with files -----
+
+fn status(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let run: String = arguments.or("run_id", "latest".to_owned())?;
+    json(&views::status(host, &arguments.root()?, &run)?)
+}
+
+fn runs(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    json(&views::list(host, &arguments.root()?)?)
+}
+
+fn report_run(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let run: String = arguments.or("run_id", "latest".to_owned())?;
+    let found = views::find(host, &arguments.root()?, &run)?;
+    json(&views::report_of(host, &found)?.0)
+}
+
+fn trust(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let shown = trusted_commands(host, &arguments.root()?, None)?;
+    approve(host, &shown)?;
+    Ok(
+        json!({"sha256": shown.sha256, "path": shown.root, "approved": true, "commands": shown.commands}),
+    )
+}
+
+/// The commands of a repository's configuration, and the hash that stands for them.
+pub(crate) struct Shown {
+    pub(crate) root: Utf8PathBuf,
+    pub(crate) commands: Value,
+    pub(crate) sha256: String,
+}
+
+/// What `trust` would approve.
+pub(crate) fn trusted_commands(
+    host: &Host,
+    root: &Utf8Path,
+    config: Option<&Utf8Path>,
+) -> Result<Shown> {
+    let layout = Layout::find(&host.cwd.join(root), host)?;
+    let source = config.map(|path| crate::harness::ConfigSource::File(host.cwd.join(path)));
+    let (config, _): (Config, _) = crate::harness::load_config(source.as_ref(), &layout)?;
+    Ok(Shown {
+        commands: config.command_list(),
+        sha256: config.trust_hash(),
+        root: layout.repo_root,
+    })
+}
+
+/// Approves what was shown.
+pub(crate) fn approve(host: &Host, shown: &Shown) -> Result<()> {
+    TrustStore::open(host)?.approve(&shown.root, &shown.sha256)
+}
+
+fn store_create(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let store = RunStore::open(host.storage.clone(), host.cwd.join(arguments.root()?));
+    let fields: Map<String, Value> = arguments.or("fields", Map::new())?;
+    let worktree_check = arguments.or("worktree_check", true)?;
+    let new = crate::store_fields::new_run(fields, host.clock.now())?;
+    json(&store.create(&new, worktree_check)?)
+}
+
+fn store_read(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let store = RunStore::open(host.storage.clone(), host.cwd.join(arguments.root()?));
+    let run_id: String = arguments.required("run_id")?;
+    json(&store.read(&RunId::parse(&run_id)?)?)
+}

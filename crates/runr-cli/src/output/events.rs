@@ -1,0 +1,95 @@
+//! One line per timeline event, as `run` and `follow` show it.
+
+use runr_core::phase::event::{Event, Record};
+use runr_core::phase::report::human_duration;
+use runr_core::phase::state::State;
+
+use super::printable;
+
+/// The line of a record, or `None` for an event that people need not see.
+pub(crate) fn event_line(record: &Record, state: &State) -> Option<String> {
+    let detail = detail(&record.event()?, state)?;
+    let clock = record.timestamp.to_string();
+    let time = clock.get(11..19).unwrap_or_default();
+    Some(printable(&format!("[{time}] {}{detail}", record.kind)))
+}
+
+fn detail(event: &Event, state: &State) -> Option<String> {
+    Some(match event {
+        Event::RunStarted(started) => format!(
+            " - task: {}",
+            started.task_path.as_deref().unwrap_or(&started.task)
+        ),
+        Event::Preflight(preflight) => format!(
+            " - guard: {}",
+            if preflight.guard.ok { "pass" } else { "FAIL" }
+        ),
+        Event::PhaseStart { phase } => format!(" → {phase}"),
+        Event::PlanGenerated(plan) => format!(" - {} milestones", plan.milestones.len()),
+        Event::ImplementComplete(done) => format!(" - {} files changed", done.changed_files.len()),
+        Event::Verification(ran) => {
+            let word = if ran.ok { "ok" } else { "FAILED" };
+            format!(
+                " - {} {word} ({})",
+                ran.tier,
+                human_duration(ran.duration_ms)
+            )
+        }
+        Event::VerifyFailedRetry(failed) => {
+            let shown: String = last_lines(&failed.error_output, 15)
+                .map(|line| format!("\n    {line}"))
+                .collect();
+            format!(
+                " - {} retry {}/{}{shown}",
+                failed.tier, failed.retry_count, failed.max_retries
+            )
+        }
+        Event::ReviewComplete { verdict, .. } => format!(" - verdict: {verdict}"),
+        Event::CheckpointComplete {
+            commit,
+            milestone_index,
+            ..
+        } => {
+            format!(
+                " - {} milestone {}/{}",
+                short(commit),
+                milestone_index + 1,
+                state.milestones.len()
+            )
+        }
+        Event::WorkerFallback {
+            from, to, reason, ..
+        } => format!(" - {from} → {to} ({reason})"),
+        Event::ParseFailed(failed) => {
+            format!(" - stage: {}, retry: {}", failed.stage, failed.retry_count)
+        }
+        Event::GuardViolation(violation) => format!(" - {}", some(&violation.files())),
+        Event::OwnershipViolation {
+            violating_files, ..
+        } => format!(" - {}", some(violating_files)),
+        Event::PlanScopeViolation { violations, .. } => format!(" - {}", some(violations)),
+        Event::Stop(stop) => format!(" - reason: {}", stop.reason),
+        Event::RunResumed(resumed) => format!(" → {}", resumed.resume_phase),
+        _ => return None,
+    })
+}
+
+/// The last `n` lines of a text.
+pub(crate) fn last_lines(text: &str, n: usize) -> impl Iterator<Item = &str> {
+    let lines: Vec<&str> = text.lines().collect();
+    let skip = lines.len().saturating_sub(n);
+    lines.into_iter().skip(skip)
+}
+
+/// The first seven digits of a commit id.
+pub(crate) fn short(sha: &str) -> &str {
+    sha.get(..7).unwrap_or(sha)
+}
+
+fn some(files: &[String]) -> String {
+    let mut text = files.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    if files.len() > 5 {
+        text.push_str(&format!(" (+{} more)", files.len() - 5));
+    }
+    text
+}
