@@ -1,9 +1,12 @@
 //! Verification, evidence and review decide; nobody's word does.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::{
-    Config, Sandbox, Script, Tree, approve, milestone, ok, plan, request_changes, strings,
+    Config, Sandbox, Script, Tree, approve, is_alive, milestone, ok, plan, request_changes,
+    strings, wait_until,
 };
 
 /// A sandbox whose one check exits with these codes, one after the other.
@@ -109,33 +112,21 @@ fn the_output_of_a_check_is_in_a_log_and_never_in_the_timeline() {
 #[test]
 fn a_check_past_its_deadline_fails_and_its_children_are_ended() {
     let sandbox = Sandbox::untrusted(&Config::new());
-    let pid = sandbox.scratch().join("pid");
-    // The grandchild would outlive a shell that alone is killed.
-    let check = format!("(sleep 300 & echo $! > '{}'; wait)", pid.display());
-    let config = Config::new().tier("tier0", &[&check]).set(
-        "verification",
-        "max_verify_time_per_milestone",
-        json!(1),
-    );
+    let config = Config::new()
+        .tier("tier0", &[&sandbox.hanging_command()])
+        .set("verification", "max_verify_time_per_milestone", json!(1));
     sandbox.configure(&config);
-    sandbox.commit("a slow check");
+    sandbox.commit("a check that hangs");
     sandbox.runr(&["trust"]).output().exits(0);
     sandbox.script(&Script::happy(1));
     let run = sandbox.run(&["--max-ticks", "3"], 1);
     let verification = &sandbox.payloads(&run.id, "verification")[0];
     assert_eq!(verification["ok"], false);
     assert_eq!(verification["command_results"][0]["timed_out"], true);
-    let pid: i32 = std::fs::read_to_string(&pid)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    crate::support::wait_until(
-        "the grandchild is gone",
-        std::time::Duration::from_secs(2),
-        || rustix::process::test_kill_process(pid).is_err(),
-    );
+    let grandchild = sandbox.hanging_pid().unwrap();
+    wait_until("the grandchild is gone", Duration::from_secs(2), || {
+        !is_alive(grandchild)
+    });
 }
 
 #[test]

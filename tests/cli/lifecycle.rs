@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Sandbox, Script, signal_group, wait_until};
+use crate::support::{Config, Sandbox, Script, TASK, is_alive, signal_group, wait_until};
 
 #[test]
 fn a_signal_stops_a_run_cleanly_and_resumably() {
@@ -53,27 +53,20 @@ fn a_signal_stops_a_run_cleanly_and_resumably() {
 
 #[test]
 fn a_signal_during_a_check_ends_the_check_too() {
-    let sandbox = Sandbox::untrusted(&crate::support::Config::new());
-    let pid = sandbox.scratch().join("pid");
-    let check = format!("(sleep 300 & echo $! > '{}'; wait)", pid.display());
-    sandbox.configure(&crate::support::Config::new().tier("tier0", &[&check]));
+    let sandbox = Sandbox::untrusted(&Config::new());
+    sandbox.configure(&Config::new().tier("tier0", &[&sandbox.hanging_command()]));
     sandbox.commit("a check that hangs");
     sandbox.runr(&["trust"]).output().exits(0);
     sandbox.script(&Script::happy(1));
     let running = sandbox.run_command(&["--worktree"]).spawn();
-    let read = || {
-        std::fs::read_to_string(&pid)
-            .ok()
-            .and_then(|text| text.trim().parse::<i32>().ok())
-    };
     wait_until("the check runs", Duration::from_secs(20), || {
-        read().is_some()
+        sandbox.hanging_pid().is_some()
     });
     running.signal(Signal::INT);
     running.wait().exits(130);
-    let child = rustix::process::Pid::from_raw(read().unwrap()).unwrap();
+    let check = sandbox.hanging_pid().unwrap();
     wait_until("the check is gone", Duration::from_secs(2), || {
-        rustix::process::test_kill_process(child).is_err()
+        !is_alive(check)
     });
     let id = sandbox.run_ids().pop().unwrap();
     assert_eq!(sandbox.status(&id)["stop_reason"], "interrupted");
@@ -116,7 +109,7 @@ fn a_detached_run_that_is_refused_says_so_to_its_caller() {
     let sandbox = Sandbox::scripted(&Script::happy(1));
     sandbox.write("src/base.txt", "dirty\n");
     let human = sandbox
-        .runr(&["run", "--task", crate::support::TASK, "--detach"])
+        .runr(&["run", "--task", TASK, "--detach"])
         .output()
         .exits(3);
     human.says("Error: Worktree is dirty");

@@ -308,7 +308,6 @@ fn the_files_a_run_promises_are_there() {
         "state.json",
         "config.snapshot.json",
         "artifacts/task.md",
-        "receipt.json",
         "logs",
     ] {
         assert!(dir.join(path).exists(), "{path}");

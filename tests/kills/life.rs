@@ -104,7 +104,7 @@ pub(crate) fn live(reference: &Reference, random: &mut Random, seed: u64) -> Tal
     while tally.kills < KILLS {
         let resumed = known.is_some();
         let running = proceed(&sandbox, known.as_deref());
-        if !killed_at(running, random.moment(reference.takes)) {
+        if !killed_at(running, random.moment(reference.takes), seed) {
             break;
         }
         tally.kills += 1;
@@ -132,10 +132,11 @@ fn proceed(sandbox: &Sandbox, known: Option<&str>) -> Running {
 }
 
 /// Kills at the moment; false when the command had ended by then, which must be in success.
-fn killed_at(mut running: Running, moment: Duration) -> bool {
+fn killed_at(mut running: Running, moment: Duration, seed: u64) -> bool {
     std::thread::sleep(moment);
     if running.has_ended() {
-        running.wait().exits(0);
+        let output = running.wait();
+        assert_eq!(output.code, Some(0), "seed {seed}: {output}");
         return false;
     }
     running.signal(Signal::KILL);
@@ -157,15 +158,20 @@ fn assert_truth(sandbox: &Sandbox, id: &str, seed: u64) {
     let killed = Instant::now();
     let status = sandbox.status(id);
     let took = killed.elapsed();
-    let stopped = sandbox
-        .events_so_far(id)
-        .last()
-        .is_some_and(|event| event.kind == "stop");
+    // A resume notes several things before it goes on; the run is stopped until it does.
+    let events = sandbox.events_so_far(id);
+    let turning = events
+        .iter()
+        .rev()
+        .find(|event| ["stop", "run_resumed", "phase_start"].contains(&event.kind.as_str()));
+    let stopped = turning.is_some_and(|event| event.kind == "stop");
     let expected = if stopped { "stopped" } else { "stale" };
-    assert_eq!(status["liveness"], expected, "seed {seed}: {status}");
+    assert_eq!(
+        status["liveness"], expected,
+        "seed {seed}: {status}\n{events:?}"
+    );
     assert!(took < TRUTH_WITHIN, "seed {seed}: status took {took:?}");
-    let checkpoints = sandbox
-        .events_so_far(id)
+    let checkpoints = events
         .iter()
         .filter(|event| event.kind == "checkpoint_complete")
         .count();

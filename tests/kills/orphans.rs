@@ -3,9 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::Pid;
 
-use crate::support::{Config, Sandbox, TASK, wait_until};
+use crate::support::{Config, Sandbox, TASK, is_alive, wait_until};
 
 /// Edits the tree for ever on its first call. Later calls note whether the first one still lives,
 /// and do what they were called for. The editing is done by a grandchild, so that ending the child
@@ -13,18 +13,24 @@ use crate::support::{Config, Sandbox, TASK, wait_until};
 const EDITOR: &str = r#"dir=$(dirname "$0")
 tree=$(pwd)
 if [ -e "$dir/first" ]; then
-    if kill -0 "$(cat "$dir/pid")" 2>/dev/null; then echo alive > "$dir/overlap"; else echo dead > "$dir/overlap"; fi
+    if "$dir/works" "$(cat "$dir/pid")"; then echo alive > "$dir/overlap"; else echo dead > "$dir/overlap"; fi
     exec "$dir/answer"
 fi
 touch "$dir/first"
-( while :; do echo tick >> "$tree/src/orphan.txt"; sleep 0.02; done ) &
+( while [ -d "$dir" ]; do echo tick >> "$tree/src/orphan.txt"; sleep 0.02; done ) &
 echo $! > "$dir/pid.tmp"
 mv "$dir/pid.tmp" "$dir/pid"
 wait
 "#;
 
+/// Succeeds while the process does anything; one that has ended and was not asked for does not.
+const WORKS: &str = r#"kill -0 "$1" 2>/dev/null || exit 1
+! grep -q '^State:.*Z' "/proc/$1/status" 2>/dev/null
+"#;
+
 /// Kills the harness while the editor is at work, resumes, and checks that it was ended first.
 fn ends_the_editor(sandbox: &Sandbox) {
+    script(sandbox, "works", WORKS);
     let scratch = sandbox.scratch();
     let run = || {
         sandbox
@@ -48,20 +54,14 @@ fn ends_the_editor(sandbox: &Sandbox) {
     });
     running.kill();
     // Says whether the resume below has anything to end; both answers are sound.
-    println!(
-        "the editor outlived the harness: {}",
-        test_kill_process(editor).is_ok()
-    );
+    println!("the editor outlived the harness: {}", is_alive(editor));
 
     let resume = sandbox
         .runr(&["resume", &id])
         .env("RUNR_SKIP_DOCTOR", "1")
         .output();
     let resumed = resume.exits(0);
-    assert!(
-        test_kill_process(editor).is_err(),
-        "the editor lives on: {resumed}"
-    );
+    assert!(!is_alive(editor), "the editor lives on: {resumed}");
     assert_eq!(
         fs::read_to_string(scratch.join("overlap")).unwrap().trim(),
         "dead",

@@ -14,6 +14,21 @@ use serde_json::Value;
 /// No single command of a test takes longer, unless it says so.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Whether a process still does anything. One that has ended stays in the process table until its
+/// parent has asked for it; an orphan's new parent may take its time.
+pub(crate) fn is_alive(pid: Pid) -> bool {
+    if rustix::process::test_kill_process(pid).is_err() {
+        return false;
+    }
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    // The state follows the name, which is in parentheses and may hold anything.
+    let state = stat.ok().and_then(|stat| {
+        stat.rsplit_once(") ")
+            .map(|(_, rest)| rest.starts_with('Z'))
+    });
+    state != Some(true)
+}
+
 /// A command line with an environment that starts empty.
 #[derive(Debug, Clone)]
 pub(crate) struct Command {

@@ -182,6 +182,20 @@ impl Sandbox {
         text.map_or(0, |text| text.trim().parse().unwrap())
     }
 
+    /// A command that hangs, in a grandchild of its own: ending the shell alone is not enough. It
+    /// ends with the sandbox, in case nobody else ends it.
+    pub(crate) fn hanging_command(&self) -> String {
+        let dir = self.scratch();
+        let dir = dir.display();
+        format!("(while [ -d '{dir}' ]; do sleep 0.1; done & echo $! > '{dir}/hanging'; wait)")
+    }
+
+    /// The grandchild of the hanging command, once it runs.
+    pub(crate) fn hanging_pid(&self) -> Option<Pid> {
+        let text = fs::read_to_string(self.scratch().join("hanging")).ok()?;
+        Pid::from_raw(text.trim().parse().ok()?)
+    }
+
     /// Everything in the repository but git's own files: path to bytes, directories to `None`.
     pub(crate) fn snapshot(&self) -> BTreeMap<String, Option<Vec<u8>>> {
         snapshot(&self.repo())

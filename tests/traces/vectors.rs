@@ -43,6 +43,11 @@ pub(crate) fn traces() -> Vec<Trace> {
 /// name no trace, are other tests' business.
 pub(crate) fn exceptions(file: &str) -> Vec<String> {
     let text = fs::read_to_string(directory().join("exceptions.toml")).unwrap_or_default();
+    let text: String = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| format!("{line}\n"))
+        .collect();
     let mut found = Vec::new();
     for table in text.split("[[exception]]").skip(1) {
         let field = |name: &str| {

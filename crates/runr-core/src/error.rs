@@ -199,6 +199,13 @@ impl Error {
         Self::new(Code::Internal, message)
     }
 
+    /// Says the same thing in other words.
+    #[must_use]
+    pub fn reworded(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     /// Names the file or directory concerned.
     #[must_use]
     pub fn at(mut self, path: impl Into<Utf8PathBuf>) -> Self {

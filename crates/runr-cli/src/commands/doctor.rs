@@ -2,8 +2,9 @@
 
 use camino::Utf8PathBuf;
 use runr_core::Result;
-use runr_core::fs::{Lock, Wait};
+use runr_core::fs::{Document, Lock, Wait};
 use runr_core::phase::config::Config;
+use runr_core::phase::owned::{IGNORED_BY_INIT, is_own_output};
 use serde::Serialize;
 use serde_json::json;
 
@@ -64,6 +65,14 @@ const CHECKS: &[Check] = &[
         probe: git,
     },
     Check {
+        id: "tree",
+        probe: tree,
+    },
+    Check {
+        id: "ignore",
+        probe: ignore,
+    },
+    Check {
         id: "config",
         probe: config,
     },
@@ -85,6 +94,9 @@ pub(crate) fn execute(call: &Invocation<'_>, args: &DoctorArgs) -> Result<u8> {
     let start = call.host.cwd.join(&call.root);
     let layout = Layout::find(&start, call.host).ok();
     let config = args.config.as_ref().map(|path| call.host.cwd.join(path));
+    if let (true, Some(layout)) = (args.fix, &layout) {
+        super::init::ignore_runtime_files(&layout.repo_root)?;
+    }
     let subject = Subject {
         host: call.host,
         layout,
@@ -185,6 +197,51 @@ fn git(subject: &Subject<'_>) -> Finding {
     }
 }
 
+fn tree(subject: &Subject<'_>) -> Finding {
+    let Some(layout) = &subject.layout else {
+        return found(Level::Skip, "no repository");
+    };
+    match Git::new(&layout.repo_root).status() {
+        Err(error) => found(Level::Fail, error.to_string()),
+        Ok(status) => {
+            let own = |path: &&String| path.starts_with(".runr/") || is_own_output(path);
+            let dirty = status.changed.iter().filter(|path| !own(path)).count();
+            match dirty {
+                0 => found(Level::Ok, "clean"),
+                n => found(Level::Warn, format!("{n} uncommitted changes"))
+                    .fix("commit or stash them, or use --worktree"),
+            }
+        }
+    }
+}
+
+fn ignore(subject: &Subject<'_>) -> Finding {
+    let Some(layout) = &subject.layout else {
+        return found(Level::Skip, "no repository");
+    };
+    let git = Git::new(&layout.repo_root);
+    let ignored = |line: &&&str| {
+        let path = line.trim_end_matches('/');
+        // The trailing slash matters: these patterns match directories, whether they exist or not.
+        let asked = if line.ends_with('/') {
+            format!("{path}/x")
+        } else {
+            path.to_owned()
+        };
+        git.succeeds(&["check-ignore", "--quiet", "--no-index", &asked])
+            .unwrap_or(false)
+    };
+    let missing: Vec<&str> = IGNORED_BY_INIT
+        .iter()
+        .filter(|line| !ignored(line))
+        .copied()
+        .collect();
+    if missing.is_empty() {
+        return found(Level::Ok, "runtime files are ignored");
+    }
+    found(Level::Warn, format!("not ignored: {}", missing.join(", "))).fix("runr doctor --fix")
+}
+
 fn config(subject: &Subject<'_>) -> Finding {
     let Some(path) = subject.config_path() else {
         return found(Level::Skip, "no repository");
@@ -232,13 +289,14 @@ fn storage(subject: &Subject<'_>) -> Finding {
     if !dir.is_dir() {
         return found(Level::Skip, "nothing stored yet");
     }
+    // A place of its own, so that nothing is left behind.
+    let place = dir.join(format!(".doctor-{}", std::process::id()));
     let storage = &subject.host.storage;
-    let probe =
-        runr_core::fs::Document::new(storage.clone(), &dir, ".doctor").lock_name(".runr.lock");
-    let result = probe
-        .replace("{}\n")
-        .and_then(|()| Lock::acquire(storage, &dir, ".runr.lock", Wait::No).map(drop));
-    drop(std::fs::remove_file(dir.join(".doctor")));
+    let result = subject.host.make_dirs(&place).and_then(|()| {
+        Document::new(storage.clone(), &place, "probe").replace("{}\n")?;
+        Lock::acquire(storage, &place, ".lock", Wait::No).map(drop)
+    });
+    drop(std::fs::remove_dir_all(&place));
     match result {
         Ok(()) => found(Level::Ok, format!("{dir} is writable, and locks work")),
         Err(error) => found(Level::Fail, error.to_string()),

@@ -179,7 +179,12 @@ fn write_all(call: &Invocation<'_>, layout: &Layout, config: &Value, force: bool
             done.created.push(shown);
         }
     }
-    ignore_runtime_files(&layout.repo_root, &mut done)?;
+    let ignored = if ignore_runtime_files(&layout.repo_root)? {
+        &mut done.created
+    } else {
+        &mut done.kept
+    };
+    ignored.push(".gitignore".to_owned());
     Ok(done)
 }
 
@@ -188,20 +193,21 @@ fn write_plain(path: &Utf8Path, text: &str) -> Result<()> {
     std::fs::write(path, text).map_err(|source| Error::io("write", path, source))
 }
 
-fn ignore_runtime_files(root: &Utf8Path, done: &mut Done) -> Result<()> {
+/// Adds the missing lines to `.gitignore`; tells whether there were any.
+pub(super) fn ignore_runtime_files(root: &Utf8Path) -> Result<bool> {
     let path = root.join(".gitignore");
     let mut text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(problem) if problem.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(problem) => return Err(Error::io("read", &path, problem)),
     };
-    let missing: Vec<&&str> = IGNORED_BY_INIT
+    let known = text.clone();
+    let missing = IGNORED_BY_INIT
         .iter()
-        .filter(|line| !text.lines().any(|known| known == **line))
-        .collect();
+        .filter(|line| !known.lines().any(|k| k == **line));
+    let missing: Vec<&&str> = missing.collect();
     if missing.is_empty() {
-        done.kept.push(".gitignore".to_owned());
-        return Ok(());
+        return Ok(false);
     }
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
@@ -211,8 +217,7 @@ fn ignore_runtime_files(root: &Utf8Path, done: &mut Done) -> Result<()> {
         text.push('\n');
     }
     write_plain(&path, &text)?;
-    done.created.push(".gitignore".to_owned());
-    Ok(())
+    Ok(true)
 }
 
 fn tell(call: &Invocation<'_>, done: &Done, found: &Detected) {

@@ -8,7 +8,7 @@ use runr_core::phase::stop::StopReason;
 
 use super::Invocation;
 use super::cli::ReportArgs;
-use crate::output::events::{event_line, last_lines};
+use crate::output::events::{event_line, last_lines, read_log};
 use crate::views::{self, Found};
 
 pub(crate) fn execute(call: &Invocation<'_>, args: &ReportArgs) -> Result<u8> {
@@ -25,7 +25,7 @@ pub(crate) fn execute(call: &Invocation<'_>, args: &ReportArgs) -> Result<u8> {
     if args.kpi_only {
         return Ok(0);
     }
-    why_it_stopped(call, &found, &state);
+    why_it_stopped(call, &state);
     last_events(call, &found.files.records()?, &state, args.tail);
     pointers(call, &found, &report);
     Ok(0)
@@ -43,7 +43,7 @@ fn run_block(found: &Found, state: &State) -> String {
     )
 }
 
-fn why_it_stopped(call: &Invocation<'_>, found: &Found, state: &State) {
+fn why_it_stopped(call: &Invocation<'_>, state: &State) {
     let Some(reason) = state
         .stop_reason
         .as_ref()
@@ -56,10 +56,9 @@ fn why_it_stopped(call: &Invocation<'_>, found: &Found, state: &State) {
     for file in &state.guard_violation_files {
         call.console.line(&format!("guard_violation: {file}"));
     }
-    if let Some(log) = failing_log(found) {
+    if let Some(log) = &state.last_failed_log {
         call.console.line(&format!("log: {log}"));
-        let text = std::fs::read(found.files.dir().join(&log)).unwrap_or_default();
-        for line in last_lines(&String::from_utf8_lossy(&text), 40) {
+        for line in last_lines(&read_log(state, Some(log)), 40) {
             call.console
                 .line(&format!("  {}", crate::output::printable(line)));
         }
@@ -67,23 +66,6 @@ fn why_it_stopped(call: &Invocation<'_>, found: &Found, state: &State) {
         call.console
             .line(&format!("error: {}", crate::output::printable(error)));
     }
-}
-
-/// The log of the failing command of the last failed tier, if the run ended by that.
-fn failing_log(found: &Found) -> Option<String> {
-    use runr_core::phase::event::Event;
-    let records = found.files.records().ok()?;
-    let state = found.files.state().ok()?;
-    if state.stop_reason != Some(StopReason::VerificationFailedMaxRetries) {
-        return None;
-    }
-    records
-        .iter()
-        .rev()
-        .find_map(|record| match record.event()? {
-            Event::Verification(ran) if !ran.ok => Some(ran.command_results.last()?.log.clone()),
-            _ => None,
-        })
 }
 
 fn last_events(call: &Invocation<'_>, records: &[Record], state: &State, tail: usize) {

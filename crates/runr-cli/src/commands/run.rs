@@ -12,7 +12,7 @@ use super::cli::RunArgs;
 use super::{INTERRUPTED, Invocation};
 use crate::harness::{ConfigSource, Driver, Listener, Prepared, RunRequest};
 use crate::output::Console;
-use crate::output::events::{event_line, last_lines, short};
+use crate::output::events::{event_line, last_lines, read_log, short};
 
 pub(crate) fn execute(call: &Invocation<'_>, args: RunArgs, argv: &[String]) -> Result<u8> {
     if args.detach && !super::detach::is_detached(call.host) {
@@ -229,6 +229,9 @@ pub(crate) fn conclude(console: &Console, outcome: &Outcome, state: &State) {
         for line in last_lines(error, 15) {
             console.line(&format!("  {}", crate::output::printable(line)));
         }
+    }
+    for line in last_lines(&read_log(state, state.last_failed_log.as_deref()), 15) {
+        console.line(&format!("    {}", crate::output::printable(line)));
     }
     if let Some(command) = &outcome.suggested_command {
         console.line(&format!("Next: {command}"));

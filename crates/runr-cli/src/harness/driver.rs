@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use runr_core::fs::CancelFlag;
 use runr_core::phase::event::{
-    CallFinished, CallStarted, Event, FailureKind, ProcessIdentity, Record,
+    CallFinished, CallStarted, Event, FailureKind, ProcessIdentity, Record, Stop,
 };
 use runr_core::phase::evidence::{EvidenceGate, evidence_gate};
-use runr_core::phase::model::{ImplementReply, PlanReply, ReviewReply, Stage, Tier};
+use runr_core::phase::model::{
+    ImplementReply, ImplementStatus, PlanReply, ReviewReply, Stage, Tier,
+};
 use runr_core::phase::owned::{ActiveRun, Collision, file_collisions};
 use runr_core::phase::prompt;
 use runr_core::phase::reply::{Reply as Parsed, parse_reply};
@@ -21,9 +23,10 @@ use serde::Serialize;
 
 use super::checkpoint;
 use super::context::{Context, Workers};
-use super::inspect::{Baseline, Seen, inspect};
+use super::git::TreeStatus;
+use super::inspect::{Baseline, Leftover, Seen, inspect};
 use super::owner::Ownership;
-use super::process::hash_log;
+use super::process::{hash_log, head_of};
 use super::recorder::{Listener, Recorder, SUPERVISOR, VERIFIER};
 use super::request::{Prepared, Reply, ResumeRequest, RunRequest};
 use super::script;
@@ -332,9 +335,26 @@ impl Driver {
         self.stop(stop)
     }
 
-    fn stop(&mut self, stop: runr_core::phase::event::Stop) -> Result<()> {
+    fn stop(&mut self, stop: Stop) -> Result<()> {
+        if stop.reason != StopReason::Complete && !self.recorder.state.options.worktree {
+            // Without the note a resume asks the user to look at the tree; that is all.
+            drop(
+                self.context
+                    .git
+                    .status()
+                    .and_then(|status| self.note_leftover(&status)),
+            );
+        }
         self.recorder
             .record(SUPERVISOR, &Event::Stop(Box::new(stop)))
+    }
+
+    /// In the user's checkout, what is uncommitted must be recognised as the run's own later.
+    fn note_leftover(&self, status: &TreeStatus) -> Result<()> {
+        if self.recorder.state.options.worktree {
+            return Ok(());
+        }
+        Leftover::write(&self.recorder.files, self.context.git.dir(), status)
     }
 
     /// Gives the run and its tree free.
@@ -351,7 +371,13 @@ impl Driver {
             Stage::Implement => {
                 let state = &self.recorder.state;
                 let milestone = state.milestone().ok_or_else(no_milestone)?;
-                prompt::implement(state, milestone, &self.context.task_text, attempt)
+                prompt::implement(
+                    state,
+                    milestone,
+                    &self.context.task_text,
+                    &self.failing_output(),
+                    attempt,
+                )
             }
             Stage::Review => {
                 let gate = self.gate()?;
@@ -369,7 +395,7 @@ impl Driver {
             .map(|failure| Fix {
                 attempt: state.milestone_retries + 1,
                 failed_command: failure.failed_command.clone(),
-                error_output: failure.error_output.clone(),
+                error_output: self.failing_output(),
                 changed_files: failure.changed_files.clone(),
             });
         Ok(WorkerCall {
@@ -384,6 +410,14 @@ impl Driver {
             worker,
             fix,
         })
+    }
+
+    /// The first part of the output the implementer has to react to.
+    fn failing_output(&self) -> String {
+        let failure = self.recorder.state.last_verify_failure.as_ref();
+        let log = failure.and_then(|failure| failure.log.as_ref());
+        let text = log.map(|log| head_of(&self.context.run_dir().join(log), 8 * 1024));
+        text.unwrap_or_default().chars().take(2000).collect()
     }
 
     /// How long one call may take: the hard cap, or what is left of the time budget.
@@ -669,9 +703,47 @@ impl Driver {
         if let Some(stop) = self.wrong_branch(after, &seen) {
             return Ok(stop);
         }
-        let events = rules::after_implement(after, reply, &seen.verdict);
+        let checked = self.with_claims_checked(reply)?;
+        let events = rules::after_implement(after, &checked, &seen.verdict);
+        self.note_leftover(&seen.status)?;
         self.seen = Some(seen);
         Ok(events)
+    }
+
+    /// The reply with the exit codes of claimed commands replaced by what they are when the harness
+    /// runs them. Only configured checks are run: a claim must not get anything else executed.
+    fn with_claims_checked(&mut self, reply: &ImplementReply) -> Result<ImplementReply> {
+        let mut checked = reply.clone();
+        let claims = checked
+            .evidence
+            .as_mut()
+            .and_then(|evidence| evidence.commands_run.as_mut());
+        let Some(claims) = claims.filter(|_| reply.status == ImplementStatus::NoChangesNeeded)
+        else {
+            return Ok(checked);
+        };
+        for (index, claim) in claims.iter_mut().enumerate() {
+            let is_check = |tier: &Tier| {
+                self.context
+                    .config
+                    .verification
+                    .tier(*tier)
+                    .contains(&claim.command)
+            };
+            let Some(tier) = Tier::ALL.iter().copied().find(is_check) else {
+                claim.exit_code = -1;
+                continue;
+            };
+            let label = format!("claim{}-{}", self.recorder.state.calls_started, index + 1);
+            let tiers = vec![(tier, std::slice::from_ref(&claim.command))];
+            let (order, cancel) = (
+                self.order(tiers, Vec::new(), &label),
+                self.context.host.cancel.clone(),
+            );
+            let ran = verify::run_claim(&order, &mut self.recorder, &cancel)?;
+            claim.exit_code = ran.map_or(-1, i64::from);
+        }
+        Ok(checked)
     }
 
     fn judge_review(&mut self, after: &State, reply: ReviewReply) -> Result<Vec<Event>> {
@@ -780,13 +852,13 @@ impl Driver {
             if diff.len() > SHOWN {
                 break;
             }
-            let text = super::process::head_of(&self.context.git.dir().join(path), 4096);
+            let text = head_of(&self.context.git.dir().join(path), 4096);
             diff.push_str(&format!("\nnew file {path}\n{text}"));
         }
         let diff = diff.chars().take(SHOWN).collect();
         let log = self.context.run_dir().join("artifacts/tests_tier0.log");
         let check_log = if log.exists() {
-            super::process::head_of(&log, 4096)
+            head_of(&log, 4096)
         } else {
             String::new()
         };
@@ -823,25 +895,41 @@ impl Driver {
             .map(|tier| (*tier, verification.tier(*tier)))
             .filter(|(_, c)| !c.is_empty())
             .collect();
-        let mut env = self.context.env.clone();
-        env.push(("CI".to_owned(), "1".to_owned()));
-        let run_dir = self.context.run_dir();
-        let order = verify::Order {
-            tiers,
-            reasons: selected.reasons,
-            changed_files: changed,
-            cwd: self.context.verification_cwd(),
-            run_dir: &run_dir,
-            label: format!("m{:02}-a{}", state.milestone_index + 1, state.verify_passes),
-            env: &env,
-            budget: Duration::from_secs(verification.max_verify_time_per_milestone),
-        };
+        let label = format!("m{:02}-a{}", state.milestone_index + 1, state.verify_passes);
+        let order = self.order(tiers, selected.reasons, &label);
         let cancel = self.context.host.cancel.clone();
-        let Some(pass) = verify::run(order, &mut self.recorder, &cancel)? else {
+        let Some(pass) = verify::run(&order, &mut self.recorder, &cancel)? else {
             return Ok(()); // Cancelled; the loop stops the run.
         };
         let events = rules::after_verify(&self.recorder.state, pass);
         self.recorder.record_all(VERIFIER, &events)
+    }
+
+    fn order(
+        &self,
+        tiers: Vec<(Tier, &[String])>,
+        reasons: Vec<String>,
+        label: &str,
+    ) -> verify::Order {
+        let mut env = self.context.env.clone();
+        env.push(("CI".to_owned(), "1".to_owned()));
+        let seconds = self
+            .context
+            .config
+            .verification
+            .max_verify_time_per_milestone;
+        verify::Order {
+            tiers: tiers
+                .into_iter()
+                .map(|(tier, commands)| (tier, commands.to_vec()))
+                .collect(),
+            reasons,
+            cwd: self.context.verification_cwd(),
+            run_dir: self.context.run_dir(),
+            label: label.to_owned(),
+            env,
+            budget: Duration::from_secs(seconds),
+        }
     }
 
     fn commit(&mut self) -> Result<()> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::Metadata;
 
 use camino::Utf8Path;
+use runr_core::phase::ops::{RunFiles, to_text};
 use runr_core::phase::owned::{
     check_owned_paths, is_init_gitignore_change, is_own_output, is_protected,
 };
@@ -34,6 +35,50 @@ pub(crate) struct Baseline {
     pub(crate) guarded: BTreeMap<String, Print>,
     /// The user's uncommitted changes under `--allow-dirty`; never committed by a run.
     pub(crate) dirty: BTreeMap<String, Print>,
+}
+
+/// What a run left uncommitted in the user's checkout, so that a resume can tell its own work from
+/// the user's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Leftover {
+    files: BTreeMap<String, Print>,
+}
+
+impl Leftover {
+    const FILE: &'static str = "leftover.json";
+
+    /// Notes what differs from HEAD now.
+    pub(crate) fn write(files: &RunFiles, tree: &Utf8Path, status: &TreeStatus) -> Result<()> {
+        let files_left = prints(
+            tree,
+            status.changed.iter().filter(|path| !is_own_output(path)),
+        )?;
+        files
+            .cache(Self::FILE)
+            .replace(&to_text(&Self { files: files_left })?)
+    }
+
+    /// What was noted; nothing counts as the run's own if the note is missing or unreadable.
+    pub(crate) fn read(files: &RunFiles) -> Result<Self> {
+        let text = files.cache(Self::FILE).read()?;
+        Ok(text
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default())
+    }
+
+    /// The changes that are not as the run left them.
+    pub(crate) fn strange(&self, tree: &Utf8Path, status: &TreeStatus) -> Result<Vec<String>> {
+        let mut strange = Vec::new();
+        for path in &status.changed {
+            let init = path == ".gitignore" || path.starts_with(".runr/");
+            // A file that is gone has no print, neither then nor now.
+            let gone = !self.files.contains_key(path) && print_of(&tree.join(path))?.is_none();
+            if !init && !is_own_output(path) && !gone && !unchanged(tree, path, &self.files)? {
+                strange.push(path.clone());
+            }
+        }
+        Ok(strange)
+    }
 }
 
 /// The rules a tree is judged by.

@@ -5,7 +5,7 @@ use runr_core::phase::config::{Config, Warning};
 use runr_core::phase::event::FailureKind;
 use runr_core::phase::model::Stage;
 use runr_core::phase::options::RunOptions;
-use runr_core::phase::task::{Task, parse_task};
+use runr_core::phase::task::{Task, parse_task_at};
 use runr_core::{Code, Error, Result};
 use serde::Deserialize;
 use serde_json::Value;
@@ -249,10 +249,7 @@ impl Prepared {
         let layout = Layout::new(&place, host);
         let (task_text, task_path) =
             read_task(&request.source()?, &host.cwd.join(&request.root), &layout)?;
-        let task = parse_task(&task_text).map_err(|error| match &task_path {
-            Some(path) => error.at(path.clone()),
-            None => error,
-        })?;
+        let task = parse_task_at(&task_text, task_path.as_ref().map(|path| path.as_str()))?;
         let options = request.options(&task);
         Ok(Self {
             git: git.at(&place.toplevel),

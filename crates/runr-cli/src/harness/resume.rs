@@ -19,7 +19,7 @@ use runr_core::{Code, Error, Result};
 use super::context::{self, Context, Layout, Workers};
 use super::driver::Driver;
 use super::git::{Git, TreeStatus};
-use super::inspect::Baseline;
+use super::inspect::{Baseline, Leftover};
 use super::owner::{self, Ownership};
 use super::process;
 use super::recorder::{Listener, Recorder};
@@ -65,9 +65,9 @@ pub(crate) fn resume(
     let git = Git::new(&layout.repo_root).holding(owner_lock.inheritable()?);
     let mut reopened = Reopened::new(&layout, &run_id, &state, &git, host)?;
     let options = overridden(&state.options, request);
-    let source = pick_checkpoint(&reopened.git, &state, &reopened.status)?;
+    let source = pick_checkpoint(&layout, &reopened.git, &state, &reopened.status)?;
     let mut recorder = Recorder::new(files.clone(), state, host.clock.clone(), listener);
-    reopened.refuse_strangers_work(&recorder.state)?;
+    reopened.refuse_strangers_work(&files, &recorder.state)?;
 
     let mut events = source.events(&recorder.state);
     events.append(&mut reopened.events);
@@ -234,8 +234,14 @@ impl Reopened {
                 remove_half_made(git, &tree)?;
             }
             if !tree.exists() {
-                let made =
-                    worktree::add(git, &tree, state.expected_head(), state.branch.as_deref())?;
+                let made = worktree::add(
+                    host,
+                    layout,
+                    git,
+                    &tree,
+                    state.expected_head(),
+                    state.branch.as_deref(),
+                )?;
                 lost_work = state.open_phase.is_some();
                 events.push(if state.worktree_path.is_none() {
                     Event::WorktreeCreated(made)
@@ -267,26 +273,20 @@ impl Reopened {
         })
     }
 
-    /// Uncommitted changes are the run's own in its worktree or on its branch; anything else is
-    /// somebody's work and not to be mixed with the run's.
-    fn refuse_strangers_work(&self, state: &State) -> Result<()> {
-        let own = state.options.worktree
-            || (!state.options.no_branch && self.status.branch == state.branch);
-        let dirty: Vec<&String> = self
-            .status
-            .changed
-            .iter()
-            .filter(|path| !path.starts_with(".runr/") && *path != ".gitignore")
-            .collect();
-        if own || dirty.is_empty() || state.options.allow_dirty {
+    /// Uncommitted changes are the run's own in its worktree; in the user's checkout only as long as
+    /// they are what the run left there. Anything else is not to be mixed with the run's work.
+    fn refuse_strangers_work(&self, files: &RunFiles, state: &State) -> Result<()> {
+        if state.options.worktree || state.options.allow_dirty {
+            return Ok(());
+        }
+        let left = Leftover::read(files)?;
+        let strange = left.strange(self.git.dir(), &self.status)?;
+        if strange.is_empty() {
             return Ok(());
         }
         Err(Error::new(Code::WorktreeDirty, "Worktree is dirty")
             .at(self.git.dir())
-            .with(
-                "files",
-                dirty.into_iter().take(10).cloned().collect::<Vec<_>>(),
-            )
+            .with("files", strange.into_iter().take(10).collect::<Vec<_>>())
             .hint("commit or stash the changes, then resume"))
     }
 }
@@ -342,32 +342,45 @@ fn remove_stale_index_lock(git: &Git) -> Result<()> {
 struct Chosen {
     sha: Option<String>,
     milestone_index: usize,
+    source: CheckpointSource,
 }
 
-fn pick_checkpoint(git: &Git, state: &State, status: &TreeStatus) -> Result<Chosen> {
-    for (index, sha) in state.milestone_checkpoints.iter().enumerate().rev() {
-        if *sha == status.head || git.is_ancestor(sha, &status.head)? {
-            return Ok(Chosen {
-                sha: Some(sha.clone()),
-                milestone_index: index + 1,
-            });
+impl Chosen {
+    /// `completed` milestones end with `sha`; the record beside the runs may be lost, the commit not.
+    fn new(layout: &Layout, sha: Option<&String>, completed: usize) -> Self {
+        let source = match sha {
+            None => CheckpointSource::None,
+            Some(sha) if layout.checkpoints().join(format!("{sha}.json")).exists() => {
+                CheckpointSource::Record
+            }
+            Some(_) => CheckpointSource::Commit,
+        };
+        Self {
+            sha: sha.cloned(),
+            milestone_index: completed,
+            source,
         }
     }
-    Ok(Chosen {
-        sha: None,
-        milestone_index: 0,
-    })
+}
+
+fn pick_checkpoint(
+    layout: &Layout,
+    git: &Git,
+    state: &State,
+    status: &TreeStatus,
+) -> Result<Chosen> {
+    for (index, sha) in state.milestone_checkpoints.iter().enumerate().rev() {
+        if *sha == status.head || git.is_ancestor(sha, &status.head)? {
+            return Ok(Chosen::new(layout, Some(sha), index + 1));
+        }
+    }
+    Ok(Chosen::new(layout, None, 0))
 }
 
 impl Chosen {
     fn events(&self, state: &State) -> Vec<Event> {
-        let found = self.sha.is_some();
         let mut events = vec![Event::ResumeCheckpointSelected {
-            source: if found {
-                CheckpointSource::Record
-            } else {
-                CheckpointSource::None
-            },
+            source: self.source,
             sha: self.sha.clone(),
             milestone_index: i64::try_from(self.milestone_index).unwrap_or(i64::MAX) - 1,
         }];
@@ -489,9 +502,9 @@ pub(crate) fn plan_resume(
         TreeStatus::default()
     };
     let chosen = if there {
-        pick_checkpoint(&git, &state, &status)?
+        pick_checkpoint(&layout, &git, &state, &status)?
     } else {
-        last_checkpoint(&state)
+        last_checkpoint(&layout, &state)
     };
     let dirty: Vec<&String> = status
         .changed
@@ -519,7 +532,7 @@ pub(crate) fn plan_resume(
         "checkpoint": {
             "sha": chosen.sha,
             "milestone_index": i64::try_from(chosen.milestone_index).unwrap_or(i64::MAX) - 1,
-            "source": if chosen.sha.is_some() { "record" } else { "none" },
+            "source": chosen.source,
         },
         "resume": {
             "from_milestone_index": chosen.milestone_index,
@@ -536,11 +549,9 @@ pub(crate) fn plan_resume(
     }))
 }
 
-fn last_checkpoint(state: &State) -> Chosen {
-    Chosen {
-        sha: state.milestone_checkpoints.last().cloned(),
-        milestone_index: state.milestone_checkpoints.len(),
-    }
+fn last_checkpoint(layout: &Layout, state: &State) -> Chosen {
+    let checkpoints = &state.milestone_checkpoints;
+    Chosen::new(layout, checkpoints.last(), checkpoints.len())
 }
 
 /// A driver of a run that has ended: it only tells the outcome.

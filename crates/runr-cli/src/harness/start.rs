@@ -276,8 +276,8 @@ fn run_started(
     scope_lock: ScopeLock,
     status: &TreeStatus,
 ) -> RunStarted {
-    let fast = prepared.options.fast;
     RunStarted {
+        run_id: id.to_string(),
         task: prepared.task.name().to_owned(),
         task_path: prepared
             .task_path
@@ -299,11 +299,7 @@ fn run_started(
             .map(|text| super::hex(&Sha256::digest(text))),
         current_branch: prepared.place.branch.clone(),
         changed_files: status.changed.iter().take(1000).cloned().collect(),
-        milestones: if fast {
-            prepared.task.fallback_milestones.clone()
-        } else {
-            Vec::new()
-        },
+        milestones: prepared.task.fallback_milestones.clone(),
     }
 }
 
@@ -388,6 +384,8 @@ fn make_tree(
         return Ok((prepared.git.clone(), lock));
     }
     let made: Worktree = worktree::add(
+        host,
+        &prepared.layout,
         &prepared.git,
         planned_tree(prepared, id).as_str().into(),
         &prepared.place.head,

@@ -19,26 +19,46 @@ use super::recorder::{Recorder, VERIFIER};
 const SHOWN: u64 = 8 * 1024;
 
 /// One VERIFY pass to run.
-pub(crate) struct Order<'a> {
-    pub(crate) tiers: Vec<(Tier, &'a [String])>,
+pub(crate) struct Order {
+    pub(crate) tiers: Vec<(Tier, Vec<String>)>,
     pub(crate) reasons: Vec<String>,
-    pub(crate) changed_files: Vec<String>,
     pub(crate) cwd: Utf8PathBuf,
-    pub(crate) run_dir: &'a Utf8Path,
+    pub(crate) run_dir: Utf8PathBuf,
     /// `m01-a1`: milestone and attempt, part of every log's name.
     pub(crate) label: String,
-    pub(crate) env: &'a [(String, String)],
+    pub(crate) env: Vec<(String, String)>,
     pub(crate) budget: Duration,
+}
+
+/// Runs the one command of an order and tells its exit code; `None` when cancelled.
+pub(crate) fn run_claim(
+    order: &Order,
+    recorder: &mut Recorder,
+    cancel: &CancelFlag,
+) -> Result<Option<i32>> {
+    make_log_dir(order)?;
+    let deadline = Instant::now() + order.budget;
+    match order.tiers.first() {
+        None => Ok(None),
+        Some((tier, commands)) => {
+            let ran = run_tier(order, *tier, commands, deadline, recorder, cancel)?;
+            Ok(ran.and_then(|(ran, _)| ran.command_results.last().map(|result| result.exit_code)))
+        }
+    }
+}
+
+fn make_log_dir(order: &Order) -> Result<()> {
+    let logs = order.run_dir.join("logs/verify");
+    std::fs::create_dir_all(&logs).map_err(|source| Error::io("create", &logs, source))
 }
 
 /// Runs the tiers in order; the first failing command ends the pass. `None` when cancelled.
 pub(crate) fn run(
-    order: Order<'_>,
+    order: &Order,
     recorder: &mut Recorder,
     cancel: &CancelFlag,
 ) -> Result<Option<VerifyPass>> {
-    let logs = order.run_dir.join("logs/verify");
-    std::fs::create_dir_all(&logs).map_err(|source| Error::io("create", &logs, source))?;
+    make_log_dir(order)?;
     let deadline = Instant::now() + order.budget;
     let required: Vec<String> = order
         .tiers
@@ -63,15 +83,14 @@ pub(crate) fn run(
     let evidence = evidence(required, &tiers);
     Ok(Some(VerifyPass {
         tiers,
-        reasons: order.reasons,
+        reasons: order.reasons.clone(),
         evidence,
         error_output,
-        changed_files: order.changed_files,
     }))
 }
 
 fn run_tier(
-    order: &Order<'_>,
+    order: &Order,
     tier: Tier,
     commands: &[String],
     deadline: Instant,
@@ -88,7 +107,7 @@ fn run_tier(
             return Ok(None);
         };
         let log = order.run_dir.join(&name);
-        keep_copy(order.run_dir, tier, &log);
+        keep_copy(&order.run_dir, tier, &log);
         let failed = result.exit_code != 0 || result.timed_out;
         results.push(result);
         if failed {
@@ -109,7 +128,7 @@ fn run_tier(
 }
 
 fn run_command(
-    order: &Order<'_>,
+    order: &Order,
     tier: Tier,
     command: &str,
     name: &str,
@@ -124,7 +143,7 @@ fn run_command(
     let spec = Spec {
         argv: &argv,
         cwd: &order.cwd,
-        env: order.env,
+        env: &order.env,
         stdout: log,
         stderr: None,
         reads_stdin: false,

@@ -1,14 +1,22 @@
 //! The tree a run works in: a worktree of its own, or the user's checkout on a branch of its own.
 
+use std::time::Duration;
+
 use camino::{Utf8Path, Utf8PathBuf};
-use runr_core::fs::Document;
+use runr_core::fs::{Document, Lock, Wait};
 use runr_core::id::RunId;
 use runr_core::phase::event::Worktree;
 use runr_core::phase::owned::IGNORED_BY_INIT;
 use runr_core::{Code, Error, Result};
 
+use super::context::Layout;
 use super::git::{Git, Place};
 use crate::host::Host;
+
+/// The lock of what concerns the whole repository.
+const REPOSITORY_LOCK: &str = ".runr.lock";
+/// How long others may take to check a large tree out.
+const ADDING: Duration = Duration::from_secs(120);
 
 /// The branch of a run.
 pub(crate) fn branch_name(run_id: &RunId) -> String {
@@ -29,10 +37,8 @@ pub(crate) fn exclude_own_roots(host: &Host, place: &Place) -> Result<()> {
     host.make_dirs(&info)?;
     // The lock stands in git's own directory and under a name git does not use.
     let file = Document::new(host.storage.clone(), &info, "exclude").lock_name("runr.lock");
-    let wanted: Vec<String> = IGNORED_BY_INIT
-        .iter()
-        .map(|line| format!("/{line}"))
-        .collect();
+    let own = IGNORED_BY_INIT.iter().copied().chain([".runr/.runr.lock*"]);
+    let wanted: Vec<String> = own.map(|line| format!("/{line}")).collect();
     let known = file.read()?.unwrap_or_default();
     if wanted.iter().all(|line| known.lines().any(|k| k == line)) {
         return Ok(());
@@ -55,7 +61,14 @@ pub(crate) fn exclude_own_roots(host: &Host, place: &Place) -> Result<()> {
 
 /// Adds the worktree of a run at `sha`; `branch` absent means detached. An existing branch of that
 /// name is attached, not reset.
-pub(crate) fn add(git: &Git, dir: &Utf8Path, sha: &str, branch: Option<&str>) -> Result<Worktree> {
+pub(crate) fn add(
+    host: &Host,
+    layout: &Layout,
+    git: &Git,
+    dir: &Utf8Path,
+    sha: &str,
+    branch: Option<&str>,
+) -> Result<Worktree> {
     let lost = dir.exists();
     if lost {
         return Err(Error::new(
@@ -64,6 +77,14 @@ pub(crate) fn add(git: &Git, dir: &Utf8Path, sha: &str, branch: Option<&str>) ->
         )
         .at(dir));
     }
+    // Two gits that add worktrees at once trip over each other's half-written records.
+    let state_dir = layout.repo_root.join(".runr");
+    let _alone = Lock::acquire(
+        &host.storage,
+        &state_dir,
+        REPOSITORY_LOCK,
+        Wait::UpTo(ADDING),
+    )?;
     // A directory that vanished leaves git's own record of it behind.
     git.run(&["worktree", "prune"])?;
     match branch {

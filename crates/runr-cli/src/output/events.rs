@@ -1,5 +1,6 @@
 //! One line per timeline event, as `run` and `follow` show it.
 
+use camino::Utf8Path;
 use runr_core::phase::event::{Event, Record};
 use runr_core::phase::report::human_duration;
 use runr_core::phase::state::State;
@@ -36,7 +37,8 @@ fn detail(event: &Event, state: &State) -> Option<String> {
             )
         }
         Event::VerifyFailedRetry(failed) => {
-            let shown: String = last_lines(&failed.error_output, 15)
+            let text = read_log(state, failed.log.as_deref());
+            let shown: String = last_lines(&text, 15)
                 .map(|line| format!("\n    {line}"))
                 .collect();
             format!(
@@ -72,6 +74,15 @@ fn detail(event: &Event, state: &State) -> Option<String> {
         Event::RunResumed(resumed) => format!(" → {}", resumed.resume_phase),
         _ => return None,
     })
+}
+
+/// The text of a log of a run; empty if it cannot be read, which must not hide the event.
+pub(crate) fn read_log(state: &State, log: Option<&str>) -> String {
+    let Some(log) = log else {
+        return String::new();
+    };
+    let runs = Utf8Path::new(&state.repo_root).join(".runr/runs");
+    crate::harness::tail_of(&runs.join(&state.run_id).join(log), 16 * 1024).unwrap_or_default()
 }
 
 /// The last `n` lines of a text.

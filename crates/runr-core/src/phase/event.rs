@@ -119,6 +119,7 @@ pub enum Event {
         tier: Tier,
         retries: u32,
         max_retries: u32,
+        log: Option<String>,
     },
     VerifyComplete {
         results: Vec<TierResult>,
@@ -237,6 +238,8 @@ pub struct TaskPaths {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunStarted {
+    /// The run.
+    pub run_id: String,
     /// First heading or goal of the task.
     pub task: String,
     /// Where the task file stood; absent for a task given as text.
@@ -263,7 +266,7 @@ pub struct RunStarted {
     pub current_branch: Option<String>,
     /// What was already changed at the start.
     pub changed_files: Vec<String>,
-    /// For `--fast`: the one implicit milestone.
+    /// The one milestone the task implies, until there is a plan.
     pub milestones: Vec<super::model::Milestone>,
 }
 
@@ -496,10 +499,8 @@ pub struct VerifyFailedRetry {
     pub tier: Tier,
     /// All commands of the tier, joined by ` && `.
     pub failed_command: String,
-    /// The first part of the failing output, for the next prompt.
-    pub error_output: String,
-    /// What had changed.
-    pub changed_files: Vec<String>,
+    /// Where the failing output is; the output itself never stands in an event.
+    pub log: Option<String>,
     /// Failures so far.
     pub retry_count: u32,
     /// The limit.

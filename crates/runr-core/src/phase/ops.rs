@@ -94,7 +94,16 @@ impl RunFiles {
     /// # Errors
     /// `E_STORE_CORRUPT` with the offset of the first bad line, `E_IO`.
     pub fn records(&self) -> Result<Vec<Record>> {
-        self.timeline().replay(0)
+        self.timeline().replay(0).map_err(|error| {
+            if error.code() != Code::StoreCorrupt {
+                return error;
+            }
+            let path = self.dir.join(TIMELINE);
+            error
+                .reworded(format!("Run state is corrupt: {path}"))
+                .at(path)
+                .hint("restore the file from a backup; nothing was changed")
+        })
     }
 
     /// The state: the cached fold, brought up to date with what the timeline holds beyond it.

@@ -89,7 +89,13 @@ pub fn plan(state: &State, task: &str, attempt: u32) -> String {
 
 /// Asks for the change of one milestone; carries the failure to fix and the reviewer's requests.
 #[must_use]
-pub fn implement(state: &State, milestone: &Milestone, task: &str, attempt: u32) -> String {
+pub fn implement(
+    state: &State,
+    milestone: &Milestone,
+    task: &str,
+    failing_output: &str,
+    attempt: u32,
+) -> String {
     let mut text = format!(
         "# Implement milestone {} of {}\n\nMake the smallest change that reaches the goal. Work in the present directory. \
          Do not commit. If you cannot go on, answer `blocked` and say in the memo what is missing.\n",
@@ -104,7 +110,7 @@ pub fn implement(state: &State, milestone: &Milestone, task: &str, attempt: u32)
             "\n## Fix attempt {}\nThe checks failed after your last change.\nCommand: {}\nOutput:\n{}\n",
             state.milestone_retries + 1,
             failure.failed_command,
-            failure.error_output.trim_end()
+            failing_output.trim_end()
         );
         list(
             &mut text,

@@ -194,12 +194,8 @@ fn stopped(state: &State, reason: StopReason, error: Option<String>) -> Event {
 /// there is nothing else to do than to plan; otherwise the next milestone is implemented.
 #[must_use]
 pub fn reentry(state: &State) -> Phase {
-    if state.milestones.is_empty() {
-        return if state.options.fast {
-            Phase::Implement
-        } else {
-            Phase::Plan
-        };
+    if !state.planned {
+        return Phase::Plan;
     }
     if state.milestone_index >= state.milestones.len() {
         return Phase::Finalize;
@@ -509,10 +505,8 @@ pub struct VerifyPass {
     pub reasons: Vec<String>,
     /// What was required and what ran.
     pub evidence: VerificationEvidence,
-    /// The beginning of the failing command's output.
+    /// The beginning of the failing command's output; only its fingerprint is recorded.
     pub error_output: String,
-    /// What had changed.
-    pub changed_files: Vec<String>,
 }
 
 /// What a VERIFY pass means: on to REVIEW, back to IMPLEMENT, or the end.
@@ -534,15 +528,30 @@ pub fn after_verify(state: &State, pass: VerifyPass) -> Vec<Event> {
         }];
     };
     let retries = state.milestone_retries;
+    let result = failed.command_results.last();
+    let log = result.map(|result| result.log.clone());
     if retries >= MAX_VERIFY_RETRIES {
-        let error = format!("{} failed: {}", failed.tier, tail(&pass.error_output, 4096));
+        let what = result.map_or_else(
+            || format!("{} was not run", failed.tier),
+            |result| {
+                format!(
+                    "`{}` exited with {}, see {}",
+                    result.command, result.exit_code, result.log
+                )
+            },
+        );
         return vec![
             Event::VerifyFailedMaxRetries {
                 tier: failed.tier,
                 retries,
                 max_retries: MAX_VERIFY_RETRIES,
+                log,
             },
-            stopped(state, StopReason::VerificationFailedMaxRetries, Some(error)),
+            stopped(
+                state,
+                StopReason::VerificationFailedMaxRetries,
+                Some(format!("{}: {what}", failed.tier)),
+            ),
         ];
     }
     let failed_command = failed.commands.join(" && ");
@@ -554,8 +563,7 @@ pub fn after_verify(state: &State, pass: VerifyPass) -> Vec<Event> {
     vec![Event::VerifyFailedRetry(VerifyFailedRetry {
         tier: failed.tier,
         failed_command,
-        error_output: pass.error_output.chars().take(2000).collect(),
-        changed_files: pass.changed_files.into_iter().take(1000).collect(),
+        log,
         retry_count: retries + 1,
         max_retries: MAX_VERIFY_RETRIES,
         fingerprint,

@@ -46,8 +46,8 @@ pub struct InFlight {
 pub struct VerifyFailure {
     /// All commands of the tier, joined by ` && `.
     pub failed_command: String,
-    /// The first part of the output.
-    pub error_output: String,
+    /// Where the output is, relative to the run directory.
+    pub log: Option<String>,
     /// What had changed.
     pub changed_files: Vec<String>,
     /// The tier that failed.
@@ -114,6 +114,7 @@ pub struct State {
     pub schema_version: u32,
     /// Of the last folded record.
     pub seq: u64,
+    pub run_id: String,
     pub task: String,
     pub task_path: Option<String>,
     pub work_item: Option<String>,
@@ -132,6 +133,8 @@ pub struct State {
     pub phase_started_at: Option<Timestamp>,
     pub milestone_index: usize,
     pub milestones: Vec<Milestone>,
+    /// Whether the milestones are a plan; before that they are the one the task implies.
+    pub planned: bool,
     /// Checkpoint of each finished milestone.
     pub milestone_checkpoints: Vec<String>,
     pub milestone_retries: u32,
@@ -153,6 +156,10 @@ pub struct State {
     pub owned_paths: TaskPaths,
     pub tier_reasons: Vec<String>,
     pub last_verify_failure: Option<VerifyFailure>,
+    /// The log of the check that failed last, for people.
+    pub last_failed_log: Option<String>,
+    /// What the implementer had changed when the tree was looked at last.
+    pub changed_files: Vec<String>,
     pub last_verification_evidence: Option<VerificationEvidence>,
     pub checkpoint_commit_sha: Option<String>,
     pub started_at: Option<Timestamp>,
@@ -183,6 +190,7 @@ impl Default for State {
         Self {
             schema_version: 1,
             seq: 0,
+            run_id: String::new(),
             task: String::new(),
             task_path: None,
             work_item: None,
@@ -200,6 +208,7 @@ impl Default for State {
             phase_started_at: None,
             milestone_index: 0,
             milestones: Vec::new(),
+            planned: false,
             milestone_checkpoints: Vec::new(),
             milestone_retries: 0,
             verification_failures: 0,
@@ -217,6 +226,8 @@ impl Default for State {
             owned_paths: TaskPaths::default(),
             tier_reasons: Vec::new(),
             last_verify_failure: None,
+            last_failed_log: None,
+            changed_files: Vec::new(),
             last_verification_evidence: None,
             checkpoint_commit_sha: None,
             started_at: None,
@@ -307,6 +318,7 @@ impl State {
             Event::PlanGenerated(plan) => {
                 self.worker_stats.count(Stage::Plan, source);
                 self.milestones.clone_from(&plan.milestones);
+                self.planned = true;
                 for pattern in plan.do_not_touch.iter().flatten() {
                     if !self.scope_lock.denylist.contains(pattern) {
                         self.scope_lock.denylist.push(pattern.clone());
@@ -316,6 +328,7 @@ impl State {
             }
             Event::ImplementComplete(done) => {
                 self.worker_stats.count(Stage::Implement, source);
+                self.changed_files.clone_from(&done.changed_files);
                 let next = if done.no_changes_needed {
                     Phase::Checkpoint
                 } else {
@@ -331,7 +344,13 @@ impl State {
                 violating_files: files,
                 ..
             } => self.guard_violation_files.clone_from(files),
-            Event::Verification(_) => self.running_command = None,
+            Event::Verification(ran) => {
+                self.running_command = None;
+                if !ran.ok {
+                    self.last_failed_log =
+                        ran.command_results.last().map(|result| result.log.clone());
+                }
+            }
             Event::VerifyFailedRetry(failed) => self.verify_failed(failed),
             Event::VerifyComplete {
                 tier_reasons,
@@ -396,6 +415,7 @@ impl State {
     }
 
     fn start(&mut self, started: &RunStarted, at: Timestamp) {
+        self.run_id.clone_from(&started.run_id);
         self.task.clone_from(&started.task);
         self.task_path.clone_from(&started.task_path);
         self.work_item.clone_from(&started.work_item);
@@ -408,6 +428,7 @@ impl State {
         self.branch.clone_from(&started.branch);
         self.current_branch.clone_from(&started.current_branch);
         self.milestones.clone_from(&started.milestones);
+        self.planned = self.options.fast;
         self.started_at = Some(at);
         self.session = Session {
             started_at: Some(at),
@@ -484,8 +505,8 @@ impl State {
         self.set_retries(failed.retry_count);
         self.last_verify_failure = Some(VerifyFailure {
             failed_command: failed.failed_command.clone(),
-            error_output: failed.error_output.clone(),
-            changed_files: failed.changed_files.clone(),
+            log: failed.log.clone(),
+            changed_files: self.changed_files.clone(),
             tier: failed.tier,
             fingerprint: failed.fingerprint.clone(),
         });
@@ -525,6 +546,8 @@ impl State {
         self.last_review_fingerprint = None;
         self.pending_review = None;
         self.last_verify_failure = None;
+        self.last_failed_log = None;
+        self.changed_files.clear();
         self.review_changes.clear();
     }
 
