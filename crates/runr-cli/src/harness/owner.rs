@@ -21,7 +21,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 pub(crate) struct Ownership {
     // Dropped in this order: the heartbeat ends before the lock goes.
     _heartbeat: Heartbeat,
-    owner: LockGuard,
+    _owner: LockGuard,
     _tree: LockGuard,
 }
 
@@ -35,14 +35,9 @@ impl Ownership {
         let heartbeat = Heartbeat::start(files.clone(), clock)?;
         Ok(Self {
             _heartbeat: heartbeat,
-            owner,
+            _owner: owner,
             _tree: tree,
         })
-    }
-
-    /// A handle that keeps the owner lock held in a child.
-    pub(crate) fn inheritable(&self) -> Result<Option<std::fs::File>> {
-        self.owner.inheritable()
     }
 }
 

@@ -38,7 +38,11 @@ pub(crate) const BASELINE: &str = "baseline.json";
 
 /// Starts a run: directory, record, preflight, tree. A refusal by the preflight is recorded and
 /// carries `run_id` and `run_dir` in its context.
-pub(crate) fn start(prepared: Prepared, host: &Host, listener: Option<Listener>) -> Result<Driver> {
+pub(crate) fn start(
+    mut prepared: Prepared,
+    host: &Host,
+    listener: Option<Listener>,
+) -> Result<Driver> {
     let workers = Workers::of(host, prepared.host_answers)?;
     let runs_dir = prepared.layout.runs_dir();
     host.make_dirs(&runs_dir)?;
@@ -64,6 +68,7 @@ pub(crate) fn start(prepared: Prepared, host: &Host, listener: Option<Listener>)
     let run = create(&prepared, host)?;
     let files = prepared.layout.files(&run.run_id);
     let owner_lock = owner::take_owner_lock(&files, &host.storage)?;
+    prepared.git = prepared.git.clone().holding(owner_lock.inheritable()?);
     freeze(&prepared, host, &run)?;
     let mut recorder = Recorder::new(files, State::default(), host.clock.clone(), listener);
     let started = run_started(&prepared, &run.run_id, scope, &status);
@@ -94,7 +99,6 @@ pub(crate) fn start(prepared: Prepared, host: &Host, listener: Option<Listener>)
     };
     let files = recorder.files.clone();
     let ownership = Ownership::with_lock(&files, owner_lock, tree_lock, host.clock.clone())?;
-    let git = git.holding(ownership.inheritable()?);
     let after = if in_place { status } else { git.status()? };
     let baseline = Baseline {
         guarded: guard.guarded_prints(git.dir(), &after)?,

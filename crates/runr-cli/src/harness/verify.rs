@@ -68,7 +68,7 @@ pub(crate) fn run(
     let mut tiers = Vec::new();
     let mut error_output = String::new();
     for (tier, commands) in &order.tiers {
-        let Some((ran, output)) = run_tier(&order, *tier, commands, deadline, recorder, cancel)?
+        let Some((ran, output)) = run_tier(order, *tier, commands, deadline, recorder, cancel)?
         else {
             return Ok(None);
         };

@@ -128,7 +128,7 @@ pub(crate) fn probe(host: &Host, config: &Config, names: &[&str], ask_version: b
         };
         let worker = config
             .workers
-            .get(*name)
+            .get(name)
             .ok_or_else(|| missing("not configured"))?;
         if find_binary(host, worker).is_none() {
             return Err(missing(&format!("`{}` is not on PATH", worker.bin)));
