@@ -1,30 +1,22 @@
 //! A contended wait: the kernel's queue, entered by a thread that may be left behind.
 
 use std::io;
-use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use super::patience::{GaveUp, Patience};
 use crate::fs::dir::LockFile;
 
 type Granted = io::Result<Box<dyn LockFile>>;
 
-/// Where the helper thread and the caller meet.
+/// Where the helper thread leaves what the kernel said.
+///
+/// Both sides own the desk. If the caller has gone when the lock is granted, the desk goes with
+/// the helper thread, and with it the lock: nobody keeps what nobody wants.
 #[derive(Debug, Default)]
 struct Desk {
-    state: Mutex<State>,
+    granted: Mutex<Option<Granted>>,
     changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-enum State {
-    #[default]
-    Waiting,
-    Granted(Granted),
-    /// Nobody waits any more: what is granted now is given back.
-    Abandoned,
 }
 
 /// Waits until the kernel grants the lock, or patience ends. The inner result is the kernel's.
@@ -45,33 +37,23 @@ impl Desk {
     /// Runs on the helper thread, for as long as others keep the lock.
     fn fetch(&self, mut file: Box<dyn LockFile>) {
         let granted = file.lock().map(|()| file);
-        let mut state = self.state();
-        if let State::Waiting = *state {
-            *state = State::Granted(granted);
-            drop(state);
-            self.changed.notify_one();
-        }
-        // Otherwise `granted` is dropped here, and the lock with it.
+        *self.granted() = Some(granted);
+        self.changed.notify_one();
     }
 
     fn await_grant(&self, patience: &Patience) -> Result<Granted, GaveUp> {
-        let mut state = self.state();
+        let mut granted = self.granted();
         loop {
-            // Taken out at once, so that a grant is either returned or still at the desk.
-            match mem::replace(&mut *state, State::Abandoned) {
-                State::Granted(granted) => return Ok(granted),
-                waiting => {
-                    let slice: Duration = patience.next_slice()?;
-                    *state = waiting;
-                    let waited = self.changed.wait_timeout(state, slice);
-                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
-                }
+            if let Some(granted) = granted.take() {
+                return Ok(granted);
             }
+            let waited = self.changed.wait_timeout(granted, patience.next_slice()?);
+            granted = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // The state is one word, written in one step: a panic leaves it whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn granted(&self) -> MutexGuard<'_, Option<Granted>> {
+        // Written in one step: a panic leaves it whole.
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

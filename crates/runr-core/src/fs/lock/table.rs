@@ -18,13 +18,13 @@ use super::patience::{GaveUp, Patience};
 use crate::fs::dir::FileId;
 
 /// Taking a lock again within this time counts as at once.
-const AT_ONCE: Duration = Duration::from_millis(2);
+const AT_ONCE: Duration = Duration::from_millis(5);
 /// Long enough for a waiter to wake up, short beside a durable write.
 const SHORT_REST: Duration = Duration::from_micros(200);
 /// Enough where waiters wake up slowly because the machine is busy.
-const LONG_REST: Duration = Duration::from_millis(2);
+const LONG_REST: Duration = Duration::from_millis(10);
 /// A rest is this part of the wait before it, within these bounds.
-const REST_PART: u32 = 8;
+const REST_PART: u32 = 4;
 /// The longest series that is not interrupted by a rest.
 const SERIES: u32 = 64;
 /// Locks that nobody holds are remembered up to this number.
@@ -77,6 +77,7 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut table = table();
+        let mut awaited = false;
         if let Some(slot) = table.get_mut(&self.id) {
             slot.holder = None;
             slot.last = Some(Last {
@@ -84,12 +85,16 @@ impl Drop for Turn {
                 waited: self.waited,
                 series: self.series,
             });
+            awaited = !slot.waiting.is_empty();
         }
         if table.len() > REMEMBERED {
             table.retain(|_, slot| slot.holder.is_some() || !slot.waiting.is_empty());
         }
         drop(table);
-        RELEASED.notify_all();
+        // Waking nobody would cost a system call too.
+        if awaited {
+            RELEASED.notify_all();
+        }
     }
 }
 
@@ -109,16 +114,12 @@ pub(super) fn enter(id: FileId, patience: &Patience) -> Result<Turn, Refused> {
         if slot.holder.is_none() && slot.waiting.front() == Some(&ticket) {
             slot.waiting.pop_front();
             slot.holder = Some(me);
-            let (series, rest) = after(slot.last);
+            let (waited, series, rest) = after(slot.last);
             drop(table);
             if let Some(rest) = rest {
                 thread::sleep(rest);
             }
-            return Ok(Turn {
-                id,
-                waited: None,
-                series,
-            });
+            return Ok(Turn { id, waited, series });
         }
         match patience.next_slice() {
             Ok(slice) => {
@@ -136,15 +137,22 @@ pub(super) fn enter(id: FileId, patience: &Patience) -> Result<Turn, Refused> {
     }
 }
 
-/// The length of the series this turn belongs to, and how long to rest before it.
-fn after(last: Option<Last>) -> (u32, Option<Duration>) {
-    match last {
-        Some(last) if last.released.elapsed() < AT_ONCE => match last.waited {
-            Some(time) => (0, Some((time / REST_PART).clamp(SHORT_REST, LONG_REST))),
-            None if last.series >= SERIES => (0, Some(SHORT_REST)),
-            None => (last.series + 1, None),
-        },
-        _ => (0, None),
+/// What a new turn inherits from the last one: the wait it has to reckon with, and the length of the
+/// series it belongs to; and how long to rest before it.
+fn after(last: Option<Last>) -> (Option<Duration>, u32, Option<Duration>) {
+    let Some(last) = last.filter(|last| last.released.elapsed() < AT_ONCE) else {
+        return (None, 0, None);
+    };
+    match last.waited {
+        Some(time) => {
+            // Even if the lock is free after the rest, others may be about to wake: the suspicion
+            // fades rather than ends.
+            let fading = Some(time * 7 / 8).filter(|time| *time > SHORT_REST);
+            let rest = (time / REST_PART).clamp(SHORT_REST, LONG_REST);
+            (fading, 0, Some(rest))
+        }
+        None if last.series >= SERIES => (None, 0, Some(SHORT_REST)),
+        None => (None, last.series + 1, None),
     }
 }
 

@@ -46,6 +46,31 @@ fn entering_twice_is_refused_at_once_and_says_so() {
 }
 
 #[test]
+fn threads_wait_for_each_other_without_asking_the_kernel() {
+    let fs = crate::fs::FaultFs::new(memory());
+    let storage = fs.storage();
+    let guard = Lock::acquire(&storage, "/".into(), "l", Wait::No).unwrap();
+    drop(fs.take_calls());
+    let waiter = {
+        let storage = Storage::clone(&storage);
+        thread::spawn(move || {
+            let wait = Wait::UpTo(Duration::from_millis(20));
+            Lock::acquire(&storage, "/".into(), "l", wait).map(drop)
+        })
+    };
+    waiter.join().unwrap().unwrap_err();
+    let calls = fs.take_calls();
+    assert!(
+        !calls.contains(&"try_lock") && !calls.contains(&"lock"),
+        "{calls:?}"
+    );
+    // Nor did the waiter take the holder's place.
+    let error = Lock::acquire(&storage, "/".into(), "l", LONG).unwrap_err();
+    assert_eq!(error.to_json()["reentrant"], true);
+    drop(guard);
+}
+
+#[test]
 fn a_thread_holds_two_different_locks() {
     let storage = memory();
     let one = Lock::acquire(&storage, "/".into(), "one", Wait::No).unwrap();
