@@ -21,7 +21,7 @@ mod verify;
 mod worker;
 mod worktree;
 
-pub use driver::{Driver, WorkerCall};
+pub use driver::{Driver, Fix, WorkerCall};
 pub use recorder::Listener;
 pub use request::{ConfigSource, Reply, ResumeRequest, RunRequest, TaskSource};
 pub use worker::{Answer, display_name};

@@ -1,0 +1,225 @@
+//! Asking: what a worker is told, and how its answer is fetched.
+
+use std::time::{Duration, Instant};
+
+use runr_core::phase::event::{CallStarted, Event, FailureKind, ProcessIdentity};
+use runr_core::phase::model::Stage;
+use runr_core::phase::prompt;
+use runr_core::phase::reply::parse_reply;
+use runr_core::{Error, Result};
+
+use super::{Driver, Fix, WorkerCall, no_milestone};
+use crate::harness::context::Workers;
+use crate::harness::process::{hash_log, head_of};
+use crate::harness::recorder::{Recorder, SUPERVISOR};
+use crate::harness::script;
+use crate::harness::worker::{Answer, CallEnd, CallLog, ProcessCall};
+
+impl Driver {
+    pub(super) fn compose(
+        &mut self,
+        stage: Stage,
+        worker: String,
+        attempt: u32,
+    ) -> Result<WorkerCall> {
+        let prompt = match stage {
+            Stage::Plan => prompt::plan(&self.recorder.state, &self.context.task_text, attempt),
+            Stage::Implement => {
+                let state = &self.recorder.state;
+                let milestone = state.milestone().ok_or_else(no_milestone)?;
+                prompt::implement(
+                    state,
+                    milestone,
+                    &self.context.task_text,
+                    &self.failing_output(),
+                    attempt,
+                )
+            }
+            Stage::Review => {
+                let gate = self.gate()?;
+                let change = self.change()?;
+                let state = &self.recorder.state;
+                let milestone = state.milestone().ok_or_else(no_milestone)?;
+                prompt::review(state, milestone, &gate, &change, attempt)
+            }
+        };
+        let state = &self.recorder.state;
+        let fix = state
+            .last_verify_failure
+            .as_ref()
+            .filter(|_| stage == Stage::Implement)
+            .map(|failure| Fix {
+                attempt: state.milestone_retries + 1,
+                failed_command: failure.failed_command.clone(),
+                error_output: self.failing_output(),
+                changed_files: failure.changed_files.clone(),
+            });
+        Ok(WorkerCall {
+            id: format!("c{}", state.calls_started + 1),
+            stage,
+            prompt,
+            cwd: self.context.git.dir().to_string(),
+            milestone: state.milestone_index,
+            attempt,
+            deadline: self.context.host.clock.now().plus(self.patience()),
+            schema: prompt::contract(stage),
+            worker,
+            fix,
+        })
+    }
+
+    /// The first part of the output the implementer has to react to.
+    pub(super) fn failing_output(&self) -> String {
+        let failure = self.recorder.state.last_verify_failure.as_ref();
+        let log = failure.and_then(|failure| failure.log.as_ref());
+        let text = log.map(|log| head_of(&self.context.run_dir().join(log), 8 * 1024));
+        text.unwrap_or_default().chars().take(2000).collect()
+    }
+
+    /// How long one call may take: the hard cap, or what is left of the time budget.
+    pub(super) fn patience(&self) -> Duration {
+        let state = &self.recorder.state;
+        let minutes = |value: f64| Duration::from_secs_f64((value * 60.0).clamp(0.0, 1e9));
+        let cap = minutes(self.context.config.resilience.max_worker_call_minutes);
+        let used = state.session.started_at.map_or(Duration::ZERO, |began| {
+            self.context.host.clock.now().since(began)
+        });
+        cap.min(minutes(state.options.time_minutes).saturating_sub(used))
+    }
+
+    pub(super) fn announce(
+        &mut self,
+        call: &WorkerCall,
+        process: Option<&ProcessIdentity>,
+        log: Option<&str>,
+    ) -> Result<()> {
+        announce(&mut self.recorder, call, process, log)
+    }
+
+    /// Asks the configured worker; `None` when the user wants to stop.
+    pub(super) fn ask(&mut self, call: &WorkerCall) -> Result<Option<CallEnd>> {
+        let deadline = Instant::now() + self.patience();
+        if let Workers::Script(_) = &self.context.workers {
+            self.announce(call, None, None)?;
+            return self.play(call, deadline);
+        }
+        let worker = self.context.config.workers.get(&call.worker).cloned();
+        let worker = worker.ok_or_else(|| {
+            Error::internal(format!("worker `{}` is not configured", call.worker))
+        })?;
+        let logs = self.context.run_dir().join("logs/worker");
+        std::fs::create_dir_all(&logs).map_err(|source| Error::io("create", &logs, source))?;
+        let number = self.recorder.state.calls_started + 1;
+        let name = format!(
+            "m{:02}-a{}-{}-{number}.log",
+            call.milestone + 1,
+            call.attempt,
+            call.stage
+        );
+        let asked = ProcessCall {
+            worker: &worker,
+            name: &call.worker,
+            stage: call.stage,
+            cwd: self.context.git.dir(),
+            env: &self.context.env,
+            log: logs.join(name),
+        };
+        let relative = self.context.relative(&asked.log);
+        let child = asked.spawn()?;
+        let identity = child.identity.clone();
+        if let Err(error) = announce(&mut self.recorder, call, Some(&identity), Some(&relative)) {
+            child.abandon();
+            return Err(error);
+        }
+        let cancel = self.context.host.cancel.clone();
+        let end = child
+            .run(&call.prompt, deadline, &cancel)
+            .map_err(|e| Error::io("wait for worker, log", &asked.log, e))?;
+        if end == crate::harness::process::End::Cancelled {
+            return Ok(None);
+        }
+        let (answer, exit_code) = asked.read(end)?;
+        let hashed =
+            hash_log(&asked.log).map_err(|source| Error::io("read", &asked.log, source))?;
+        let log = Some(CallLog {
+            path: relative,
+            sha256: hashed,
+        });
+        Ok(Some(CallEnd {
+            answer,
+            exit_code,
+            usage: None,
+            log,
+        }))
+    }
+
+    pub(super) fn play(&self, call: &WorkerCall, deadline: Instant) -> Result<Option<CallEnd>> {
+        let Workers::Script(script) = &self.context.workers else {
+            return Err(Error::internal("no worker script"));
+        };
+        let step = script::Call {
+            run_id: self.context.run_id.as_str(),
+            stage: call.stage,
+            n: self
+                .recorder
+                .state
+                .calls_finished
+                .get(&call.stage)
+                .copied()
+                .unwrap_or(0),
+            milestone: call.milestone,
+            task_stem: &self.context.task_stem,
+            cwd: self.context.git.dir(),
+            prompt: &call.prompt,
+        };
+        let git = self.context.git.at(self.context.git.dir());
+        let failed = |kind, message: &str| Answer::Failed {
+            kind,
+            message: message.to_owned(),
+            retry_at: None,
+        };
+        let (answer, exit_code) =
+            match script.play(&step, &git, deadline, &self.context.host.cancel)? {
+                script::Played::Cancelled => return Ok(None),
+                script::Played::TimedOut => (
+                    failed(FailureKind::Timeout, "the call passed its deadline"),
+                    None,
+                ),
+                script::Played::Replied { text, exit_code }
+                    if exit_code == 0 || parse_reply(call.stage, &text).is_ok() =>
+                {
+                    (Answer::Text(text), Some(exit_code))
+                }
+                script::Played::Replied { exit_code, .. } => (
+                    failed(FailureKind::Crash, "the script failed"),
+                    Some(exit_code),
+                ),
+            };
+        Ok(Some(CallEnd {
+            answer,
+            exit_code,
+            usage: None,
+            log: None,
+        }))
+    }
+}
+
+fn announce(
+    recorder: &mut Recorder,
+    call: &WorkerCall,
+    process: Option<&ProcessIdentity>,
+    log: Option<&str>,
+) -> Result<()> {
+    let started = CallStarted {
+        call_id: call.id.clone(),
+        stage: call.stage,
+        attempt: call.attempt,
+        milestone_index: call.milestone,
+        worker: call.worker.clone(),
+        log: log.map(str::to_owned),
+        pid: process.map(|process| process.pid),
+        start: process.map(|process| process.start),
+        boot_id: process.map(|process| process.boot_id.clone()),
+    };
+    recorder.record(SUPERVISOR, &Event::WorkerCallStarted(started))
+}

@@ -1,0 +1,222 @@
+//! Judging: what an answer means, and what is recorded with it.
+
+use std::time::Duration;
+
+use runr_core::Result;
+use runr_core::phase::event::{CallFinished, Event, Record};
+use runr_core::phase::model::{ImplementReply, ImplementStatus, PlanReply, ReviewReply, Tier};
+use runr_core::phase::owned::{ActiveRun, Collision, file_collisions};
+use runr_core::phase::reply::{Reply as Parsed, parse_reply};
+use runr_core::phase::rules;
+use runr_core::phase::state::State;
+use runr_core::phase::stop::StopReason;
+
+use super::{Driver, WorkerCall};
+use crate::harness::verify;
+use crate::harness::worker::{Answer, CallEnd};
+
+impl Driver {
+    /// Records an answer together with everything it leads to, in one append: an answer that is
+    /// journalled is never asked for again.
+    pub(super) fn settle(&mut self, call: &WorkerCall, took: Duration, end: CallEnd) -> Result<()> {
+        let kind = match &end.answer {
+            Answer::Text(_) => None,
+            Answer::Failed { kind, .. } => Some(*kind),
+        };
+        let finished = Event::WorkerCallFinished(CallFinished {
+            call_id: call.id.clone(),
+            stage: call.stage,
+            worker: call.worker.clone(),
+            ok: kind.is_none(),
+            exit_code: end.exit_code,
+            duration_ms: verify::millis(took),
+            kind,
+            usage: end.usage,
+            log: end.log.as_ref().map(|log| log.path.clone()),
+            sha256: end.log.map(|log| log.sha256),
+        });
+        let now = self.context.host.clock.now();
+        let after = self.recorder.state.apply(&Record::new(
+            self.recorder.state.seq + 1,
+            now,
+            &call.worker,
+            &finished,
+        ));
+        let consequences = match self.judge(&after, call, end.answer) {
+            Ok(events) => events,
+            Err(error) => {
+                vec![Event::Stop(Box::new(rules::stop_of(
+                    &after,
+                    StopReason::InternalError,
+                    Some(error.to_string()),
+                )))]
+            }
+        };
+        let mut events = vec![finished];
+        events.extend(consequences);
+        self.recorder.record_all(&call.worker, &events)
+    }
+
+    pub(super) fn judge(
+        &mut self,
+        after: &State,
+        call: &WorkerCall,
+        answer: Answer,
+    ) -> Result<Vec<Event>> {
+        let policy = &self.context.policy;
+        let text = match answer {
+            Answer::Text(text) => text,
+            Answer::Failed {
+                kind,
+                message,
+                retry_at,
+            } => {
+                return Ok(rules::after_worker_failure(
+                    after,
+                    policy,
+                    call.stage,
+                    &call.worker,
+                    kind,
+                    &message,
+                    retry_at,
+                ));
+            }
+        };
+        match parse_reply(call.stage, &text) {
+            Err(error) => {
+                self.keep_raw(call, &text);
+                Ok(rules::after_parse_failure(
+                    after,
+                    policy,
+                    call.stage,
+                    &call.worker,
+                    &error,
+                    &text,
+                ))
+            }
+            Ok(Parsed::Plan(reply)) => self.judge_plan(after, reply),
+            Ok(Parsed::Implement(reply)) => self.judge_implement(after, &reply),
+            Ok(Parsed::Review(reply)) => self.judge_review(after, reply),
+        }
+    }
+
+    /// Keeps the end of an unreadable answer for people; a failure to do so changes nothing.
+    pub(super) fn keep_raw(&self, call: &WorkerCall, text: &str) {
+        let name = format!("raw-outputs-{}-{}.md", call.stage, call.worker);
+        let path = self.context.run_dir().join("artifacts").join(name);
+        let entry = format!(
+            "## {} attempt {}\n\n{}\n\n",
+            call.id,
+            call.attempt,
+            rules::tail(text, 2048)
+        );
+        let old = std::fs::read_to_string(&path).unwrap_or_default();
+        drop(std::fs::write(path, old + &entry));
+    }
+
+    pub(super) fn judge_plan(&mut self, after: &State, reply: PlanReply) -> Result<Vec<Event>> {
+        let guard = self.context.guard(after)?;
+        let files: Vec<String> = match &reply {
+            PlanReply::Plan(plan) => plan
+                .milestones
+                .iter()
+                .filter_map(|m| m.files_expected.clone())
+                .flatten()
+                .collect(),
+            PlanReply::Rejected { .. } => Vec::new(),
+        };
+        let collisions = if files.is_empty() {
+            Vec::new()
+        } else {
+            self.collisions(&files)?
+        };
+        let stops = !after.options.force_parallel && !after.options.worktree;
+        Ok(rules::after_plan(
+            after,
+            reply,
+            &guard.scope,
+            &collisions,
+            stops,
+        ))
+    }
+
+    pub(super) fn collisions(&self, files: &[String]) -> Result<Vec<Collision>> {
+        let mut active = Vec::new();
+        for id in self.context.layout.store().ids()? {
+            let other = self.context.layout.files(&id);
+            if id == self.context.run_id || !crate::liveness::is_live(&other)? {
+                continue;
+            }
+            // A run whose timeline cannot be read collides with nothing that could be named.
+            if let Ok(state) = other.state() {
+                active.push(ActiveRun {
+                    run_id: id.to_string(),
+                    files_expected: state.files_expected(),
+                });
+            }
+        }
+        Ok(file_collisions(files, &active))
+    }
+
+    pub(super) fn judge_implement(
+        &mut self,
+        after: &State,
+        reply: &ImplementReply,
+    ) -> Result<Vec<Event>> {
+        let seen = self.look(after)?;
+        if let Some(stop) = self.wrong_branch(after, &seen) {
+            return Ok(stop);
+        }
+        let checked = self.with_claims_checked(reply)?;
+        let events = rules::after_implement(after, &checked, &seen.verdict);
+        self.note_leftover(&seen.status)?;
+        self.seen = Some(seen);
+        Ok(events)
+    }
+
+    /// The reply with the exit codes of claimed commands replaced by what they are when the harness
+    /// runs them. Only configured checks are run: a claim must not get anything else executed.
+    pub(super) fn with_claims_checked(&mut self, reply: &ImplementReply) -> Result<ImplementReply> {
+        let mut checked = reply.clone();
+        let claims = checked
+            .evidence
+            .as_mut()
+            .and_then(|evidence| evidence.commands_run.as_mut());
+        let Some(claims) = claims.filter(|_| reply.status == ImplementStatus::NoChangesNeeded)
+        else {
+            return Ok(checked);
+        };
+        for (index, claim) in claims.iter_mut().enumerate() {
+            let is_check = |tier: &Tier| {
+                self.context
+                    .config
+                    .verification
+                    .tier(*tier)
+                    .contains(&claim.command)
+            };
+            let Some(tier) = Tier::ALL.iter().copied().find(is_check) else {
+                claim.exit_code = -1;
+                continue;
+            };
+            let label = format!("claim{}-{}", self.recorder.state.calls_started, index + 1);
+            let tiers = vec![(tier, std::slice::from_ref(&claim.command))];
+            let (order, cancel) = (
+                self.order(tiers, Vec::new(), &label),
+                self.context.host.cancel.clone(),
+            );
+            let ran = verify::run_claim(&order, &mut self.recorder, &cancel)?;
+            claim.exit_code = ran.map_or(-1, i64::from);
+        }
+        Ok(checked)
+    }
+
+    pub(super) fn judge_review(&mut self, after: &State, reply: ReviewReply) -> Result<Vec<Event>> {
+        let gate = self.gate()?;
+        Ok(rules::after_review(
+            after,
+            &self.context.policy,
+            reply,
+            &gate,
+        ))
+    }
+}

@@ -1,0 +1,128 @@
+//! Looking: what the tree shows, for the guard, the gate and the reviewer.
+
+use runr_core::Result;
+use runr_core::phase::event::Event;
+use runr_core::phase::evidence::{EvidenceGate, evidence_gate};
+use runr_core::phase::state::State;
+use runr_core::phase::stop::StopReason;
+use runr_core::phase::{prompt, rules};
+
+use super::Driver;
+use crate::harness::inspect::{Seen, inspect};
+use crate::harness::process::head_of;
+use crate::harness::recorder::SUPERVISOR;
+
+impl Driver {
+    pub(super) fn look(&self, state: &State) -> Result<Seen> {
+        inspect(
+            &self.context.git,
+            &self.context.guard(state)?,
+            &self.baseline,
+            state.expected_head(),
+        )
+    }
+
+    /// The stop for a tree that is no longer on the run's branch.
+    pub(super) fn wrong_branch(&self, state: &State, seen: &Seen) -> Option<Vec<Event>> {
+        if seen.status.branch == state.branch {
+            return None;
+        }
+        let actual = seen.status.branch.clone();
+        let error = format!(
+            "the tree is on {}, not on {}",
+            name(actual.as_ref()),
+            name(state.branch.as_ref())
+        );
+        let stop = rules::stop_of(state, StopReason::WorktreeBranchMismatch, Some(error));
+        let mismatch = Event::WorktreeBranchMismatch {
+            expected_branch: state.branch.clone(),
+            actual,
+        };
+        Some(vec![mismatch, Event::Stop(Box::new(stop))])
+    }
+
+    /// Judges the tree before anything else is done in it; for a resume, and before a commit.
+    pub(crate) fn guard_tree(&mut self) -> Result<()> {
+        let seen = self.look(&self.recorder.state)?;
+        let state = &self.recorder.state;
+        let events = self
+            .wrong_branch(state, &seen)
+            .unwrap_or_else(|| rules::guard(state, &seen.verdict));
+        self.seen = Some(seen);
+        self.recorder.record_all(SUPERVISOR, &events)
+    }
+
+    pub(super) fn gate(&mut self) -> Result<EvidenceGate> {
+        let state = &self.recorder.state;
+        let evidence = state.last_verification_evidence.clone().unwrap_or_default();
+        let expected = state
+            .milestone()
+            .and_then(|m| m.files_expected.clone())
+            .unwrap_or_default();
+        let deleted: Vec<String> = match &self.seen {
+            Some(seen) => seen.verdict.scope.semantic_changed.clone(),
+            None => Vec::new(),
+        };
+        let tree = self.context.git.dir();
+        // A planned file that the change deletes is as good as one that exists.
+        let files: Vec<(String, bool)> = expected
+            .into_iter()
+            .map(|path| {
+                let there = tree.join(&path).symlink_metadata().is_ok() || deleted.contains(&path);
+                (path, there)
+            })
+            .collect();
+        Ok(evidence_gate(
+            &evidence.commands_required,
+            &evidence.commands_run,
+            &files,
+            state.options.allow_unverified,
+        ))
+    }
+
+    /// What the reviewer is shown: summary and patch, then the files git does not know yet.
+    pub(super) fn change(&mut self) -> Result<prompt::Change> {
+        const SHOWN: usize = 8000;
+        let head = self.recorder.state.expected_head().to_owned();
+        let args = [
+            "diff",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--no-color",
+            "--stat",
+            "-p",
+            &head,
+            "--",
+        ];
+        let mut diff = self.context.git.run(&args)?;
+        let untracked = self
+            .seen
+            .as_ref()
+            .map(|seen| seen.status.untracked.clone())
+            .unwrap_or_default();
+        let committed = self
+            .seen
+            .as_ref()
+            .map(|seen| seen.to_commit.clone())
+            .unwrap_or_default();
+        for path in untracked.iter().filter(|path| committed.contains(path)) {
+            if diff.len() > SHOWN {
+                break;
+            }
+            let text = head_of(&self.context.git.dir().join(path), 4096);
+            diff.push_str(&format!("\nnew file {path}\n{text}"));
+        }
+        let diff = diff.chars().take(SHOWN).collect();
+        let log = self.context.run_dir().join("artifacts/tests_tier0.log");
+        let check_log = if log.exists() {
+            head_of(&log, 4096)
+        } else {
+            String::new()
+        };
+        Ok(prompt::Change { diff, check_log })
+    }
+}
+
+fn name(branch: Option<&String>) -> &str {
+    branch.map_or("no branch", String::as_str)
+}

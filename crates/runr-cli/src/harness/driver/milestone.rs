@@ -1,0 +1,147 @@
+//! Verifying and committing a milestone.
+
+use std::time::Duration;
+
+use runr_core::Result;
+use runr_core::phase::model::Tier;
+use runr_core::phase::rules;
+use runr_core::phase::tiers::{TierInput, select_tiers};
+
+use super::{Driver, no_milestone};
+use crate::harness::recorder::{SUPERVISOR, VERIFIER};
+use crate::harness::start::BASELINE;
+use crate::harness::{checkpoint, verify};
+
+impl Driver {
+    pub(super) fn verify(&mut self) -> Result<()> {
+        if self.seen.is_none() {
+            self.guard_tree()?;
+            if self.recorder.state.is_stopped() {
+                return Ok(());
+            }
+        }
+        let state = &self.recorder.state;
+        let milestone = state.milestone().ok_or_else(no_milestone)?;
+        let changed = self
+            .seen
+            .as_ref()
+            .map(|seen| seen.verdict.scope.semantic_changed.clone())
+            .unwrap_or_default();
+        let verification = &self.context.config.verification;
+        let selected = select_tiers(&TierInput {
+            risk_triggers: verification.risk_triggers.clone(),
+            changed_files: changed.clone(),
+            risk_level: milestone.risk_level,
+            last_milestone: state.is_last_milestone(),
+            min_tier: self.context.min_tier,
+        });
+        let tiers: Vec<(Tier, &[String])> = selected
+            .tiers
+            .iter()
+            .map(|tier| (*tier, verification.tier(*tier)))
+            .filter(|(_, c)| !c.is_empty())
+            .collect();
+        let label = format!("m{:02}-a{}", state.milestone_index + 1, state.verify_passes);
+        let order = self.order(tiers, selected.reasons, &label);
+        let cancel = self.context.host.cancel.clone();
+        let Some(pass) = verify::run(&order, &mut self.recorder, &cancel)? else {
+            return Ok(()); // Cancelled; the loop stops the run.
+        };
+        let events = rules::after_verify(&self.recorder.state, pass);
+        self.recorder.record_all(VERIFIER, &events)
+    }
+
+    pub(super) fn order(
+        &self,
+        tiers: Vec<(Tier, &[String])>,
+        reasons: Vec<String>,
+        label: &str,
+    ) -> verify::Order {
+        let mut env = self.context.env.clone();
+        env.push(("CI".to_owned(), "1".to_owned()));
+        let seconds = self
+            .context
+            .config
+            .verification
+            .max_verify_time_per_milestone;
+        verify::Order {
+            tiers: tiers
+                .into_iter()
+                .map(|(tier, commands)| (tier, commands.to_vec()))
+                .collect(),
+            reasons,
+            cwd: self.context.verification_cwd(),
+            run_dir: self.context.run_dir(),
+            label: label.to_owned(),
+            env,
+            budget: Duration::from_secs(seconds),
+        }
+    }
+
+    pub(super) fn commit(&mut self) -> Result<()> {
+        // Checks and reviewers run code too: what is committed is judged once more, right before.
+        self.guard_tree()?;
+        let Some(seen) = self
+            .seen
+            .take()
+            .filter(|_| !self.recorder.state.is_stopped())
+        else {
+            return Ok(());
+        };
+        let state = &self.recorder.state;
+        let made = checkpoint::commit(
+            &self.context.git,
+            &self.context.run_dir(),
+            &self.context.run_id,
+            state,
+            &seen,
+            &self.context.author,
+        )?;
+        self.baseline.guarded = self
+            .context
+            .guard(state)?
+            .guarded_prints(self.context.git.dir(), &seen.status)?;
+        self.recorder
+            .files
+            .cache(BASELINE)
+            .replace(&runr_core::phase::ops::to_text(&self.baseline)?)?;
+        self.record_checkpoint(&made)
+    }
+
+    pub(crate) fn record_checkpoint(&mut self, made: &checkpoint::Commit) -> Result<()> {
+        let events = checkpoint::record(
+            &self.context.host,
+            &self.context.layout.checkpoints(),
+            &self.context.run_id,
+            &self.recorder.state,
+            made,
+        );
+        self.recorder.record_all(SUPERVISOR, &events)
+    }
+
+    /// Finds the checkpoint that a dead driver committed, but did not live to record.
+    pub(crate) fn adopt_checkpoint(&mut self) -> Result<()> {
+        let Some(seen) = self
+            .seen
+            .as_ref()
+            .filter(|_| !self.recorder.state.is_stopped())
+        else {
+            return Ok(());
+        };
+        let state = &self.recorder.state;
+        if seen.status.head == state.expected_head() {
+            return Ok(());
+        }
+        let found = checkpoint::find(
+            &self.context.git,
+            &self.context.run_id,
+            state.milestone_index,
+            &seen.status.head,
+        )?;
+        if let Some(made) = found {
+            self.record_checkpoint(&made)?;
+            self.seen = None;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! What it means when there is no valid answer.
+
+use super::{MAX_TRIES_PER_WORKER, Policy, stop_of, stopped};
+use crate::phase::event::{Event, FailureKind, ParseFailed};
+use crate::phase::model::Stage;
+use crate::phase::state::State;
+use crate::phase::stop::StopReason;
+
+/// What an unreadable answer means: ask again, ask the other worker, or stop.
+#[must_use]
+pub fn after_parse_failure(
+    state: &State,
+    policy: &Policy,
+    stage: Stage,
+    worker: &str,
+    error: &str,
+    text: &str,
+) -> Vec<Event> {
+    let again = state.asking.tries < MAX_TRIES_PER_WORKER;
+    let failed = Event::ParseFailed(ParseFailed {
+        stage,
+        parser_context: format!("{worker} call {}", state.asking.tries),
+        retry_count: u32::from(again),
+        error: error.to_owned(),
+        output_snippet: text.chars().take(120).collect(),
+    });
+    if again {
+        return vec![failed];
+    }
+    match fallback(state, policy, worker) {
+        Some(to) => vec![failed, fall_back(stage, worker, to, "parse_failed")],
+        None => {
+            let reason = match stage {
+                Stage::Plan => StopReason::PlanParseFailed,
+                Stage::Implement => StopReason::ImplementParseFailed,
+                Stage::Review => StopReason::ReviewParseFailed,
+            };
+            vec![failed, stopped(state, reason, Some(error.to_owned()))]
+        }
+    }
+}
+
+/// What a failure of the worker itself means. Login and limits are not retried: asking again
+/// would only burn time.
+#[must_use]
+pub fn after_worker_failure(
+    state: &State,
+    policy: &Policy,
+    stage: Stage,
+    worker: &str,
+    kind: FailureKind,
+    message: &str,
+    retry_at: Option<String>,
+) -> Vec<Event> {
+    let error = Some(format!("{worker}: {message}"));
+    match kind {
+        FailureKind::Timeout => vec![stopped(state, StopReason::WorkerCallTimeout, error)],
+        FailureKind::Auth => vec![stopped(state, StopReason::AuthExpired, error)],
+        FailureKind::RateLimit => {
+            let mut stop = stop_of(state, StopReason::RateLimited, error);
+            stop.retry_at = retry_at;
+            vec![Event::Stop(Box::new(stop))]
+        }
+        FailureKind::Network | FailureKind::Crash => {
+            if state.asking.tries < MAX_TRIES_PER_WORKER {
+                return Vec::new();
+            }
+            match fallback(state, policy, worker) {
+                Some(to) => vec![fall_back(stage, worker, to, "worker_failed")],
+                None => vec![stopped(state, StopReason::WorkerUnavailable, error)],
+            }
+        }
+    }
+}
+
+fn fallback<'a>(state: &State, policy: &'a Policy, worker: &str) -> Option<&'a str> {
+    if state.asking.worker.is_some() {
+        None
+    } else {
+        policy.fallback_of(worker)
+    }
+}
+
+fn fall_back(stage: Stage, from: &str, to: &str, reason: &str) -> Event {
+    Event::WorkerFallback {
+        stage,
+        from: from.to_owned(),
+        to: to.to_owned(),
+        reason: reason.to_owned(),
+    }
+}

@@ -1,0 +1,64 @@
+//! What a plan means.
+
+use super::{shown, stop_of, stopped};
+use crate::phase::event::Event;
+use crate::phase::model::{PlanReply, Stage};
+use crate::phase::owned::Collision;
+use crate::phase::scope::ScopeRules;
+use crate::phase::state::State;
+use crate::phase::stop::StopReason;
+
+/// What a valid plan reply means. `collisions` are live runs that expect the same files; with
+/// `collisions_stop` unset they are recorded, but do not end the run.
+#[must_use]
+pub fn after_plan(
+    state: &State,
+    reply: PlanReply,
+    scope: &ScopeRules,
+    collisions: &[Collision],
+    collisions_stop: bool,
+) -> Vec<Event> {
+    let plan = match reply {
+        PlanReply::Rejected { reason, .. } => {
+            return vec![stopped(state, StopReason::PlanRejection, Some(reason))];
+        }
+        PlanReply::Plan(plan) => plan,
+    };
+    let files: Vec<String> = plan
+        .milestones
+        .iter()
+        .filter_map(|m| m.files_expected.clone())
+        .flatten()
+        .collect();
+    let outside = scope.check(&files).scope_violations;
+    let mut events = vec![Event::PlanGenerated(plan)];
+    if !outside.is_empty() {
+        let error = format!(
+            "the plan names files outside the scope: {}",
+            shown(&outside)
+        );
+        events.push(Event::PlanScopeViolation {
+            violations: outside,
+            allowlist: state.scope_lock.allowlist.clone(),
+            hint: "widen scope.allowlist or ask for a plan inside it".into(),
+        });
+        events.push(stopped(state, StopReason::PlanScopeViolation, Some(error)));
+    } else if let Some(first) = collisions.first() {
+        events.push(Event::ParallelFileCollision {
+            stage: Stage::Plan,
+            predicted_files: files,
+            collisions: collisions.to_vec(),
+        });
+        if collisions_stop {
+            let error = format!(
+                "run {} expects the same files: {}",
+                first.run_id,
+                shown(&first.colliding_files)
+            );
+            let mut stop = stop_of(state, StopReason::ParallelFileCollision, Some(error));
+            stop.other_run = Some(first.run_id.clone());
+            events.push(Event::Stop(Box::new(stop)));
+        }
+    }
+    events
+}
