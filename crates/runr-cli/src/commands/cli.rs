@@ -41,6 +41,9 @@ pub(crate) struct Global {
         value_name = "WHEN"
     )]
     pub(crate) color: Color,
+    /// Also print figures about runr itself, on standard error
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
     /// Print the result only, no progress
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,

@@ -37,6 +37,16 @@ pub(crate) struct Invocation<'a> {
     pub(crate) root: camino::Utf8PathBuf,
     pub(crate) json: bool,
     pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+}
+
+impl Invocation<'_> {
+    /// A figure for those who asked for it.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbose {
+            self.console.say(text);
+        }
+    }
 }
 
 /// Runs the command line in this process and returns the exit status. `argv` is without the
@@ -57,6 +67,7 @@ pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
         root: parsed.global.root.unwrap_or_else(|| ".".into()),
         json,
         quiet: parsed.global.quiet,
+        verbose: parsed.global.verbose,
         console: console.clone(),
     };
     let result = match parsed.command {

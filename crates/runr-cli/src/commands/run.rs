@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::cli::RunArgs;
 use super::{INTERRUPTED, Invocation};
-use crate::harness::{ConfigSource, Driver, Listener, Prepared, RunRequest};
+use crate::harness::{ConfigSource, Driver, Listener, Prepared, RunRequest, start, would_refuse};
 use crate::output::Console;
 use crate::output::events::{event_line, last_lines, read_log, short};
 
@@ -28,10 +28,12 @@ pub(crate) fn execute(call: &Invocation<'_>, args: RunArgs, argv: &[String]) -> 
         return Ok(manual(call, &prepared));
     }
     if dry_run {
-        return Ok(plan_of_record(call, &prepared));
+        return match would_refuse(&prepared)? {
+            Some(error) => Err(error),
+            None => Ok(plan_of_record(call, &prepared)),
+        };
     }
-    let started = Driver::start_on(request, call.host, Some(listener(call)));
-    match started {
+    match start(prepared, call.host, Some(listener(call))) {
         Ok(driver) => follow_through(call, driver),
         Err(error) => refused(call, error),
     }
@@ -163,6 +165,7 @@ fn follow_through(call: &Invocation<'_>, mut driver: Driver) -> Result<u8> {
     if !call.json {
         conclude(&call.console, &outcome, driver.state());
     }
+    call.detail(&format!("git processes: {}", driver.git_calls()));
     Ok(exit_of(&outcome, call))
 }
 

@@ -31,6 +31,7 @@ pub(crate) use git::Git;
 pub(crate) use process::{host_name, is_alive, tail_of};
 pub(crate) use request::{Prepared, load_config};
 pub(crate) use resume::plan_resume;
+pub(crate) use start::{start, would_refuse};
 pub(crate) use trust::TrustStore;
 pub(crate) use worker::{find_binary, version_of};
 

@@ -5,6 +5,7 @@ use runr_core::phase::config::{Config, Warning};
 use runr_core::phase::event::FailureKind;
 use runr_core::phase::model::Stage;
 use runr_core::phase::options::RunOptions;
+use runr_core::phase::rules::WorkerFailure;
 use runr_core::phase::task::{Task, parse_task_at};
 use runr_core::{Code, Error, Result};
 use serde::Deserialize;
@@ -203,11 +204,11 @@ impl From<Reply> for Answer {
                 kind,
                 message,
                 retry_at,
-            } => Self::Failed {
+            } => Self::Failed(WorkerFailure {
                 kind,
                 message,
                 retry_at,
-            },
+            }),
         }
     }
 }
@@ -354,6 +355,7 @@ pub(crate) fn load_config(
         Some(ConfigSource::File(path)) => layout.repo_root.join(path),
         None => layout.config_path(),
     };
+    refuse_foreign(&path)?;
     match std::fs::read_to_string(&path) {
         Ok(text) => Config::parse(&text).map_err(|error| error.at(path)),
         Err(problem) if problem.kind() == std::io::ErrorKind::NotFound => {
@@ -374,6 +376,28 @@ pub(crate) fn load_config(
         .at(path)),
         Err(problem) => Err(Error::io("read", &path, problem)),
     }
+}
+
+/// A configuration that somebody else may change is nobody's word.
+fn refuse_foreign(path: &Utf8Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(metadata) = path.metadata() else {
+        return Ok(()); // Reading it will say why.
+    };
+    let own = [0, rustix::process::geteuid().as_raw()].contains(&metadata.uid());
+    if own && metadata.mode() & 0o002 == 0 {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Untrusted,
+        "Commands of this repository are not trusted",
+    )
+    .at(path)
+    .with(
+        "reason",
+        "the configuration belongs to another user, or everybody may write it",
+    )
+    .hint(format!("chown and chmod o-w {path}")))
 }
 
 fn read_task(

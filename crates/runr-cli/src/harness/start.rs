@@ -132,6 +132,16 @@ pub(crate) fn start(
     Ok(Driver::new(context, recorder, Some(ownership), baseline))
 }
 
+/// What would refuse this run now; nothing is written.
+pub(crate) fn would_refuse(prepared: &Prepared) -> Result<Option<Error>> {
+    let status = prepared.git.status()?;
+    let scope = frozen_scope(prepared);
+    let owns = &prepared.task.owns_normalized;
+    let guard = context::guard(&prepared.config, &scope, prepared.options.allow_deps, owns)?;
+    let verdict = preflight(prepared, &guard, &status).guard;
+    Ok((!verdict.ok).then(|| refusal(&verdict)))
+}
+
 fn frozen_scope(prepared: &Prepared) -> ScopeLock {
     let mut allowlist = prepared.config.effective_allowlist();
     for pattern in &prepared.task.allowlist_add {

@@ -7,6 +7,7 @@ use runr_core::phase::config::{Config, Worker};
 use runr_core::phase::event::{FailureKind, Usage};
 use runr_core::phase::model::Stage;
 use runr_core::phase::reply::{parse_reply, unwrap_output};
+use runr_core::phase::rules::WorkerFailure;
 use runr_core::{Code, Error, Result};
 
 use super::process::{self, End, Spec};
@@ -22,14 +23,7 @@ pub enum Answer {
     /// Text that should hold a reply.
     Text(String),
     /// The worker itself failed.
-    Failed {
-        /// In which way.
-        kind: FailureKind,
-        /// In its words.
-        message: String,
-        /// When a usage limit ends, if told.
-        retry_at: Option<String>,
-    },
+    Failed(WorkerFailure),
 }
 
 /// An answer with what is known about the call.
@@ -174,33 +168,19 @@ impl ProcessCall<'_> {
 
     /// What the finished process said. Exit code and timeout are looked at before any word.
     pub(crate) fn read(&self, end: End) -> Result<(Answer, Option<i32>)> {
-        let failed = |source| Error::io("read", &self.log, source);
+        let unreadable = |source| Error::io("read", &self.log, source);
         let code = match end {
             End::TimedOut => {
                 let message = "the call passed its deadline".to_owned();
-                return Ok((
-                    Answer::Failed {
-                        kind: FailureKind::Timeout,
-                        message,
-                        retry_at: None,
-                    },
-                    None,
-                ));
+                return Ok((failed(FailureKind::Timeout, message), None));
             }
             End::Cancelled => {
                 let message = "the call was interrupted".to_owned();
-                return Ok((
-                    Answer::Failed {
-                        kind: FailureKind::Crash,
-                        message,
-                        retry_at: None,
-                    },
-                    None,
-                ));
+                return Ok((failed(FailureKind::Crash, message), None));
             }
             End::Exited(code) => code,
         };
-        let stdout = process::tail_of(&self.log, ANSWER_LIMIT).map_err(failed)?;
+        let stdout = process::tail_of(&self.log, ANSWER_LIMIT).map_err(unreadable)?;
         let text = unwrap_output(self.worker.output, &stdout);
         if code == 0 || parse_reply(self.stage, &text).is_ok() {
             return Ok((Answer::Text(text), Some(code)));
@@ -212,15 +192,17 @@ impl ProcessCall<'_> {
             "exit code {code}: {}",
             runr_core::phase::rules::tail(said.trim(), 500)
         );
-        Ok((
-            Answer::Failed {
-                kind: kind_of(&said),
-                message,
-                retry_at: None,
-            },
-            Some(code),
-        ))
+        Ok((failed(kind_of(&said), message), Some(code)))
     }
+}
+
+/// A failure that told nothing but its kind and its words.
+pub(crate) fn failed(kind: FailureKind, message: impl Into<String>) -> Answer {
+    Answer::Failed(WorkerFailure {
+        kind,
+        message: message.into(),
+        retry_at: None,
+    })
 }
 
 /// What a failed worker's words point to.

@@ -17,7 +17,7 @@ use crate::phase::state::{State, Step};
 use crate::phase::stop::{StopCause, StopReason};
 use crate::time::Timestamp;
 
-pub use failure::{after_parse_failure, after_worker_failure};
+pub use failure::{WorkerFailure, after_parse_failure, after_worker_failure};
 pub use implement::{Inspection, after_implement, guard};
 pub use plan::after_plan;
 pub use review::after_review;
@@ -55,25 +55,12 @@ impl Policy {
         }
     }
 
-    /// The worker that is asked when `worker` fails: the next one in the file, once round.
+    /// The worker that is asked when `worker` fails: the next one in the file, then from the top.
     #[must_use]
     pub fn fallback_of(&self, worker: &str) -> Option<&str> {
-        let others = self
-            .workers
-            .iter()
-            .map(String::as_str)
-            .filter(|name| *name != worker);
-        let at = self
-            .workers
-            .iter()
-            .position(|name| name == worker)
-            .unwrap_or(0);
-        let mut rotated: Vec<&str> = others.collect();
-        if !rotated.is_empty() {
-            let turn = at % rotated.len();
-            rotated.rotate_left(turn);
-        }
-        rotated.first().copied()
+        let at = self.workers.iter().position(|name| name == worker)?;
+        let next = self.workers.get((at + 1) % self.workers.len())?;
+        (next != worker).then_some(next)
     }
 }
 
@@ -124,14 +111,17 @@ pub fn next(state: &State, policy: &Policy, now: Timestamp) -> Action {
     }
 }
 
+/// What is left of the session's time budget.
+#[must_use]
+pub fn time_left(state: &State, now: Timestamp) -> Duration {
+    let budget = Duration::from_secs_f64((state.options.time_minutes * 60.0).clamp(0.0, 1e9));
+    let began = state.session.started_at;
+    budget.saturating_sub(began.map_or(Duration::ZERO, |began| now.since(began)))
+}
+
 fn enter(state: &State, phase: Phase, now: Timestamp) -> Action {
     let options = &state.options;
-    let budget = Duration::from_secs_f64((options.time_minutes * 60.0).clamp(0.0, 1e9));
-    let used = state
-        .session
-        .started_at
-        .map_or(Duration::ZERO, |began| now.since(began));
-    if used >= budget {
+    if time_left(state, now).is_zero() {
         return Action::Stop(Box::new(stop_of(
             state,
             StopReason::TimeBudgetExceeded,
@@ -230,3 +220,6 @@ pub fn tail(text: &str, bytes: usize) -> &str {
     }
     &text[from..]
 }
+
+#[cfg(test)]
+mod tests;

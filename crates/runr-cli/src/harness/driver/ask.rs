@@ -6,6 +6,7 @@ use runr_core::phase::event::{CallStarted, Event, FailureKind, ProcessIdentity};
 use runr_core::phase::model::Stage;
 use runr_core::phase::prompt;
 use runr_core::phase::reply::parse_reply;
+use runr_core::phase::rules;
 use runr_core::{Error, Result};
 
 use super::{Driver, Fix, WorkerCall, no_milestone};
@@ -13,7 +14,7 @@ use crate::harness::context::Workers;
 use crate::harness::process::{hash_log, head_of};
 use crate::harness::recorder::{Recorder, SUPERVISOR};
 use crate::harness::script;
-use crate::harness::worker::{Answer, CallEnd, CallLog, ProcessCall};
+use crate::harness::worker::{Answer, CallEnd, CallLog, ProcessCall, failed};
 
 impl Driver {
     pub(super) fn compose(
@@ -78,13 +79,29 @@ impl Driver {
 
     /// How long one call may take: the hard cap, or what is left of the time budget.
     pub(super) fn patience(&self) -> Duration {
-        let state = &self.recorder.state;
-        let minutes = |value: f64| Duration::from_secs_f64((value * 60.0).clamp(0.0, 1e9));
-        let cap = minutes(self.context.config.resilience.max_worker_call_minutes);
-        let used = state.session.started_at.map_or(Duration::ZERO, |began| {
-            self.context.host.clock.now().since(began)
-        });
-        cap.min(minutes(state.options.time_minutes).saturating_sub(used))
+        let minutes = self.context.config.resilience.max_worker_call_minutes;
+        Duration::from_secs_f64((minutes * 60.0).clamp(0.0, 1e9)).min(self.time_left())
+    }
+
+    pub(super) fn time_left(&self) -> Duration {
+        rules::time_left(&self.recorder.state, self.context.host.clock.now())
+    }
+
+    /// Gives a worker whose answer could not be read a moment before it is asked again; `false`
+    /// when the user wants to stop.
+    fn pause_before(&self, attempt: u32) -> bool {
+        let base = match attempt {
+            0 | 1 => return true,
+            2 => 250,
+            _ => 1000,
+        };
+        // Up to half as much again, so that several runs do not come back together.
+        let spread = u64::from(std::process::id()) % (base / 2);
+        let until = Instant::now() + Duration::from_millis(base + spread);
+        while Instant::now() < until && !self.context.host.cancel.is_cancelled() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        !self.context.host.cancel.is_cancelled()
     }
 
     pub(super) fn announce(
@@ -102,6 +119,9 @@ impl Driver {
         if let Workers::Script(_) = &self.context.workers {
             self.announce(call, None, None)?;
             return self.play(call, deadline);
+        }
+        if !self.pause_before(call.attempt) {
+            return Ok(None);
         }
         let worker = self.context.config.workers.get(&call.worker).cloned();
         let worker = worker.ok_or_else(|| {
@@ -173,11 +193,6 @@ impl Driver {
             prompt: &call.prompt,
         };
         let git = self.context.git.at(self.context.git.dir());
-        let failed = |kind, message: &str| Answer::Failed {
-            kind,
-            message: message.to_owned(),
-            retry_at: None,
-        };
         let (answer, exit_code) =
             match script.play(&step, &git, deadline, &self.context.host.cancel)? {
                 script::Played::Cancelled => return Ok(None),

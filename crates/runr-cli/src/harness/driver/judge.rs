@@ -21,7 +21,7 @@ impl Driver {
     pub(super) fn settle(&mut self, call: &WorkerCall, took: Duration, end: CallEnd) -> Result<()> {
         let kind = match &end.answer {
             Answer::Text(_) => None,
-            Answer::Failed { kind, .. } => Some(*kind),
+            Answer::Failed(failure) => Some(failure.kind),
         };
         let finished = Event::WorkerCallFinished(CallFinished {
             call_id: call.id.clone(),
@@ -66,19 +66,14 @@ impl Driver {
         let policy = &self.context.policy;
         let text = match answer {
             Answer::Text(text) => text,
-            Answer::Failed {
-                kind,
-                message,
-                retry_at,
-            } => {
+            Answer::Failed(failure) => {
                 return Ok(rules::after_worker_failure(
                     after,
                     policy,
                     call.stage,
                     &call.worker,
-                    kind,
-                    &message,
-                    retry_at,
+                    &failure,
+                    self.context.host.clock.now(),
                 ));
             }
         };

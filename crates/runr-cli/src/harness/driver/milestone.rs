@@ -47,7 +47,7 @@ impl Driver {
         let Some(pass) = verify::run(&order, &mut self.recorder, &cancel)? else {
             return Ok(()); // Cancelled; the loop stops the run.
         };
-        let events = rules::after_verify(&self.recorder.state, pass);
+        let events = rules::after_verify(&self.recorder.state, pass, self.context.host.clock.now());
         self.recorder.record_all(VERIFIER, &events)
     }
 
@@ -74,7 +74,7 @@ impl Driver {
             run_dir: self.context.run_dir(),
             label: label.to_owned(),
             env,
-            budget: Duration::from_secs(seconds),
+            budget: Duration::from_secs(seconds).min(self.time_left()),
         }
     }
 

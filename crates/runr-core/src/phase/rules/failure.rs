@@ -1,10 +1,11 @@
 //! What it means when there is no valid answer.
 
-use super::{MAX_TRIES_PER_WORKER, Policy, stop_of, stopped};
+use super::{MAX_TRIES_PER_WORKER, Policy, stop_of, stopped, time_left};
 use crate::phase::event::{Event, FailureKind, ParseFailed};
 use crate::phase::model::Stage;
 use crate::phase::state::State;
 use crate::phase::stop::StopReason;
+use crate::time::Timestamp;
 
 /// What an unreadable answer means: ask again, ask the other worker, or stop.
 #[must_use]
@@ -40,6 +41,17 @@ pub fn after_parse_failure(
     }
 }
 
+/// How a worker itself failed, as opposed to what it answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerFailure {
+    /// In which way.
+    pub kind: FailureKind,
+    /// In its words.
+    pub message: String,
+    /// When a usage limit ends, if told.
+    pub retry_at: Option<String>,
+}
+
 /// What a failure of the worker itself means. Login and limits are not retried: asking again
 /// would only burn time.
 #[must_use]
@@ -48,17 +60,20 @@ pub fn after_worker_failure(
     policy: &Policy,
     stage: Stage,
     worker: &str,
-    kind: FailureKind,
-    message: &str,
-    retry_at: Option<String>,
+    failure: &WorkerFailure,
+    now: Timestamp,
 ) -> Vec<Event> {
-    let error = Some(format!("{worker}: {message}"));
-    match kind {
+    let error = Some(format!("{worker}: {}", failure.message));
+    match failure.kind {
+        // The deadline of a call is never later than the end of the time budget.
+        FailureKind::Timeout if time_left(state, now).is_zero() => {
+            vec![stopped(state, StopReason::TimeBudgetExceeded, error)]
+        }
         FailureKind::Timeout => vec![stopped(state, StopReason::WorkerCallTimeout, error)],
         FailureKind::Auth => vec![stopped(state, StopReason::AuthExpired, error)],
         FailureKind::RateLimit => {
             let mut stop = stop_of(state, StopReason::RateLimited, error);
-            stop.retry_at = retry_at;
+            stop.retry_at.clone_from(&failure.retry_at);
             vec![Event::Stop(Box::new(stop))]
         }
         FailureKind::Network | FailureKind::Crash => {

@@ -1,12 +1,13 @@
 //! What a VERIFY pass means.
 
-use super::{MAX_VERIFY_RETRIES, stopped};
+use super::{MAX_VERIFY_RETRIES, stopped, time_left};
 use crate::phase::event::{
     Event, TierResult, Verification, VerificationEvidence, VerifyFailedRetry,
 };
 use crate::phase::fingerprint::failure_fingerprint;
 use crate::phase::state::State;
 use crate::phase::stop::StopReason;
+use crate::time::Timestamp;
 
 /// One VERIFY pass as the harness ran it; its `verification` events are recorded already.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +24,7 @@ pub struct VerifyPass {
 
 /// What a VERIFY pass means: on to REVIEW, back to IMPLEMENT, or the end.
 #[must_use]
-pub fn after_verify(state: &State, pass: VerifyPass) -> Vec<Event> {
+pub fn after_verify(state: &State, pass: VerifyPass, now: Timestamp) -> Vec<Event> {
     let Some(failed) = pass.tiers.iter().find(|tier| !tier.ok) else {
         let results = pass
             .tiers
@@ -39,6 +40,13 @@ pub fn after_verify(state: &State, pass: VerifyPass) -> Vec<Event> {
             verification_evidence: pass.evidence,
         }];
     };
+    let timed_out = failed
+        .command_results
+        .last()
+        .is_some_and(|result| result.timed_out);
+    if timed_out && time_left(state, now).is_zero() {
+        return vec![stopped(state, StopReason::TimeBudgetExceeded, None)];
+    }
     let retries = state.milestone_retries;
     let result = failed.command_results.last();
     let log = result.map(|result| result.log.clone());

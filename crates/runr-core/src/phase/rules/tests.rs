@@ -1,0 +1,470 @@
+//! The machine, decision by decision; whole runs are replayed from recordings elsewhere.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::phase::event::{
+    CommandResult, FailureKind, Record, RunResumed, RunStarted, Verification, VerificationEvidence,
+};
+use crate::phase::evidence::evidence_gate;
+use crate::phase::model::{Milestone, Plan, PlanReply, ReviewReply, RiskLevel, Tier, Verdict};
+use crate::phase::options::RunOptions;
+use crate::phase::owned::Collision;
+use crate::phase::scope::{ScopePolicy, ScopeRules};
+use crate::phase::state::fold;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(1_800_000_000_000 + seconds * 1000)
+}
+
+fn milestone(goal: &str) -> Milestone {
+    Milestone {
+        goal: goal.into(),
+        files_expected: None,
+        done_checks: vec!["done".into()],
+        risk_level: RiskLevel::Low,
+    }
+}
+
+fn started(options: RunOptions) -> Event {
+    Event::RunStarted(Box::new(RunStarted {
+        options,
+        base_sha: "base".into(),
+        milestones: vec![milestone("the task")],
+        ..RunStarted::default()
+    }))
+}
+
+fn planned(count: usize) -> Event {
+    Event::PlanGenerated(Plan {
+        milestones: (0..count)
+            .map(|n| milestone(&format!("goal {n}")))
+            .collect(),
+        risk_map: None,
+        do_not_touch: None,
+    })
+}
+
+fn enter_event(phase: Phase) -> Event {
+    Event::PhaseStart { phase }
+}
+
+fn checkpoint(index: usize) -> Event {
+    Event::CheckpointComplete {
+        commit: format!("sha{index}"),
+        milestone_index: index,
+        tree: String::new(),
+        sidecar_written: true,
+    }
+}
+
+/// The state after these events, one second apart.
+fn after(events: &[Event]) -> State {
+    let records: Vec<Record> = (1..)
+        .zip(events)
+        .map(|(seq, event)| Record::new(seq, at(i64::try_from(seq).unwrap()), "claude", event))
+        .collect();
+    fold(&records)
+}
+
+fn policy() -> Policy {
+    Policy {
+        plan_worker: "claude".into(),
+        implement_worker: "codex".into(),
+        review_worker: "claude".into(),
+        workers: vec!["claude".into(), "codex".into()],
+        max_review_rounds: 2,
+    }
+}
+
+fn reason_of(events: &[Event]) -> Option<StopReason> {
+    events.iter().find_map(|event| match event {
+        Event::Stop(stop) => Some(stop.reason.clone()),
+        _ => None,
+    })
+}
+
+fn stop_with(reason: StopReason) -> Event {
+    Event::Stop(Box::new(stop_of(&State::default(), reason, None)))
+}
+
+#[test]
+fn a_run_begins_with_the_plan_and_a_fast_run_with_the_work() {
+    let normal = after(&[started(RunOptions::default())]);
+    assert_eq!(
+        next(&normal, &policy(), at(2)),
+        Action::Enter {
+            phase: Phase::Plan,
+            skipped: None
+        }
+    );
+    let fast = after(&[started(RunOptions {
+        fast: true,
+        ..RunOptions::default()
+    })]);
+    assert_eq!(
+        next(&fast, &policy(), at(2)),
+        Action::Enter {
+            phase: Phase::Implement,
+            skipped: Some(Phase::Plan)
+        }
+    );
+}
+
+#[test]
+fn a_stage_asks_its_own_worker_and_counts_the_attempts() {
+    let state = after(&[started(RunOptions::default()), enter_event(Phase::Plan)]);
+    let call = Action::Call {
+        stage: Stage::Plan,
+        worker: "claude".into(),
+        attempt: 1,
+    };
+    assert_eq!(next(&state, &policy(), at(3)), call);
+}
+
+#[test]
+fn budgets_are_checked_before_a_phase_and_never_inside_one() {
+    let options = RunOptions {
+        time_minutes: 1.0,
+        max_ticks: 1,
+        ..RunOptions::default()
+    };
+    let state = after(&[
+        started(options.clone()),
+        enter_event(Phase::Plan),
+        planned(1),
+    ]);
+    let stop = |now| match next(&state, &policy(), now) {
+        Action::Stop(stop) => stop.reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(stop(at(4)), StopReason::MaxTicksReached);
+    assert_eq!(stop(at(62)), StopReason::TimeBudgetExceeded);
+    let inside = after(&[started(options), enter_event(Phase::Plan)]);
+    assert!(matches!(
+        next(&inside, &policy(), at(1000)),
+        Action::Call { .. }
+    ));
+}
+
+#[test]
+fn a_request_to_stop_comes_before_everything_else() {
+    let request = Event::StopRequested {
+        by: "cli".into(),
+        reason: None,
+    };
+    let state = after(&[
+        started(RunOptions::default()),
+        enter_event(Phase::Plan),
+        request,
+    ]);
+    match next(&state, &policy(), at(4)) {
+        Action::Stop(stop) => {
+            assert_eq!(stop.reason, StopReason::Interrupted);
+            assert_eq!(stop.cause, Some(StopCause::StopRequest));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_stopped_run_does_nothing() {
+    let state = after(&[
+        started(RunOptions::default()),
+        stop_with(StopReason::Complete),
+    ]);
+    assert_eq!(next(&state, &policy(), at(9)), Action::Done);
+}
+
+#[test]
+fn the_fallback_is_the_next_worker_of_the_file() {
+    let mut policy = policy();
+    policy.workers.push("third".into());
+    assert_eq!(policy.fallback_of("claude"), Some("codex"));
+    assert_eq!(policy.fallback_of("third"), Some("claude"));
+    policy.workers.truncate(1);
+    assert_eq!(policy.fallback_of("claude"), None);
+    assert_eq!(policy.fallback_of("unknown"), None);
+}
+
+#[test]
+fn three_unreadable_answers_move_on_to_the_other_worker_and_six_end_the_run() {
+    let mut state = after(&[started(RunOptions::default()), enter_event(Phase::Plan)]);
+    state.asking.tries = 1;
+    let again = after_parse_failure(&state, &policy(), Stage::Plan, "claude", "no JSON", "hm");
+    assert_eq!(again.len(), 1);
+    state.asking.tries = 3;
+    let moved = after_parse_failure(&state, &policy(), Stage::Plan, "claude", "no JSON", "hm");
+    assert!(matches!(&moved[1], Event::WorkerFallback { to, .. } if to == "codex"));
+    state.asking.worker = Some("codex".into());
+    let ended = after_parse_failure(&state, &policy(), Stage::Plan, "codex", "no JSON", "hm");
+    assert_eq!(reason_of(&ended), Some(StopReason::PlanParseFailed));
+}
+
+fn failed(kind: FailureKind) -> WorkerFailure {
+    WorkerFailure {
+        kind,
+        message: "x".into(),
+        retry_at: None,
+    }
+}
+
+#[test]
+fn login_and_limits_are_not_retried() {
+    let state = after(&[started(RunOptions::default()), enter_event(Phase::Plan)]);
+    let ends = |kind| {
+        after_worker_failure(
+            &state,
+            &policy(),
+            Stage::Plan,
+            "claude",
+            &failed(kind),
+            at(3),
+        )
+    };
+    assert_eq!(
+        reason_of(&ends(FailureKind::Auth)),
+        Some(StopReason::AuthExpired)
+    );
+    assert_eq!(
+        reason_of(&ends(FailureKind::RateLimit)),
+        Some(StopReason::RateLimited)
+    );
+    assert_eq!(
+        reason_of(&ends(FailureKind::Timeout)),
+        Some(StopReason::WorkerCallTimeout)
+    );
+    assert_eq!(ends(FailureKind::Crash), []);
+}
+
+#[test]
+fn a_timeout_at_the_end_of_the_budget_is_the_budgets() {
+    let options = RunOptions {
+        time_minutes: 1.0,
+        ..RunOptions::default()
+    };
+    let state = after(&[started(options), enter_event(Phase::Plan)]);
+    let failure = failed(FailureKind::Timeout);
+    let events = after_worker_failure(&state, &policy(), Stage::Plan, "claude", &failure, at(62));
+    assert_eq!(reason_of(&events), Some(StopReason::TimeBudgetExceeded));
+}
+
+#[test]
+fn a_plan_outside_the_scope_and_a_collision_end_the_run() {
+    let state = after(&[started(RunOptions::default()), enter_event(Phase::Plan)]);
+    let scope = ScopeRules::new(&ScopePolicy {
+        allowlist: vec!["src/**".into()],
+        ..ScopePolicy::default()
+    })
+    .unwrap();
+    let reply = |file: &str| {
+        PlanReply::Plan(Plan {
+            milestones: vec![Milestone {
+                files_expected: Some(vec![file.into()]),
+                ..milestone("g")
+            }],
+            risk_map: None,
+            do_not_touch: None,
+        })
+    };
+    let outside = after_plan(&state, reply("docs/a.md"), &scope, &[], true);
+    assert_eq!(reason_of(&outside), Some(StopReason::PlanScopeViolation));
+    let other = Collision {
+        run_id: "20260101000000".into(),
+        colliding_files: vec!["src/a".into()],
+    };
+    let met = after_plan(
+        &state,
+        reply("src/a"),
+        &scope,
+        std::slice::from_ref(&other),
+        true,
+    );
+    assert_eq!(reason_of(&met), Some(StopReason::ParallelFileCollision));
+    let recorded = after_plan(&state, reply("src/a"), &scope, &[other], false);
+    assert_eq!(reason_of(&recorded), None);
+    assert_eq!(recorded.len(), 2);
+}
+
+fn pass(ok: bool, timed_out: bool) -> VerifyPass {
+    let result = CommandResult {
+        command: "check".into(),
+        exit_code: i32::from(!ok),
+        timed_out,
+        duration_ms: 1,
+        log: "logs/verify/x.log".into(),
+        sha256: String::new(),
+    };
+    VerifyPass {
+        tiers: vec![Verification {
+            tier: Tier::Tier0,
+            ok,
+            commands: vec!["check".into()],
+            command_results: vec![result],
+            duration_ms: 1,
+        }],
+        reasons: vec!["tier0_always".into()],
+        evidence: VerificationEvidence::default(),
+        error_output: "boom".into(),
+    }
+}
+
+#[test]
+fn the_fourth_failing_pass_ends_the_run_and_says_the_same_failure_came_again() {
+    let mut events = vec![
+        started(RunOptions::default()),
+        planned(1),
+        enter_event(Phase::Verify),
+    ];
+    for attempt in 1..=3 {
+        let state = after(&events);
+        let judged = after_verify(&state, pass(false, false), at(10));
+        match &judged[..] {
+            [Event::VerifyFailedRetry(retry)] => {
+                assert_eq!(
+                    (retry.retry_count, retry.same_as_previous),
+                    (attempt, attempt > 1)
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        events.extend(judged);
+    }
+    let last = after_verify(&after(&events), pass(false, false), at(10));
+    assert_eq!(
+        reason_of(&last),
+        Some(StopReason::VerificationFailedMaxRetries)
+    );
+    assert_eq!(after(&events).verification_failures, 3);
+}
+
+#[test]
+fn an_approval_over_a_false_gate_counts_as_requested_changes() {
+    let state = after(&[
+        started(RunOptions::default()),
+        planned(1),
+        enter_event(Phase::Review),
+    ]);
+    let approve = ReviewReply {
+        status: Verdict::Approve,
+        changes: vec![],
+    };
+    let nothing_ran = evidence_gate(&[], &[], &[], false);
+    match &after_review(&state, &policy(), approve.clone(), &nothing_ran)[..] {
+        [Event::ReviewComplete { verdict, changes }] => {
+            assert_eq!(*verdict, Verdict::RequestChanges);
+            assert!(!changes.is_empty());
+        }
+        other => panic!("{other:?}"),
+    }
+    let waived = evidence_gate(&[], &[], &[], true);
+    let believed = after_review(&state, &policy(), approve, &waived);
+    assert!(matches!(
+        &believed[..],
+        [Event::ReviewComplete {
+            verdict: Verdict::Approve,
+            ..
+        }]
+    ));
+}
+
+#[test]
+fn an_interrupted_phase_is_opened_again_but_what_is_recorded_is_not_done_twice() {
+    let begun = [started(RunOptions::default()), enter_event(Phase::Plan)];
+    let stop = stop_with(StopReason::Interrupted);
+    let phase = |events: &[Event]| reentry(&after(&[&begun[..], events].concat()));
+    assert_eq!(phase(std::slice::from_ref(&stop)), Phase::Plan);
+    let in_review = [planned(2), enter_event(Phase::Review)];
+    assert_eq!(
+        phase(&[&in_review[..], std::slice::from_ref(&stop)].concat()),
+        Phase::Review
+    );
+    let committed = [planned(2), enter_event(Phase::Checkpoint), checkpoint(0)];
+    assert_eq!(
+        phase(&[&committed[..], std::slice::from_ref(&stop)].concat()),
+        Phase::Implement
+    );
+    let done = [planned(1), enter_event(Phase::Checkpoint), checkpoint(0)];
+    assert_eq!(phase(&[&done[..], &[stop]].concat()), Phase::Finalize);
+    let blocked = [
+        planned(2),
+        enter_event(Phase::Review),
+        stop_with(StopReason::ReviewLoopDetected),
+    ];
+    assert_eq!(phase(&blocked), Phase::Implement);
+}
+
+#[test]
+fn a_resume_gives_full_attempts_and_keeps_the_feedback() {
+    let mut events = vec![
+        started(RunOptions::default()),
+        planned(1),
+        enter_event(Phase::Verify),
+    ];
+    for _ in 0..3 {
+        let judged = after_verify(&after(&events), pass(false, false), at(10));
+        events.extend(judged);
+    }
+    events.push(stop_with(StopReason::VerificationFailedMaxRetries));
+    events.push(Event::RunResumed(Box::new(RunResumed {
+        resume_phase: Phase::Implement,
+        checkpoint_sha: None,
+        resume_from_milestone_index: 0,
+        remaining_milestones: 1,
+        options: RunOptions::default(),
+    })));
+    let state = after(&events);
+    assert_eq!((state.milestone_retries, state.session.ticks), (0, 0));
+    assert!(state.last_verify_failure.is_some());
+    assert_eq!(state.stop_reason, None);
+    assert!(state.has_earlier_work());
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        Just(started(RunOptions::default())),
+        (1_usize..4).prop_map(planned),
+        proptest::sample::select(Phase::ALL).prop_map(enter_event),
+        (0_usize..4).prop_map(checkpoint),
+        Just(stop_with(StopReason::ImplementBlocked)),
+        Just(Event::ReviewComplete {
+            verdict: Verdict::Reject,
+            changes: vec!["x".into()]
+        }),
+        Just(Event::Note {
+            by: "a".into(),
+            text: "b".into()
+        }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn folding_in_two_steps_is_folding_at_once(
+        events in proptest::collection::vec(any_event(), 0..20),
+        cut in 0_usize..20,
+    ) {
+        let records: Vec<Record> = (1..)
+            .zip(&events)
+            .map(|(seq, event)| Record::new(seq, at(i64::try_from(seq).unwrap()), "claude", event))
+            .collect();
+        let cut = cut.min(records.len());
+        let mut stepwise = fold(&records[..cut]);
+        for record in &records[cut..] {
+            stepwise = stepwise.apply(record);
+        }
+        let whole = fold(&records);
+        prop_assert_eq!(&stepwise, &whole);
+        // The cache of the fold reads back as the fold.
+        let text = serde_json::to_string(&whole).unwrap();
+        prop_assert_eq!(serde_json::from_str::<State>(&text).unwrap(), whole);
+    }
+
+    #[test]
+    fn every_event_survives_the_file(event in any_event()) {
+        let record = Record::new(7, at(0), "claude", &event);
+        let line = serde_json::to_string(&record).unwrap();
+        let read: Record = serde_json::from_str(&line).unwrap();
+        prop_assert_eq!(read.event(), Some(event));
+    }
+}
