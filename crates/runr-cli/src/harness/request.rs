@@ -65,7 +65,9 @@ pub struct RunRequest {
     pub time_minutes: Option<f64>,
     pub max_ticks: Option<u32>,
     pub skip_doctor: bool,
-    /// The caller answers the calls itself: no worker is probed or started.
+    /// The caller answers the calls itself: no worker is probed or started. Not an option: which
+    /// door a run came through decides.
+    #[serde(skip)]
     pub host_answers: bool,
 }
 
@@ -173,6 +175,7 @@ pub struct ResumeRequest {
     pub time_minutes: Option<f64>,
     pub max_ticks: Option<u32>,
     pub force_branch: bool,
+    #[serde(skip)]
     pub host_answers: bool,
 }
 

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::context::{self, Context, Workers};
 use super::driver::Driver;
-use super::git::TreeStatus;
+use super::git::{Git, TreeStatus};
 use super::inspect::{Baseline, Guard};
 use super::owner::{self, Ownership};
 use super::recorder::{Listener, Recorder, SUPERVISOR};
@@ -44,24 +44,10 @@ pub(crate) fn start(
     listener: Option<Listener>,
 ) -> Result<Driver> {
     let workers = Workers::of(host, prepared.host_answers)?;
-    let runs_dir = prepared.layout.runs_dir();
-    host.make_dirs(&runs_dir)?;
-    worktree::exclude_own_roots(host, &prepared.place)?;
-    let in_place = !prepared.options.worktree;
-    let tree_lock = if in_place {
-        Some(owner::take_tree(
-            &host.storage,
-            &runs_dir,
-            &prepared.place.toplevel,
-        )?)
-    } else {
-        None
-    };
-
+    let tree_lock = take_ground(&prepared, host)?;
     let status = prepared.git.status()?;
     let scope = frozen_scope(&prepared);
-    let owns = prepared.task.owns_normalized.clone();
-    let guard = context::guard(&prepared.config, &scope, prepared.options.allow_deps, &owns)?;
+    let guard = guard_of(&prepared, &scope)?;
     let preflight = preflight(&prepared, &guard, &status);
 
     approve_callers_commands(host, &prepared)?;
@@ -72,72 +58,123 @@ pub(crate) fn start(
     freeze(&prepared, host, &run)?;
     let mut recorder = Recorder::new(files, State::default(), host.clock.clone(), listener);
     let started = run_started(&prepared, &run.run_id, scope, &status);
-    let reasons = preflight.guard.reasons.clone();
-    recorder.record_all(
-        SUPERVISOR,
-        &[
-            Event::RunStarted(Box::new(started)),
-            Event::Preflight(Box::new(preflight.clone())),
-        ],
-    )?;
-    if !reasons.is_empty() {
-        return Err(refuse(&mut recorder, &run, &preflight.guard)?);
+    let verdict = preflight.guard.clone();
+    let events = [
+        Event::RunStarted(Box::new(started)),
+        Event::Preflight(Box::new(preflight)),
+    ];
+    recorder.record_all(SUPERVISOR, &events)?;
+    if !verdict.ok {
+        return Err(refuse(&mut recorder, &run, &verdict)?);
     }
-
-    let made = make_tree(&prepared, &mut recorder, &run.run_id, tree_lock, host);
-    let (git, tree_lock) = match made {
-        Ok(made) => made,
-        Err(error) => {
-            let stop = rules::stop_of(
-                &recorder.state,
-                StopReason::InternalError,
-                Some(error.to_string()),
-            );
-            recorder.record(SUPERVISOR, &Event::Stop(Box::new(stop)))?;
-            return Err(error.with("run_id", run.run_id.as_str()));
+    let locks = (owner_lock, tree_lock);
+    match settle_in(&prepared, host, &mut recorder, &guard, status, locks) {
+        Ok(ready) => {
+            let context = context_of(prepared, host, run.run_id, ready.git, ready.author, workers);
+            Ok(Driver::new(
+                context,
+                recorder,
+                Some(ready.ownership),
+                ready.baseline,
+            ))
         }
-    };
+        Err(error) => {
+            // What is recorded must end with a reason, however it failed.
+            let words = Some(error.to_string());
+            let stop = rules::stop_of(&recorder.state, StopReason::InternalError, words);
+            recorder.record(SUPERVISOR, &Event::Stop(Box::new(stop)))?;
+            Err(error.with("run_id", run.run_id.as_str()))
+        }
+    }
+}
+
+/// Makes room for runs in the repository, and takes the user's tree if the run works there.
+fn take_ground(prepared: &Prepared, host: &Host) -> Result<Option<LockGuard>> {
+    let runs_dir = prepared.layout.runs_dir();
+    host.make_dirs(&runs_dir)?;
+    worktree::exclude_own_roots(host, &prepared.place)?;
+    if prepared.options.worktree {
+        return Ok(None);
+    }
+    owner::take_tree(&host.storage, &runs_dir, &prepared.place.toplevel).map(Some)
+}
+
+fn guard_of(prepared: &Prepared, scope: &ScopeLock) -> Result<Guard> {
+    let owns = &prepared.task.owns_normalized;
+    context::guard(&prepared.config, scope, prepared.options.allow_deps, owns)
+}
+
+/// A recorded run with a tree to work in.
+struct Ready {
+    git: Git,
+    ownership: Ownership,
+    baseline: Baseline,
+    author: (String, String),
+}
+
+fn settle_in(
+    prepared: &Prepared,
+    host: &Host,
+    recorder: &mut Recorder,
+    guard: &Guard,
+    before: TreeStatus,
+    (owner_lock, tree_lock): (LockGuard, Option<LockGuard>),
+) -> Result<Ready> {
     let files = recorder.files.clone();
+    let in_place = tree_lock.is_some();
+    let (git, tree_lock) = make_tree(prepared, recorder, files.run_id(), tree_lock, host)?;
     let ownership = Ownership::with_lock(&files, owner_lock, tree_lock, host.clock.clone())?;
-    let after = if in_place { status } else { git.status()? };
-    let baseline = Baseline {
-        guarded: guard.guarded_prints(git.dir(), &after)?,
-        dirty: if in_place {
-            guard.dirty_prints(git.dir(), &after)?
-        } else {
-            Default::default()
-        },
+    let status = if in_place { before } else { git.status()? };
+    let mut baseline = Baseline {
+        guarded: guard.guarded_prints(git.dir(), &status)?,
+        ..Baseline::default()
     };
+    if in_place {
+        baseline.dirty = guard.dirty_prints(git.dir(), &status)?;
+    }
     files.cache(BASELINE).replace(&to_text(&baseline)?)?;
-    let task_stem = prepared
+    let author = git.identity()?;
+    Ok(Ready {
+        git,
+        ownership,
+        baseline,
+        author,
+    })
+}
+
+fn context_of(
+    prepared: Prepared,
+    host: &Host,
+    run_id: RunId,
+    git: Git,
+    author: (String, String),
+    workers: Workers,
+) -> Context {
+    let stem = prepared
         .task_path
         .as_ref()
-        .and_then(|path| path.file_stem())
-        .unwrap_or("task")
-        .to_owned();
-    let context = Context {
-        author: git.identity()?,
+        .and_then(|path| path.file_stem());
+    Context {
+        author,
         policy: context::policy(&prepared.config, prepared.options.worker.as_deref()),
-        env: context::child_env(&run.run_id),
+        env: context::child_env(&run_id),
         min_tier: prepared.task.verification_tier,
-        run_id: run.run_id,
+        task_stem: stem.unwrap_or("task").to_owned(),
+        run_id,
         host: host.clone(),
         layout: prepared.layout,
         git,
         config: prepared.config,
         task_text: prepared.task.body,
-        task_stem,
         workers,
-    };
-    Ok(Driver::new(context, recorder, Some(ownership), baseline))
+    }
 }
 
 /// What would refuse this run now; nothing is written.
 pub(crate) fn would_refuse(prepared: &Prepared) -> Result<Option<Error>> {
     let status = prepared.git.status()?;
     let scope = frozen_scope(prepared);
-    let owns = &prepared.task.owns_normalized;
-    let guard = context::guard(&prepared.config, &scope, prepared.options.allow_deps, owns)?;
+    let guard = guard_of(prepared, &scope)?;
     let verdict = preflight(prepared, &guard, &status).guard;
     Ok((!verdict.ok).then(|| refusal(&verdict)))
 }
@@ -389,7 +426,7 @@ fn make_tree(
     id: &RunId,
     tree_lock: Option<LockGuard>,
     host: &Host,
-) -> Result<(super::git::Git, LockGuard)> {
+) -> Result<(Git, LockGuard)> {
     let branch = planned_branch(prepared, id);
     if let Some(lock) = tree_lock {
         if let Some(name) = branch.filter(|_| !prepared.options.no_branch) {

@@ -106,7 +106,8 @@ impl RunFiles {
         })
     }
 
-    /// The state: the cached fold, brought up to date with what the timeline holds beyond it.
+    /// The state: the fold of the timeline. The cached fold is for other readers; here it is only
+    /// checked, because a cache that knows more than the timeline means that records were lost.
     ///
     /// # Errors
     /// `E_STORE_CORRUPT` for a bad timeline, an unreadable cache, or a cache that is newer than the
