@@ -5,6 +5,7 @@ mod built;
 mod demo;
 mod dev;
 mod dist;
+mod examples;
 mod faults;
 mod node;
 mod places;
@@ -19,7 +20,7 @@ const USAGE: &str = "\
 cargo xtask <task>
 
   test     everything that must hold before a merge
-             --only rust|python|node   one part (may be repeated)
+             --only rust|examples|python|node   one part (may be repeated)
              --long                    full counts instead of short forms
   dev      build both bindings for this checkout
   dist     one wheel and one npm tarball into dist/
