@@ -171,4 +171,36 @@ mod tests {
             }
         }
     }
+
+    /// A promise whose test was renamed or removed would be an empty one.
+    #[test]
+    fn every_test_the_guarantees_name_exists() {
+        let root = places::root();
+        let text = std::fs::read_to_string(root.join("docs/guarantees.md")).unwrap();
+        let mut sources = String::new();
+        for folder in ["tests", "crates", "xtask/src"] {
+            gather(&root.join(folder), &mut sources);
+        }
+        let named: Vec<&str> = text
+            .split('`')
+            .filter(|word| word.contains("::") && !word.ends_with(':') && !word.contains(' '))
+            .filter_map(|word| word.rsplit("::").next())
+            .collect();
+        assert!(named.len() > 50, "only {} tests are named", named.len());
+        for name in named {
+            let found = sources.contains(&format!("fn {name}("));
+            assert!(found, "there is no test {name}");
+        }
+    }
+
+    fn gather(folder: &Path, sources: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                gather(&path, sources);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                sources.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
 }
