@@ -1,8 +1,56 @@
-//! The fault-injection suites.
+//! The suites that break storage call by call, kill processes, and look at what is left.
 
 use crate::Failure;
+use crate::built::cargo;
+use crate::steps::Steps;
 
-/// Fails: nothing is built here yet.
-pub(crate) fn run(_words: &[&str]) -> Result<(), Failure> {
-    Err("`faults` is not built yet".into())
+/// A suite and the words cargo needs to run it.
+struct Suite {
+    about: &'static str,
+    chosen: &'static [&'static str],
+}
+
+const SUITES: [Suite; 4] = [
+    Suite {
+        about: "faults: locks, and one contract for all file systems",
+        chosen: &["--package", "runr-core", "--lib", "fs::"],
+    },
+    Suite {
+        about: "faults: every storage call fails once, or for good",
+        chosen: &["--package", "runr-core", "--test", "storage_faults"],
+    },
+    Suite {
+        about: "faults: many processes on one file, and killed writers",
+        chosen: &["--package", "runr-core", "--test", "storage_processes"],
+    },
+    Suite {
+        about: "faults: killed runs",
+        chosen: &["--package", "runr-cli", "--test", "kills"],
+    },
+];
+
+/// Runs all suites; a failed one does not keep the others from running.
+pub(crate) fn run(words: &[&str]) -> Result<(), Failure> {
+    let long = match words {
+        [] => false,
+        ["--long"] => true,
+        _ => return Err("usage: cargo xtask faults [--long]".into()),
+    };
+    let mut steps = Steps::default();
+    for suite in SUITES {
+        let mut test = cargo(&["test", "--locked"]);
+        // Seeds are printed by passing tests too: a run that found nothing can be repeated.
+        test.args(suite.chosen).args(["--", "--nocapture"]);
+        if long {
+            test.env("RUNR_TEST_LONG", "1");
+        }
+        if let Err(failure) = steps.run(suite.about, &mut test) {
+            eprintln!("xtask: {failure}");
+        }
+    }
+    if steps.summary() {
+        Ok(())
+    } else {
+        Err("a fault suite failed".into())
+    }
 }

@@ -1,9 +1,11 @@
 //! The tasks of the repository: `cargo xtask <task>`. One module per task.
 
 mod bench;
+mod built;
 mod demo;
 mod dev;
 mod dist;
+mod examples;
 mod faults;
 mod node;
 mod places;
@@ -18,12 +20,18 @@ const USAGE: &str = "\
 cargo xtask <task>
 
   test     everything that must hold before a merge
-             --only rust|python|node   one part (may be repeated)
+             --only rust|examples|python|node   one part (may be repeated)
              --long                    full counts instead of short forms
   dev      build both bindings for this checkout
   dist     one wheel and one npm tarball into dist/
   vectors  --from DIR: copy the recorded vectors into tests/vectors/
-  demo, bench, faults
+  demo     three tasks in a fresh repository, one of which is stopped; no account, no network
+             --json   the last line is about the run of two milestones
+  bench    medians beside those of a peer; prints goals, judges nothing
+             --json   the rows as JSON
+             --rounds N   9 unless told
+  faults   the suites that break storage and kill processes
+             --long   full counts instead of short forms
 ";
 
 /// What went wrong, in a sentence for the terminal.

@@ -1,24 +1,27 @@
 //! Everything that must hold before a merge.
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use crate::steps::{Steps, command};
-use crate::{Failure, node, places, python};
+use crate::built::cargo;
+use crate::steps::Steps;
+use crate::{Failure, examples, node, python};
 
 /// A part of the tests that can be run alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Rust,
+    Examples,
     Python,
     Node,
 }
 
 impl Part {
-    const ALL: [Self; 3] = [Self::Rust, Self::Python, Self::Node];
+    const ALL: [Self; 4] = [Self::Rust, Self::Examples, Self::Python, Self::Node];
 
     fn parse(word: &str) -> Option<Self> {
         match word {
             "rust" => Some(Self::Rust),
+            "examples" => Some(Self::Examples),
             "python" => Some(Self::Python),
             "node" => Some(Self::Node),
             _ => None,
@@ -39,6 +42,7 @@ pub(crate) fn run(words: &[&str]) -> ExitCode {
     for part in parts {
         let done = match part {
             Part::Rust => rust(&mut steps, long),
+            Part::Examples => examples::test(&mut steps),
             Part::Python => python::build(&mut steps).and_then(|()| python::test(&mut steps)),
             Part::Node => node::build(&mut steps)
                 .and_then(|()| node::unchanged_declarations(&mut steps))
@@ -63,7 +67,9 @@ fn parse(words: &[&str]) -> Result<(Vec<Part>, bool), Failure> {
         match *word {
             "--long" => long = true,
             "--only" => {
-                let name = words.next().ok_or("--only needs rust, python or node")?;
+                let name = words
+                    .next()
+                    .ok_or("--only needs rust, examples, python or node")?;
                 parts.push(Part::parse(name).ok_or(format!("there is no part {name}"))?);
             }
             _ => return Err(format!("unknown argument {word}")),
@@ -94,12 +100,6 @@ fn rust(steps: &mut Steps, long: bool) -> Result<(), Failure> {
     }
     let tests = steps.run("rust: tests", &mut tests);
     form.and(lints).and(tests)
-}
-
-fn cargo(args: &[&str]) -> Command {
-    // The cargo that runs this task, so that a chosen toolchain stays chosen.
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    command(cargo, args, &places::root())
 }
 
 #[cfg(test)]
