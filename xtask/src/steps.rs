@@ -71,8 +71,9 @@ impl Steps {
         for step in &self.done {
             let word = if step.ok { "ok" } else { "FAILED" };
             println!(
-                "{:>8.1} s  {word:<6}  {}",
+                "{:>8.1} s  {word:<6}  {:>5}  {}",
                 step.time.as_secs_f64(),
+                step.tests.shown(),
                 step.name
             );
             sum.passed += step.tests.passed;
@@ -125,6 +126,14 @@ fn stream(command: &mut Command, tests: &mut Tally) -> Result<(), Failure> {
 }
 
 impl Tally {
+    /// How many tests ran; nothing for a step that runs none.
+    fn shown(self) -> String {
+        match self.passed + self.failed {
+            0 => String::new(),
+            count => count.to_string(),
+        }
+    }
+
     /// The counts in a summary line of cargo, pytest or node, if the line is one.
     fn read(line: &str) -> Option<Self> {
         let line = line.trim().trim_matches('=').trim();
