@@ -1,7 +1,7 @@
 //! `runr init`: detects the checks of a repository and writes its configuration.
 
 use camino::Utf8Path;
-use runr_core::fs::{Document, Durability};
+use runr_core::fs::{Durability, Replacing, create_dirs, write_atomic};
 use runr_core::phase::config::Config;
 use runr_core::phase::model::Tier;
 use runr_core::phase::owned::IGNORED_BY_INIT;
@@ -55,6 +55,7 @@ pub(crate) fn execute(call: &Invocation<'_>, args: &InitArgs) -> Result<u8> {
         found
             .warnings
             .retain(|warning| warning == "invalid-manifest");
+        found.sources = vec!["--verify".to_owned()];
     }
     let config = config_for(root, &found, call.host);
     if args.print {
@@ -142,33 +143,34 @@ fn config_for(root: &Utf8Path, found: &Detected, host: &Host) -> Value {
 }
 
 fn write_all(call: &Invocation<'_>, layout: &Layout, config: &Value, force: bool) -> Result<Done> {
-    let storage = &call.host.storage;
-    let dir = layout.repo_root.join(".runr");
-    let file = |dir: &Utf8Path, name: &str| {
-        Document::new(storage.clone(), dir, name)
-            .lock_name(".runr.lock")
-            .durability(Durability::Full)
-            .mode(0o644)
-    };
-    let config_file = file(&dir, CONFIG);
+    let path = layout.repo_root.join(".runr");
+    let dir = create_dirs(&call.host.storage, &path, 0o777, Durability::Full)?;
     let mut done = Done::default();
-    match config_file.read()? {
-        Some(_) if !force => {
+    let mut write = |name: &str, text: &str| {
+        done.created.push(format!(".runr/{name}"));
+        // No lock: a person runs this, and a lock file would end up in the repository.
+        write_atomic(
+            dir.as_ref(),
+            name,
+            text.as_bytes(),
+            Replacing::Nothing(0o666),
+            Durability::Full,
+        )
+    };
+    match std::fs::read_to_string(layout.config_path()) {
+        Ok(_) if !force => {
             return Err(
                 Error::new(Code::ConfigExists, ".runr/runr.config.json already exists")
                     .at(layout.config_path())
                     .hint("runr init --force"),
             );
         }
-        Some(old) => {
-            file(&dir, &format!("{CONFIG}.bak")).replace(&old)?;
-            done.created.push(format!(".runr/{CONFIG}.bak"));
-        }
-        None => call.host.make_dirs(&dir)?,
+        Ok(old) => write(&format!("{CONFIG}.bak"), &old)?,
+        Err(problem) if problem.kind() == std::io::ErrorKind::NotFound => {}
+        Err(problem) => return Err(Error::io("read", &layout.config_path(), problem)),
     }
-    config_file.replace(&runr_core::phase::ops::to_text(config)?)?;
-    done.created.push(format!(".runr/{CONFIG}"));
-    let tasks = dir.join("tasks");
+    write(CONFIG, &runr_core::phase::ops::to_text(config)?)?;
+    let tasks = path.join("tasks");
     call.host.make_dirs(&tasks)?;
     for (name, text) in EXAMPLES {
         let shown = format!(".runr/tasks/{name}");

@@ -54,6 +54,7 @@ fn why_it_stopped(call: &Invocation<'_>, state: &State) {
     call.console
         .line(&format!("\nWhy it stopped\nstop_reason: {reason}"));
     for file in &state.guard_violation_files {
+        let file = crate::output::printable(file);
         call.console.line(&format!("guard_violation: {file}"));
     }
     if let Some(log) = &state.last_failed_log {
@@ -93,11 +94,11 @@ fn pointers(call: &Invocation<'_>, found: &Found, report: &Report) {
     if let Some(sha) = &report.checkpoint_sha {
         call.console.line(&format!("checkpoint: {sha}"));
     }
-    call.console.line(&format!(
-        "\nNext\n{}",
-        report
+    if report.next_action != "none" {
+        let next = report
             .suggested_command
-            .clone()
-            .unwrap_or_else(|| report.next_action.clone())
-    ));
+            .as_ref()
+            .unwrap_or(&report.next_action);
+        call.console.line(&format!("\nNext\n{next}"));
+    }
 }

@@ -118,18 +118,30 @@ fn settings(options: &runr_core::phase::options::RunOptions) -> String {
     )
 }
 
-/// Shows every event as it happens.
+/// Shows every event as it happens, below a header that names the run.
 pub(crate) fn listener(call: &Invocation<'_>) -> Listener {
     let console: Console = call.console.clone();
     let (json, quiet) = (call.json, call.quiet);
     Box::new(move |record: &Record, state: &State| {
-        let Some(line) = event_line(record, state).filter(|_| !quiet) else {
+        if quiet {
             return;
+        }
+        let print = |text: &str| {
+            if json {
+                console.say(text)
+            } else {
+                console.line(text)
+            }
         };
-        if json {
-            console.say(&line)
-        } else {
-            console.line(&line)
+        if matches!(record.kind.as_str(), "run_started" | "run_resumed") {
+            print(&format!(
+                "Run {}\n{}",
+                state.run_id,
+                settings(&state.options)
+            ));
+        }
+        if let Some(line) = event_line(record, state) {
+            print(&line);
         }
     })
 }
@@ -184,12 +196,6 @@ pub(crate) fn announce(call: &Invocation<'_>, driver: &Driver) {
             "branch": state.branch,
             "worktree_path": state.worktree_path,
         }));
-        return;
-    }
-    call.console.line(&format!("Run {}", driver.run_id()));
-    call.console.line(&settings(&state.options));
-    if let Some(path) = &state.worktree_path {
-        call.console.line(&format!("worktree: {path}"));
     }
 }
 

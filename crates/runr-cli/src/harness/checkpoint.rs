@@ -33,7 +33,6 @@ pub(crate) fn commit(
     run_id: &RunId,
     state: &State,
     seen: &Seen,
-    author: &(String, String),
 ) -> Result<Commit> {
     let milestone = state.milestone_index;
     let head = &seen.status.head;
@@ -48,27 +47,39 @@ pub(crate) fn commit(
     let tree = git.run(&["write-tree"])?.trim().to_owned();
     let trailers =
         format!("Runr-Run-Id: {run_id}\nRunr-Checkpoint: true\nRunr-Milestone: {milestone}");
-    let (name, email) = author;
-    let env = [
-        ("GIT_AUTHOR_NAME", name.as_str()),
-        ("GIT_AUTHOR_EMAIL", email.as_str()),
-        ("GIT_COMMITTER_NAME", name.as_str()),
-        ("GIT_COMMITTER_EMAIL", email.as_str()),
-    ];
+    let subject = subject(run_id, milestone);
     let args = [
         "commit-tree",
         &tree,
         "-p",
         head,
         "-m",
-        &subject(run_id, milestone),
+        &subject,
         "-m",
         &trailers,
     ];
-    let made = git.run_with(&args, None, &env)?;
+    let made = as_user(git, &args)?;
     let sha = made.trim().to_owned();
     git.run(&["update-ref", "-m", "runr: checkpoint", "HEAD", &sha, head])?;
     Ok(Commit { sha, tree })
+}
+
+/// Runs a committing command as the user git knows, else as runr. Git is told not to make a name up,
+/// so it says when it knows none.
+fn as_user(git: &Git, args: &[&str]) -> Result<String> {
+    const NOBODY: [(&str, &str); 4] = [
+        ("GIT_AUTHOR_NAME", "runr"),
+        ("GIT_AUTHOR_EMAIL", "runr@localhost"),
+        ("GIT_COMMITTER_NAME", "runr"),
+        ("GIT_COMMITTER_EMAIL", "runr@localhost"),
+    ];
+    let strict = [&["-c", "user.useConfigOnly=true"], args].concat();
+    match git.run(&strict) {
+        Err(error) if error.to_string().contains("auto-detection is disabled") => {
+            git.run_with(args, None, &NOBODY)
+        }
+        other => other,
+    }
 }
 
 /// Stages exactly these paths. The list goes through a file, because the standard input of a git

@@ -1,7 +1,9 @@
 //! Where a run's things are, and what stays the same while it is driven.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use camino::{Utf8Path, Utf8PathBuf};
-use runr_core::Result;
 use runr_core::fs::Storage;
 use runr_core::id::RunId;
 use runr_core::phase::config::Config;
@@ -12,6 +14,7 @@ use runr_core::phase::rules::Policy;
 use runr_core::phase::scope::{ScopePolicy, ScopeRules};
 use runr_core::phase::state::State;
 use runr_core::store::RunStore;
+use runr_core::{Error, Result};
 
 use super::git::{Git, Place};
 use super::inspect::Guard;
@@ -111,8 +114,15 @@ pub(crate) struct Context {
     /// Tiers up to this one run at every milestone.
     pub(crate) min_tier: Option<Tier>,
     pub(crate) env: Vec<(String, String)>,
-    pub(crate) author: (String, String),
     pub(crate) workers: Workers,
+    pub(crate) compiled: RefCell<Option<Compiled>>,
+}
+
+/// A guard and what it was compiled from.
+pub(crate) struct Compiled {
+    scope: ScopeLock,
+    allow_deps: bool,
+    guard: Arc<Guard>,
 }
 
 impl Context {
@@ -127,14 +137,23 @@ impl Context {
             .to_string()
     }
 
-    /// The guard for the scope as it stands in the state.
-    pub(crate) fn guard(&self, state: &State) -> Result<Guard> {
-        guard(
-            &self.config,
-            &state.scope_lock,
-            state.options.allow_deps,
-            &state.owned_paths.normalized,
-        )
+    /// The guard for the scope as it stands in the state; compiled once as long as that stays.
+    pub(crate) fn guard(&self, state: &State) -> Result<Arc<Guard>> {
+        let (scope, allow_deps) = (&state.scope_lock, state.options.allow_deps);
+        let mut compiled = self.compiled.borrow_mut();
+        match compiled.as_ref() {
+            Some(known) if known.scope == *scope && known.allow_deps == allow_deps => {}
+            _ => {
+                let owns = &state.owned_paths.normalized;
+                *compiled = Some(Compiled {
+                    scope: scope.clone(),
+                    allow_deps,
+                    guard: Arc::new(guard(&self.config, scope, allow_deps, owns)?),
+                });
+            }
+        }
+        let known = compiled.as_ref().map(|known| Arc::clone(&known.guard));
+        known.ok_or_else(|| Error::internal("no guard was compiled"))
     }
 
     /// Where verification commands run.

@@ -247,26 +247,6 @@ impl Git {
     pub(crate) fn is_ancestor(&self, ancestor: &str, commit: &str) -> Result<bool> {
         self.succeeds(&["merge-base", "--is-ancestor", ancestor, commit])
     }
-
-    /// Name and e-mail for commits: the user's own, else runr's.
-    pub(crate) fn identity(&self) -> Result<(String, String)> {
-        let output = self.output(
-            &["config", "--get-regexp", r"^user\.(name|email)$"],
-            None,
-            &[],
-        )?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let find = |key: &str| {
-            text.lines()
-                .rev()
-                .find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))
-        };
-        let name = find("user.name").unwrap_or("runr").to_owned();
-        Ok((
-            name,
-            find("user.email").unwrap_or("runr@localhost").to_owned(),
-        ))
-    }
 }
 
 fn split_nul(text: &str) -> Vec<String> {

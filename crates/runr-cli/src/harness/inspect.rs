@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::git::{Git, TreeStatus};
+use super::start::BASELINE;
 
 /// Files above this size are compared by size and times only.
 const HASH_LIMIT: u64 = 1024 * 1024;
@@ -35,6 +36,16 @@ pub(crate) struct Baseline {
     pub(crate) guarded: BTreeMap<String, Print>,
     /// The user's uncommitted changes under `--allow-dirty`; never committed by a run.
     pub(crate) dirty: BTreeMap<String, Print>,
+}
+
+impl Baseline {
+    /// Keeps the baseline for a resume. One that never had entries needs no file.
+    pub(crate) fn save(&self, files: &RunFiles) -> Result<()> {
+        if *self == Self::default() && files.cache(BASELINE).read()?.is_none() {
+            return Ok(());
+        }
+        files.cache(BASELINE).replace(&to_text(self)?)
+    }
 }
 
 /// What a run left uncommitted in the user's checkout, so that a resume can tell its own work from

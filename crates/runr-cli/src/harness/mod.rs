@@ -15,6 +15,7 @@ mod recorder;
 mod request;
 mod resume;
 mod script;
+mod snapshot;
 mod start;
 mod trust;
 mod verify;

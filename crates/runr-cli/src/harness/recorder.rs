@@ -13,6 +13,9 @@ pub(crate) const SUPERVISOR: &str = "supervisor";
 /// Speaks for the checks.
 pub(crate) const VERIFIER: &str = "verifier";
 
+/// Speaks for a resume.
+pub(crate) const RESUME: &str = "resume";
+
 /// Hears every record as it is appended.
 pub type Listener = Box<dyn FnMut(&Record, &State) + Send>;
 
@@ -22,6 +25,8 @@ pub(crate) struct Recorder {
     pub(crate) state: State,
     clock: Arc<dyn Clock>,
     listener: Option<Listener>,
+    /// How long the timeline is if nobody else has appended.
+    length: u64,
 }
 
 impl Recorder {
@@ -31,11 +36,13 @@ impl Recorder {
         clock: Arc<dyn Clock>,
         listener: Option<Listener>,
     ) -> Self {
+        // Zero is never right for a timeline that is there, so the first look reads it.
         Self {
             files,
             state,
             clock,
             listener,
+            length: 0,
         }
     }
 
@@ -51,16 +58,20 @@ impl Recorder {
         let now = self.clock.now();
         let last = self.state.seq;
         let events = &self.with_stats(source, events, now);
-        let build = |index: usize, seq: u64| Record::new(seq, now, source, &events[index]);
+        let build = |index: usize, seq: u64| {
+            let event = &events[index];
+            Record::new(seq, now, speaker(event, source), event)
+        };
         let records = self.files.timeline().append_batch(events.len(), build)?;
         if records.first().is_some_and(|record| record.seq > last + 1) {
+            self.length = 0;
             self.catch_up()?; // Somebody else appended in between: fold in file order.
         } else {
+            self.length += records.iter().map(length_of).sum::<u64>();
             self.fold(&records);
         }
-        let settled =
-            |event: &Event| matches!(event, Event::CheckpointComplete { .. } | Event::Stop(_));
-        if events.iter().any(settled) {
+        // While it runs, a run's state is the fold; the file is for those who look later.
+        if events.iter().any(|event| matches!(event, Event::Stop(_))) {
             self.files.write_state(&self.state)?;
         }
         Ok(())
@@ -88,6 +99,12 @@ impl Recorder {
 
     /// Folds what other processes appended.
     pub(crate) fn catch_up(&mut self) -> Result<()> {
+        // Looked up before reading: what is appended meanwhile changes it again.
+        let length = self.files.timeline_len()?;
+        if length == self.length {
+            return Ok(());
+        }
+        self.length = length;
         let records = self.files.timeline().replay(self.state.seq)?;
         self.fold(&records);
         Ok(())
@@ -113,5 +130,32 @@ impl Recorder {
         }
         events.push(Event::PhaseStart { phase });
         self.record_all(SUPERVISOR, &events)
+    }
+}
+
+/// The bytes a record takes in the timeline, line feed included.
+fn length_of(record: &Record) -> u64 {
+    // A record that could be written can be printed.
+    let text = serde_json::to_string(record).unwrap_or_default();
+    u64::try_from(text.len()).unwrap_or(u64::MAX) + 1
+}
+
+/// Who says an event that was recorded on behalf of `given`: a worker's words are its own, the
+/// checks speak for themselves, and everything else is the driver's.
+fn speaker<'a>(event: &Event, given: &'a str) -> &'a str {
+    match event {
+        _ if given == RESUME => given,
+        Event::PlanGenerated(_)
+        | Event::ImplementComplete(_)
+        | Event::NoChangesEvidenceOk { .. }
+        | Event::NoChangesEvidenceFailed { .. }
+        | Event::ReviewComplete { .. }
+        | Event::ParseFailed(_) => given,
+        Event::CommandStarted(_)
+        | Event::Verification(_)
+        | Event::VerifyFailedRetry(_)
+        | Event::VerifyFailedMaxRetries { .. }
+        | Event::VerifyComplete { .. } => VERIFIER,
+        _ => SUPERVISOR,
     }
 }

@@ -122,6 +122,35 @@ impl RunRequest {
         self
     }
 
+    /// Only these files may be changed, instead of the configured ones.
+    #[must_use]
+    pub fn allow(mut self, patterns: &[&str]) -> Self {
+        self.allow = Some(
+            patterns
+                .iter()
+                .map(|pattern| (*pattern).to_owned())
+                .collect(),
+        );
+        self
+    }
+
+    /// These commands prove the work, instead of the configured ones.
+    #[must_use]
+    pub fn verify(mut self, commands: &[&str]) -> Self {
+        self.verify = Some(
+            commands
+                .iter()
+                .map(|command| (*command).to_owned())
+                .collect(),
+        );
+        self
+    }
+
+    /// Whether scope and checks are given, so that no configuration file is needed.
+    fn is_self_contained(&self) -> bool {
+        self.config.is_none() && self.allow.is_some() && self.verify.is_some()
+    }
+
     fn source(&self) -> Result<TaskSource> {
         match (&self.task, &self.task_text) {
             (Some(path), None) => Ok(TaskSource::File(path.clone())),
@@ -270,7 +299,13 @@ impl Prepared {
     }
 
     fn admit(&mut self, request: &RunRequest, host: &Host) -> Result<()> {
-        let (mut config, warnings) = load_config(request.config.as_ref(), &self.layout)?;
+        let (mut config, warnings) = match load_config(request.config.as_ref(), &self.layout) {
+            // Whoever says what may be changed and what proves it needs no file.
+            Err(error) if error.code() == Code::ConfigNotFound && request.is_self_contained() => {
+                (Config::default(), Vec::new())
+            }
+            read => read?,
+        };
         let from_file = !matches!(request.config, Some(ConfigSource::Value(_)));
         if from_file && needs_trust(&config, request.verify.is_some()) {
             trust::check(host, &self.layout.repo_root, &config)?;

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use runr_core::fs::{Document, LockGuard};
+use runr_core::fs::LockGuard;
 use runr_core::id::RunId;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{CheckpointSource, Event, RunResumed, ScopeLock};
 use runr_core::phase::model::Phase;
-use runr_core::phase::ops::{RunFiles, to_text};
+use runr_core::phase::ops::RunFiles;
 use runr_core::phase::options::RunOptions;
 use runr_core::phase::rules;
 use runr_core::phase::state::State;
@@ -22,13 +22,12 @@ use super::git::{Git, TreeStatus};
 use super::inspect::{Baseline, Leftover};
 use super::owner::{self, Ownership};
 use super::process;
-use super::recorder::{Listener, Recorder};
+use super::recorder::{Listener, RESUME, Recorder};
 use super::request::{ResumeRequest, load_config, used_workers};
-use super::start::{BASELINE, SNAPSHOT, TASK};
+use super::snapshot::Snapshot;
+use super::start::BASELINE;
 use super::{trust, worker, worktree};
 use crate::host::Host;
-
-const RESUME: &str = "resume";
 
 /// Goes on with a run.
 pub(crate) fn resume(
@@ -40,7 +39,10 @@ pub(crate) fn resume(
     let run_id = choose(&layout, request.run_id.as_deref())?;
     let files = layout.files(&run_id);
     let before = files.state()?;
-    let snapshot = read_snapshot(&files)?;
+    let Snapshot {
+        config: snapshot,
+        task_text,
+    } = Snapshot::read(&files)?;
     if before.is_complete() {
         return finished(host, layout, run_id, files, before, snapshot);
     }
@@ -91,7 +93,11 @@ pub(crate) fn resume(
     })));
     recorder.record_all(RESUME, &events)?;
     if config != snapshot {
-        files.cache(SNAPSHOT).replace(&to_text(&config)?)?;
+        let changed = Snapshot {
+            config: config.clone(),
+            task_text: task_text.clone(),
+        };
+        changed.write(&files)?;
     }
     let ownership =
         Ownership::with_lock(&files, owner_lock, reopened.tree_lock, host.clock.clone())?;
@@ -103,6 +109,7 @@ pub(crate) fn resume(
         config,
         workers,
         &recorder.state,
+        &task_text,
     )?;
     let baseline = baseline_of(&context, &files, &recorder.state, &reopened.status)?;
     let mut driver = Driver::new(context, recorder, Some(ownership), baseline);
@@ -141,15 +148,6 @@ fn refuse_unstarted(files: &RunFiles, state: &State) -> Result<()> {
     .at(files.dir())
     .with("run_id", files.run_id().as_str())
     .hint("start the task again with `runr run`"))
-}
-
-fn read_snapshot(files: &RunFiles) -> Result<Config> {
-    match files.cache(SNAPSHOT).read()? {
-        Some(text) => Ok(Config::parse(&text)
-            .map_err(|error| error.at(files.dir().join(SNAPSHOT)))?
-            .0),
-        None => Ok(Config::default()),
-    }
 }
 
 fn chosen_config(request: &ResumeRequest, layout: &Layout, snapshot: &Config) -> Result<Config> {
@@ -234,7 +232,7 @@ impl Reopened {
                 remove_half_made(git, &tree)?;
             }
             if !tree.exists() {
-                let made = worktree::add(
+                let made = worktree::add_again(
                     host,
                     layout,
                     git,
@@ -298,12 +296,7 @@ fn put_on_branch(git: &Git, state: &State, run_id: &RunId) -> Result<()> {
     if state.branch.as_deref() != Some(wanted.as_str()) || on == state.branch {
         return Ok(());
     }
-    if git.succeeds(&[
-        "show-ref",
-        "--verify",
-        "--quiet",
-        &format!("refs/heads/{wanted}"),
-    ])? {
+    if worktree::has_branch(git, &wanted)? {
         git.run(&["switch", "--quiet", &wanted])?;
         return Ok(());
     }
@@ -418,19 +411,15 @@ fn context_of(
     config: Config,
     workers: Workers,
     state: &State,
+    task_text: &str,
 ) -> Result<Context> {
-    let artifacts = layout.store().run_dir(&run_id).join("artifacts");
-    let task_text = Document::new(host.storage.clone(), &artifacts, TASK)
-        .read()?
-        .unwrap_or_default();
-    let task = parse_task(&task_text)?;
+    let task = parse_task(task_text)?;
     let stem = state
         .task_path
         .as_deref()
         .and_then(|path| Utf8Path::new(path).file_stem())
         .unwrap_or("task");
     Ok(Context {
-        author: git.identity()?,
         policy: context::policy(&config, state.options.worker.as_deref()),
         env: context::child_env(&run_id),
         min_tier: task.verification_tier,
@@ -442,6 +431,7 @@ fn context_of(
         git,
         config,
         workers,
+        compiled: Default::default(),
     })
 }
 
@@ -461,6 +451,9 @@ fn baseline_of(
             .with("line", problem.line())
         });
     }
+    if state.open_phase.is_some() {
+        return Ok(Baseline::default()); // An empty one is not written.
+    }
     // The harness died before any worker was asked: the tree is still as it was at the start.
     let guard = context.guard(state)?;
     let tree = context.git.dir();
@@ -473,7 +466,7 @@ fn baseline_of(
         guarded: guard.guarded_prints(tree, status)?,
         dirty,
     };
-    files.cache(BASELINE).replace(&to_text(&baseline)?)?;
+    baseline.save(files)?;
     Ok(baseline)
 }
 
@@ -564,7 +557,6 @@ fn finished(
     config: Config,
 ) -> Result<Driver> {
     let context = Context {
-        author: (String::new(), String::new()),
         policy: context::policy(&config, None),
         env: Vec::new(),
         min_tier: None,
@@ -576,6 +568,7 @@ fn finished(
         run_id,
         config,
         workers: Workers::Host,
+        compiled: Default::default(),
     };
     let recorder = Recorder::new(files, state, host.clock.clone(), None);
     Ok(Driver::new(context, recorder, None, Baseline::default()))

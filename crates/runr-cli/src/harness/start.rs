@@ -25,14 +25,11 @@ use super::inspect::{Baseline, Guard};
 use super::owner::{self, Ownership};
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::Prepared;
+use super::snapshot::Snapshot;
 use super::trust::TrustStore;
 use super::worktree;
 use crate::host::Host;
 
-/// The configuration as a run froze it.
-pub(crate) const SNAPSHOT: &str = "config.snapshot.json";
-/// The task as a run froze it.
-pub(crate) const TASK: &str = "task.md";
 /// What stood in the tree before a worker touched it.
 pub(crate) const BASELINE: &str = "baseline.json";
 
@@ -55,7 +52,7 @@ pub(crate) fn start(
     let files = prepared.layout.files(&run.run_id);
     let owner_lock = owner::take_owner_lock(&files, &host.storage)?;
     prepared.git = prepared.git.clone().holding(owner_lock.inheritable()?);
-    freeze(&prepared, host, &run)?;
+    freeze(&prepared, &run)?;
     let mut recorder = Recorder::new(files, State::default(), host.clock.clone(), listener);
     let started = run_started(&prepared, &run.run_id, scope, &status);
     let verdict = preflight.guard.clone();
@@ -70,7 +67,7 @@ pub(crate) fn start(
     let locks = (owner_lock, tree_lock);
     match settle_in(&prepared, host, &mut recorder, &guard, status, locks) {
         Ok(ready) => {
-            let context = context_of(prepared, host, run.run_id, ready.git, ready.author, workers);
+            let context = context_of(prepared, host, run.run_id, ready.git, workers);
             Ok(Driver::new(
                 context,
                 recorder,
@@ -109,7 +106,6 @@ struct Ready {
     git: Git,
     ownership: Ownership,
     baseline: Baseline,
-    author: (String, String),
 }
 
 fn settle_in(
@@ -124,21 +120,17 @@ fn settle_in(
     let in_place = tree_lock.is_some();
     let (git, tree_lock) = make_tree(prepared, recorder, files.run_id(), tree_lock, host)?;
     let ownership = Ownership::with_lock(&files, owner_lock, tree_lock, host.clock.clone())?;
-    let status = if in_place { before } else { git.status()? };
-    let mut baseline = Baseline {
-        guarded: guard.guarded_prints(git.dir(), &status)?,
-        ..Baseline::default()
-    };
+    // A fresh worktree holds what is committed and nothing else.
+    let mut baseline = Baseline::default();
     if in_place {
-        baseline.dirty = guard.dirty_prints(git.dir(), &status)?;
+        baseline.guarded = guard.guarded_prints(git.dir(), &before)?;
+        baseline.dirty = guard.dirty_prints(git.dir(), &before)?;
     }
-    files.cache(BASELINE).replace(&to_text(&baseline)?)?;
-    let author = git.identity()?;
+    baseline.save(&files)?;
     Ok(Ready {
         git,
         ownership,
         baseline,
-        author,
     })
 }
 
@@ -147,7 +139,6 @@ fn context_of(
     host: &Host,
     run_id: RunId,
     git: Git,
-    author: (String, String),
     workers: Workers,
 ) -> Context {
     let stem = prepared
@@ -155,7 +146,6 @@ fn context_of(
         .as_ref()
         .and_then(|path| path.file_stem());
     Context {
-        author,
         policy: context::policy(&prepared.config, prepared.options.worker.as_deref()),
         env: context::child_env(&run_id),
         min_tier: prepared.task.verification_tier,
@@ -167,6 +157,7 @@ fn context_of(
         config: prepared.config,
         task_text: prepared.task.body,
         workers,
+        compiled: Default::default(),
     }
 }
 
@@ -311,14 +302,18 @@ fn planned_tree(prepared: &Prepared, id: &RunId) -> String {
 }
 
 /// Writes what a resume needs besides the timeline, before the first record.
-fn freeze(prepared: &Prepared, host: &Host, run: &RunPaths) -> Result<()> {
+fn freeze(prepared: &Prepared, run: &RunPaths) -> Result<()> {
     let files = prepared.layout.files(&run.run_id);
-    files.cache(SNAPSHOT).replace(&to_text(&prepared.config)?)?;
-    let artifacts = run.run_dir.join("artifacts");
-    host.make_dirs(&artifacts)?;
-    let task = runr_core::fs::Document::new(host.storage.clone(), &artifacts, TASK)
-        .durability(runr_core::fs::Durability::File);
-    task.replace(&prepared.task_text)
+    let snapshot = Snapshot {
+        config: prepared.config.clone(),
+        task_text: prepared.task_text.clone(),
+    };
+    snapshot.write(&files)?;
+    // For people; a resume takes the task from the snapshot.
+    let path = run.run_dir.join("artifacts");
+    std::fs::create_dir_all(&path)
+        .and_then(|()| std::fs::write(path.join("task.md"), &prepared.task_text))
+        .map_err(|source| Error::io("write the task to", &path, source))
 }
 
 fn run_started(

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use runr_core::fs::{Document, Lock, Wait};
+use runr_core::Result;
+use runr_core::fs::{Document, Durability, Lock, LockGuard, Wait};
 use runr_core::id::RunId;
 use runr_core::phase::event::Worktree;
 use runr_core::phase::owned::IGNORED_BY_INIT;
-use runr_core::{Code, Error, Result};
 
 use super::context::Layout;
 use super::git::{Git, Place};
@@ -36,7 +36,9 @@ pub(crate) fn exclude_own_roots(host: &Host, place: &Place) -> Result<()> {
     let info = place.common_dir.join("info");
     host.make_dirs(&info)?;
     // The lock stands in git's own directory and under a name git does not use.
-    let file = Document::new(host.storage.clone(), &info, "exclude").lock_name("runr.lock");
+    let file = Document::new(host.storage.clone(), &info, "exclude")
+        .lock_name("runr.lock")
+        .durability(Durability::File);
     let own = IGNORED_BY_INIT.iter().copied().chain([".runr/.runr.lock*"]);
     let wanted: Vec<String> = own.map(|line| format!("/{line}")).collect();
     let known = file.read()?.unwrap_or_default();
@@ -59,8 +61,7 @@ pub(crate) fn exclude_own_roots(host: &Host, place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// Adds the worktree of a run at `sha`; `branch` absent means detached. An existing branch of that
-/// name is attached, not reset.
+/// Makes the worktree of a new run at `sha`; `branch` absent means detached.
 pub(crate) fn add(
     host: &Host,
     layout: &Layout,
@@ -69,43 +70,58 @@ pub(crate) fn add(
     sha: &str,
     branch: Option<&str>,
 ) -> Result<Worktree> {
-    let lost = dir.exists();
-    if lost {
-        return Err(Error::new(
-            Code::Io,
-            format!("cannot create worktree {dir}: the path exists"),
-        )
-        .at(dir));
-    }
-    // Two gits that add worktrees at once trip over each other's half-written records.
-    let state_dir = layout.repo_root.join(".runr");
-    let _alone = Lock::acquire(
-        &host.storage,
-        &state_dir,
-        REPOSITORY_LOCK,
-        Wait::UpTo(ADDING),
-    )?;
-    // A directory that vanished leaves git's own record of it behind.
-    git.run(&["worktree", "prune"])?;
+    let _alone = alone(host, layout)?;
     match branch {
-        None => git.run(&["worktree", "add", "--detach", dir.as_str(), sha])?,
-        Some(name)
-            if git.succeeds(&[
-                "show-ref",
-                "--verify",
-                "--quiet",
-                &format!("refs/heads/{name}"),
-            ])? =>
-        {
-            git.run(&["worktree", "add", dir.as_str(), name])?
-        }
         Some(name) => git.run(&["worktree", "add", "-b", name, dir.as_str(), sha])?,
+        None => git.run(&["worktree", "add", "--detach", dir.as_str(), sha])?,
     };
-    Ok(Worktree {
+    Ok(made(dir, sha, branch))
+}
+
+/// Makes a lost worktree again. Its branch is attached as it is, not reset; git's own record of the
+/// vanished directory is overridden.
+pub(crate) fn add_again(
+    host: &Host,
+    layout: &Layout,
+    git: &Git,
+    dir: &Utf8Path,
+    sha: &str,
+    branch: Option<&str>,
+) -> Result<Worktree> {
+    let _alone = alone(host, layout)?;
+    let add = ["worktree", "add", "--force"];
+    match branch {
+        Some(name) if has_branch(git, name)? => {
+            git.run(&[&add[..], &[dir.as_str(), name]].concat())?
+        }
+        Some(name) => git.run(&[&add[..], &["-b", name, dir.as_str(), sha]].concat())?,
+        None => git.run(&[&add[..], &["--detach", dir.as_str(), sha]].concat())?,
+    };
+    Ok(made(dir, sha, branch))
+}
+
+/// Two gits that add worktrees at once trip over each other's half-written records.
+fn alone(host: &Host, layout: &Layout) -> Result<LockGuard> {
+    let dir = layout.repo_root.join(".runr");
+    Lock::acquire(&host.storage, &dir, REPOSITORY_LOCK, Wait::UpTo(ADDING))
+}
+
+/// Whether a branch of this name exists.
+pub(crate) fn has_branch(git: &Git, name: &str) -> Result<bool> {
+    git.succeeds(&[
+        "show-ref",
+        "--verify",
+        "--quiet",
+        &format!("refs/heads/{name}"),
+    ])
+}
+
+fn made(dir: &Utf8Path, sha: &str, branch: Option<&str>) -> Worktree {
+    Worktree {
         worktree_path: dir.to_string(),
         base_sha: sha.to_owned(),
         run_branch: branch.map(str::to_owned),
-    })
+    }
 }
 
 /// Puts the user's checkout on the run's branch; uncommitted changes stay as they are.

@@ -25,6 +25,9 @@ fn detail(event: &Event, state: &State) -> Option<String> {
             " - guard: {}",
             if preflight.guard.ok { "pass" } else { "FAIL" }
         ),
+        Event::WorktreeCreated(tree) | Event::WorktreeRecreated(tree) => {
+            format!(" - {}", tree.worktree_path)
+        }
         Event::PhaseStart { phase } => format!(" → {phase}"),
         Event::PlanGenerated(plan) => format!(" - {} milestones", plan.milestones.len()),
         Event::ImplementComplete(done) => format!(" - {} files changed", done.changed_files.len()),

@@ -106,6 +106,20 @@ impl RunFiles {
         })
     }
 
+    /// The size of the timeline in bytes; zero if there is none.
+    ///
+    /// # Errors
+    /// `E_IO`.
+    pub fn timeline_len(&self) -> Result<u64> {
+        let failed = |error| Error::io("inspect", &self.dir.join(TIMELINE), error);
+        let dir = self.storage.open_dir(&self.dir).map_err(failed)?;
+        match dir.stat(TIMELINE) {
+            Ok(stat) => Ok(stat.size),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
     /// The state: the fold of the timeline. The cached fold is for other readers; here it is only
     /// checked, because a cache that knows more than the timeline means that records were lost.
     ///

@@ -16,7 +16,7 @@ impl Driver {
     pub(super) fn look(&self, state: &State) -> Result<Seen> {
         inspect(
             &self.context.git,
-            &self.context.guard(state)?,
+            self.context.guard(state)?.as_ref(),
             &self.baseline,
             state.expected_head(),
         )

@@ -9,7 +9,6 @@ use runr_core::phase::tiers::{TierInput, select_tiers};
 
 use super::{Driver, no_milestone};
 use crate::harness::recorder::{SUPERVISOR, VERIFIER};
-use crate::harness::start::BASELINE;
 use crate::harness::{checkpoint, verify};
 
 impl Driver {
@@ -95,16 +94,13 @@ impl Driver {
             &self.context.run_id,
             state,
             &seen,
-            &self.context.author,
         )?;
-        self.baseline.guarded = self
-            .context
-            .guard(state)?
-            .guarded_prints(self.context.git.dir(), &seen.status)?;
-        self.recorder
-            .files
-            .cache(BASELINE)
-            .replace(&runr_core::phase::ops::to_text(&self.baseline)?)?;
+        let guard = self.context.guard(state)?;
+        let guarded = guard.guarded_prints(self.context.git.dir(), &seen.status)?;
+        if guarded != self.baseline.guarded {
+            self.baseline.guarded = guarded;
+            self.baseline.save(&self.recorder.files)?;
+        }
         self.record_checkpoint(&made)
     }
 

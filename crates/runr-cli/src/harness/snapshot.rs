@@ -1,0 +1,55 @@
+//! What a run froze at its start: the configuration and the task, in one file.
+
+use runr_core::phase::config::Config;
+use runr_core::phase::ops::{RunFiles, to_text};
+use runr_core::{Code, Error, Result};
+use serde_json::Value;
+
+const FILE: &str = "config.snapshot.json";
+/// The task stands beside the keys of the configuration, under a name no configuration has.
+const TASK: &str = "_task";
+
+/// Configuration and task of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Snapshot {
+    pub(crate) config: Config,
+    pub(crate) task_text: String,
+}
+
+impl Snapshot {
+    /// Writes the snapshot.
+    pub(crate) fn write(&self, files: &RunFiles) -> Result<()> {
+        let mut value = serde_json::to_value(&self.config)
+            .map_err(|e| Error::internal(format!("cannot print the configuration: {e}")))?;
+        if let Value::Object(keys) = &mut value {
+            keys.insert(TASK.to_owned(), Value::String(self.task_text.clone()));
+        }
+        files.cache(FILE).replace(&to_text(&value)?)
+    }
+
+    /// Reads the snapshot; a run that died before it was written has an empty one.
+    ///
+    /// # Errors
+    /// `E_STORE_CORRUPT`, `E_CONFIG_INVALID`.
+    pub(crate) fn read(files: &RunFiles) -> Result<Self> {
+        let Some(text) = files.cache(FILE).read()? else {
+            return Ok(Self::default());
+        };
+        let path = files.dir().join(FILE);
+        let mut value: Value = serde_json::from_str(&text).map_err(|problem| {
+            Error::new(Code::StoreCorrupt, format!("Run state is corrupt: {path}"))
+                .at(path.clone())
+                .with("line", problem.line())
+                .with("reason", problem.to_string())
+        })?;
+        let task = value
+            .as_object_mut()
+            .and_then(|keys| keys.shift_remove(TASK));
+        let (config, _) = Config::from_value(value).map_err(|error| error.at(path))?;
+        let task_text = match task {
+            Some(Value::String(text)) => text,
+            _ => String::new(),
+        };
+        Ok(Self { config, task_text })
+    }
+}
