@@ -201,6 +201,10 @@ fn tree(subject: &Subject<'_>) -> Finding {
     let Some(layout) = &subject.layout else {
         return found(Level::Skip, "no repository");
     };
+    if !is_trusted(subject) {
+        // Looking at a tree runs git, and git runs what its repository configures.
+        return found(Level::Skip, "not looked at before `runr trust`");
+    }
     match Git::new(&layout.repo_root).status() {
         Err(error) => found(Level::Fail, error.to_string()),
         Ok(status) => {
@@ -213,6 +217,17 @@ fn tree(subject: &Subject<'_>) -> Finding {
             }
         }
     }
+}
+
+fn is_trusted(subject: &Subject<'_>) -> bool {
+    let (Some(layout), Some(config)) = (&subject.layout, subject.read_config()) else {
+        return false;
+    };
+    let store = TrustStore::open(subject.host);
+    store.is_ok_and(|s| {
+        s.is_approved(&layout.repo_root, &config.trust_hash())
+            .unwrap_or(false)
+    })
 }
 
 fn ignore(subject: &Subject<'_>) -> Finding {

@@ -1,6 +1,8 @@
 //! The commit of a milestone: exactly the files that were judged, moved onto the branch by
 //! compare-and-swap, so that neither a crash nor a late child can make two of them.
 
+use std::collections::HashSet;
+
 use camino::Utf8Path;
 use runr_core::fs::Document;
 use runr_core::id::RunId;
@@ -43,8 +45,7 @@ pub(crate) fn commit(
             tree: tree.trim().to_owned(),
         });
     }
-    stage(git, run_dir, &seen.to_commit)?;
-    let tree = git.run(&["write-tree"])?.trim().to_owned();
+    let tree = tree_of(git, run_dir, seen)?;
     let trailers =
         format!("Runr-Run-Id: {run_id}\nRunr-Checkpoint: true\nRunr-Milestone: {milestone}");
     let subject = subject(run_id, milestone);
@@ -75,27 +76,40 @@ fn as_user(git: &Git, args: &[&str]) -> Result<String> {
     ];
     let strict = [&["-c", "user.useConfigOnly=true"], args].concat();
     match git.run(&strict) {
-        Err(error) if error.to_string().contains("auto-detection is disabled") => {
-            git.run_with(args, None, &NOBODY)
-        }
+        Err(error) if nobody(&error.to_string()) => git.run_with(args, &NOBODY),
         other => other,
     }
 }
 
-/// Stages exactly these paths. The list goes through a file, because the standard input of a git
-/// child holds the driver's lock.
-fn stage(git: &Git, run_dir: &Utf8Path, paths: &[String]) -> Result<()> {
+fn nobody(words: &str) -> bool {
+    words.contains("auto-detection is disabled") || words.contains("empty ident name")
+}
+
+/// Writes the tree that holds HEAD and exactly what was judged. What else is staged, by the user or
+/// by a worker, must not get into it: then an index of the run's own is used.
+fn tree_of(git: &Git, run_dir: &Utf8Path, seen: &Seen) -> Result<String> {
     let list = run_dir.join("artifacts/staged-paths");
-    std::fs::write(&list, paths.join("\0")).map_err(|source| Error::io("write", &list, source))?;
-    let from = format!("--pathspec-from-file={list}");
-    git.run(&[
-        "--literal-pathspecs",
-        "add",
-        "-A",
-        &from,
-        "--pathspec-file-nul",
-    ])?;
-    Ok(())
+    let failed = |source| Error::io("write", &list, source);
+    let paths: Vec<String> = seen
+        .to_commit
+        .iter()
+        .map(|path| format!("{path}\0"))
+        .collect();
+    std::fs::write(&list, paths.concat()).map_err(failed)?;
+    let judged: HashSet<&String> = seen.to_commit.iter().collect();
+    let stage = ["update-index", "--add", "--remove", "-z", "--stdin"];
+    git.run_fed(&stage, &list, &[])?;
+    if seen.status.staged.iter().all(|path| judged.contains(path)) {
+        return Ok(git.run(&["write-tree"])?.trim().to_owned());
+    }
+    let index = run_dir.join("artifacts/index");
+    let own = [("GIT_INDEX_FILE", index.as_str())];
+    git.run_with(&["read-tree", &seen.status.head], &own)?;
+    git.run_fed(&stage, &list, &own)?;
+    let tree = git.run_with(&["write-tree"], &own)?;
+    // Only needed for this tree; a leftover is read over by the next one.
+    drop(std::fs::remove_file(&index));
+    Ok(tree.trim().to_owned())
 }
 
 /// The checkpoint of this milestone, if `head` is it.

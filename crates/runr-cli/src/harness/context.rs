@@ -19,7 +19,7 @@ use runr_core::{Error, Result};
 use super::git::{Git, Place};
 use super::inspect::Guard;
 use super::script::Script;
-use super::worktree;
+use super::{process, worktree};
 use crate::host::Host;
 
 /// The paths of a repository that runr uses.
@@ -204,9 +204,12 @@ pub(crate) fn policy(config: &Config, worker: Option<&str>) -> Policy {
 }
 
 /// The variables every child of a run gets.
-pub(crate) fn child_env(run_id: &RunId) -> Vec<(String, String)> {
-    ["RUNR_RUN_ID", "DEVLOOPS_RUN_ID", "PI_SUBAGENT_RUN_ID"]
+pub(crate) fn child_env(run_id: &RunId, run_dir: &Utf8Path) -> Vec<(String, String)> {
+    let names = ["RUNR_RUN_ID", "DEVLOOPS_RUN_ID", "PI_SUBAGENT_RUN_ID"];
+    let mut env: Vec<(String, String)> = names
         .iter()
         .map(|name| ((*name).to_owned(), run_id.to_string()))
-        .collect()
+        .collect();
+    env.push((process::MARK.to_owned(), run_dir.to_string()));
+    env
 }

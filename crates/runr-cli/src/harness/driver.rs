@@ -17,9 +17,10 @@ use runr_core::phase::status::Outcome;
 use runr_core::phase::stop::{StopCause, StopReason};
 use runr_core::{Code, Error, Result, RunId};
 
+use super::baseline::{Baseline, Leftover};
 use super::context::Context;
 use super::git::TreeStatus;
-use super::inspect::{Baseline, Leftover, Seen};
+use super::inspect::Seen;
 use super::owner::Ownership;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::{Prepared, Reply, ResumeRequest, RunRequest};
@@ -206,7 +207,11 @@ impl Driver {
             usage: None,
             log: None,
         };
-        self.settle(&call, pending.since.elapsed(), end)
+        let settled = self.settle(&call, pending.since.elapsed(), end);
+        if let Err(error) = &settled {
+            self.end_after(error)?;
+        }
+        settled
     }
 
     /// Answers every call with the configured workers until the run has ended.
@@ -217,7 +222,11 @@ impl Driver {
         while let Some(call) = self.advance()? {
             let since = Instant::now();
             match self.ask(&call) {
-                Ok(Some(end)) => self.settle(&call, since.elapsed(), end)?,
+                Ok(Some(end)) => {
+                    if let Err(error) = self.settle(&call, since.elapsed(), end) {
+                        self.end_after(&error)?;
+                    }
+                }
                 Ok(None) => {} // Cancelled; the next turn of the loop stops the run.
                 Err(error) => {
                     self.stop_because(StopReason::InternalError, Some(error.to_string()))?
@@ -252,7 +261,10 @@ impl Driver {
                 self.interrupt(StopCause::Signal)?;
                 continue;
             }
-            self.recorder.catch_up()?;
+            if let Err(error) = self.recorder.catch_up() {
+                self.end_regardless(&error)?;
+                continue;
+            }
             let now = self.context.host.clock.now();
             match rules::next(&self.recorder.state, &self.context.policy, now) {
                 Action::Call {
@@ -268,7 +280,7 @@ impl Driver {
                 action => {
                     // A failure inside a phase ends the run with a reason; it never leaves it hanging.
                     if let Err(error) = self.perform(action) {
-                        self.stop_because(StopReason::InternalError, Some(error.to_string()))?;
+                        self.end_after(&error)?;
                     }
                 }
             }
@@ -283,6 +295,22 @@ impl Driver {
             Action::Stop(stop) => self.stop(*stop),
             Action::Call { .. } | Action::Done => Ok(()),
         }
+    }
+
+    /// Ends a run whose last step could not be recorded.
+    fn end_after(&mut self, error: &Error) -> Result<()> {
+        if error.code() == Code::StoreCorrupt {
+            return self.end_regardless(error);
+        }
+        self.stop_because(StopReason::InternalError, Some(error.to_string()))
+    }
+
+    /// Ends a run whose timeline was tampered with; what others wrote there counts for nothing.
+    fn end_regardless(&mut self, error: &Error) -> Result<()> {
+        let words = Some(error.to_string());
+        let stop = rules::stop_of(&self.recorder.state, StopReason::GuardViolation, words);
+        self.recorder
+            .record_regardless(&Event::Stop(Box::new(stop)))
     }
 
     fn stop_because(&mut self, reason: StopReason, error: Option<String>) -> Result<()> {

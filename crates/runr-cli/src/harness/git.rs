@@ -3,11 +3,14 @@
 //! Hooks, the file-system monitor, external diffs and pagers are off; nothing of `GIT_*` is
 //! inherited; nothing prompts. Every call is counted, so that the cost of a milestone is known.
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::Write;
+use std::io::Read;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::{Code, Error, Result};
@@ -32,6 +35,9 @@ const HARDENED: &[&str] = &[
     "-c",
     "advice.detachedHead=false",
 ];
+
+/// The longest any single git may take.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Git in one directory.
 #[derive(Debug, Clone)]
@@ -68,6 +74,10 @@ pub(crate) struct TreeStatus {
     pub(crate) untracked: Vec<String>,
     /// Files git ignores, one by one.
     pub(crate) ignored: Vec<String>,
+    /// Entries that are repositories of their own.
+    pub(crate) repositories: HashSet<String>,
+    /// Entries whose index differs from HEAD.
+    pub(crate) staged: Vec<String>,
 }
 
 impl Git {
@@ -116,11 +126,14 @@ impl Git {
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("LC_ALL", "C");
+            .env("LC_ALL", "C")
+            // What is really in the history, not what somebody put over it.
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_GRAFT_FILE", "/dev/null");
         command
     }
 
-    fn output(&self, args: &[&str], input: Option<&[u8]>, env: &[(&str, &str)]) -> Result<Output> {
+    fn output(&self, args: &[&str], input: Option<File>, env: &[(&str, &str)]) -> Result<Output> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let mut command = self.command(args);
         let failed = |source| Error::io("start git in", &self.dir, source);
@@ -129,30 +142,48 @@ impl Git {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         match (input, &self.held) {
-            (Some(_), _) => command.stdin(Stdio::piped()),
+            (Some(file), _) => command.stdin(file),
             (None, Some(lock)) => command.stdin(lock.try_clone().map_err(failed)?),
             (None, None) => command.stdin(Stdio::null()),
         };
-        let mut child = command.spawn().map_err(failed)?;
-        if let (Some(bytes), Some(mut stdin)) = (input, child.stdin.take()) {
-            // Git reads all of it before it answers, so this cannot deadlock on a full pipe.
-            stdin.write_all(bytes).map_err(failed)?;
-        }
-        child.wait_with_output().map_err(failed)
+        let child = command.spawn().map_err(failed)?;
+        let pid = rustix::process::Pid::from_child(&child);
+        let (done, finished) = mpsc::channel();
+        let waiter = std::thread::spawn(move || done.send(child.wait_with_output()));
+        let answer = finished.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            // Git blocks on what is no regular file; waiting longer would not end it.
+            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            let minutes = PATIENCE.as_secs() / 60;
+            Err(std::io::Error::other(format!(
+                "git did not answer in {minutes} minutes"
+            )))
+        });
+        drop(waiter.join());
+        answer.map_err(failed)
     }
 
     /// Runs git and returns its output; a non-zero exit is an error with git's own words.
     pub(crate) fn run(&self, args: &[&str]) -> Result<String> {
-        self.run_with(args, None, &[])
+        self.run_with(args, &[])
     }
 
-    pub(crate) fn run_with(
+    /// The same with further variables.
+    pub(crate) fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Result<String> {
+        self.checked(args, self.output(args, None, env)?)
+    }
+
+    /// The same with a file as standard input.
+    pub(crate) fn run_fed(
         &self,
         args: &[&str],
-        input: Option<&[u8]>,
+        input: &Utf8Path,
         env: &[(&str, &str)],
     ) -> Result<String> {
-        let output = self.output(args, input, env)?;
+        let file = File::open(input).map_err(|source| Error::io("open", input, source))?;
+        self.checked(args, self.output(args, Some(file), env)?)
+    }
+
+    fn checked(&self, args: &[&str], output: Output) -> Result<String> {
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
@@ -162,6 +193,26 @@ impl Git {
     /// Whether git exits 0.
     pub(crate) fn succeeds(&self, args: &[&str]) -> Result<bool> {
         Ok(self.output(args, None, &[])?.status.success())
+    }
+
+    /// Runs git and returns the first `limit` bytes of its output; the rest is not waited for.
+    pub(crate) fn run_capped(&self, args: &[&str], limit: u64) -> Result<String> {
+        let failed = |source| Error::io("read from git in", &self.dir, source);
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let mut command = self.command(args);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().map_err(failed)?;
+        let mut bytes = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            stdout.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+        }
+        // It may have more to say; what was asked for is here.
+        drop(child.kill());
+        drop(child.wait());
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     fn failure(&self, args: &[&str], output: &Output) -> Error {
@@ -222,25 +273,28 @@ impl Git {
             "-uall",
             "--ignored=traditional",
             "--renames",
+            "--ignore-submodules=none",
         ];
         parse_status(&self.run(&args)?)
     }
 
-    /// The files any commit of `from..to` touches, both names of a rename.
-    pub(crate) fn touched_between(&self, from: &str, to: &str) -> Result<Vec<String>> {
+    /// What the commits of `from..to` touch, both names of a rename.
+    pub(crate) fn touched_between(&self, from: &str, to: &str) -> Result<Touched> {
         let range = format!("{from}..{to}");
         let args = [
             "log",
-            "--format=",
-            "--name-only",
+            "--format=%x01",
+            "--raw",
+            "--no-abbrev",
             "--no-renames",
             "--no-ext-diff",
+            "--ignore-submodules=none",
             "-m",
             "-z",
             &range,
             "--",
         ];
-        Ok(split_nul(&self.run(&args)?))
+        parse_touched(&self.run(&args)?)
     }
 
     /// Whether `ancestor` is reachable from `commit`.
@@ -249,15 +303,35 @@ impl Git {
     }
 }
 
-fn split_nul(text: &str) -> Vec<String> {
-    let mut paths: Vec<String> = Vec::new();
-    // Empty formats leave line feeds between the commits.
-    for path in text.split('\0').map(|part| part.trim_start_matches('\n')) {
-        if !path.is_empty() && !paths.iter().any(|known| known == path) {
-            paths.push(path.to_owned());
+/// What a range of commits touches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Touched {
+    /// Each path once, in the order of the log.
+    pub(crate) paths: Vec<String>,
+    /// Those that are, or were, repositories of their own.
+    pub(crate) repositories: HashSet<String>,
+}
+
+/// Reads `git log --raw -z`: a mark per commit, then pairs of modes and path.
+fn parse_touched(text: &str) -> Result<Touched> {
+    let mut touched = Touched::default();
+    let mut known = HashSet::new();
+    let mut parts = text.split('\0');
+    while let Some(part) = parts.next() {
+        let Some(modes) = part.trim_start_matches('\n').strip_prefix(':') else {
+            continue; // The mark of a commit, or the end.
+        };
+        let path = parts
+            .next()
+            .ok_or_else(|| Error::internal(format!("git log said `{part}`")))?;
+        if modes.split(' ').take(2).any(|mode| mode == "160000") {
+            touched.repositories.insert(path.to_owned());
+        }
+        if known.insert(path) {
+            touched.paths.push(path.to_owned());
         }
     }
-    paths
+    Ok(touched)
 }
 
 fn parse_status(text: &str) -> Result<TreeStatus> {
@@ -275,20 +349,20 @@ fn parse_status(text: &str) -> Result<TreeStatus> {
                 }
                 _ => {}
             },
-            Some(("1", rest)) => status
-                .changed
-                .push(nth_field(rest, 7).ok_or_else(unreadable)?),
-            Some(("2", rest)) => {
-                status
-                    .changed
-                    .push(nth_field(rest, 8).ok_or_else(unreadable)?);
-                status
-                    .changed
-                    .push(entries.next().ok_or_else(unreadable)?.to_owned());
+            Some(("1", rest)) => {
+                let path = nth_field(rest, 7).ok_or_else(unreadable)?;
+                status.tracked(rest, path);
             }
-            Some(("u", rest)) => status
-                .changed
-                .push(nth_field(rest, 9).ok_or_else(unreadable)?),
+            Some(("2", rest)) => {
+                let path = nth_field(rest, 8).ok_or_else(unreadable)?;
+                status.tracked(rest, path);
+                let old = entries.next().ok_or_else(unreadable)?.to_owned();
+                status.tracked(rest, old);
+            }
+            Some(("u", rest)) => {
+                let path = nth_field(rest, 9).ok_or_else(unreadable)?;
+                status.tracked(rest, path);
+            }
             Some(("?", path)) => {
                 status.untracked.push(path.to_owned());
                 status.changed.push(path.to_owned());
@@ -298,6 +372,21 @@ fn parse_status(text: &str) -> Result<TreeStatus> {
         }
     }
     Ok(status)
+}
+
+impl TreeStatus {
+    /// A tracked entry: `rest` begins with the two states and the kind of submodule.
+    fn tracked(&mut self, rest: &str, path: String) {
+        if !rest.starts_with('.') {
+            self.staged.push(path.clone());
+        }
+        let is_repository = nth_field(rest, 1).is_some_and(|kind| kind.starts_with('S'))
+            || rest.split(' ').skip(2).take(3).any(|mode| mode == "160000");
+        if is_repository {
+            self.repositories.insert(path.clone());
+        }
+        self.changed.push(path);
+    }
 }
 
 fn nth_field(rest: &str, n: usize) -> Option<String> {
@@ -328,6 +417,24 @@ mod tests {
         );
         assert_eq!(status.untracked, ["keys/a.key"]);
         assert_eq!(status.ignored, [".env"]);
+    }
+
+    #[test]
+    fn staged_entries_and_repositories_are_told_apart() {
+        let text = "1 A. N... 0 100644 100644 a b new\0\
+            1 .M S.M. 160000 160000 160000 a b sub\0\
+            1 .M N... 100644 100644 100644 a b plain\0";
+        let status = parse_status(text).unwrap();
+        assert_eq!(status.staged, ["new"]);
+        assert_eq!(status.repositories, HashSet::from(["sub".to_owned()]));
+    }
+
+    #[test]
+    fn the_log_tells_every_path_once_with_odd_names_and_gitlinks() {
+        let text = "\u{1}\0\n:0 100644 a b A\0\nlead\0:0 160000 a b A\0sub\0\u{1}\0\n:100644 0 a b D\0\nlead\0";
+        let touched = parse_touched(text).unwrap();
+        assert_eq!(touched.paths, ["\nlead", "sub"]);
+        assert_eq!(touched.repositories, HashSet::from(["sub".to_owned()]));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! [`start`] and [`resume`] bring a run to that loop; the other files each know one thing about
 //! the outside world.
 
+mod baseline;
 mod checkpoint;
 mod context;
 mod driver;

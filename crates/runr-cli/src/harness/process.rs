@@ -71,6 +71,11 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> io::Result<Gated> {
         .args(["-c", script, "runr-gate"])
         .args(spec.argv)
         .current_dir(spec.cwd)
+        // Of this process alone; a runr or a git below must not take them for its own.
+        .env_remove("RUNR_DETACHED_LOG")
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_WORK_TREE")
+        .env_remove("GIT_INDEX_FILE")
         .envs(spec.env.iter().map(|(key, value)| (key, value)))
         .stdin(Stdio::piped())
         .stdout(stdout)
@@ -148,7 +153,8 @@ impl Gated {
         signal_group(pid, Signal::KILL);
         let status = child.wait()?;
         drop(waiter.join());
-        drop(feeder.join());
+        // Not waited for: a child of the child may hold the pipe open for ever.
+        drop(feeder);
         Ok(verdict.unwrap_or(End::Exited(exit_code(status))))
     }
 
@@ -236,15 +242,15 @@ pub(crate) fn is_alive(identity: &ProcessIdentity) -> bool {
 }
 
 /// Ends what is left of a dead driver's child: the group whose leader is still the same process, or
-/// whose members carry the run's id in their environment. Waits until it is gone.
-pub(crate) fn kill_group_of(identity: &ProcessIdentity, run_id: &str) -> io::Result<bool> {
+/// whose members carry the run's mark in their environment. Waits until it is gone.
+pub(crate) fn kill_group_of(identity: &ProcessIdentity, run_dir: &Utf8Path) -> io::Result<bool> {
     if identity.boot_id != boot_id() {
         return Ok(false);
     }
     let Some(pid) = i32::try_from(identity.pid).ok().and_then(Pid::from_raw) else {
         return Ok(false);
     };
-    let marker = format!("RUNR_RUN_ID={run_id}");
+    let marker = format!("{MARK}={run_dir}");
     let ours = || {
         members(identity.pid).iter().any(|member| {
             (*member == identity.pid && is_alive(identity)) || has_environment(*member, &marker)
@@ -267,15 +273,31 @@ pub(crate) fn kill_group_of(identity: &ProcessIdentity, run_id: &str) -> io::Res
     Ok(true)
 }
 
+/// The variable that marks every child of a run. Ids are unique in a repository only, the directory
+/// of a run is unique on the machine.
+pub(crate) const MARK: &str = "RUNR_RUN_DIR";
+
+/// Ends everything that carries the run's mark in its environment, in whatever group or session: a
+/// worker's children must not edit the tree after its answer.
+pub(crate) fn kill_escaped(run_dir: &Utf8Path) {
+    let marker = format!("{MARK}={run_dir}");
+    let own = std::process::id();
+    for pid in all_processes().filter(|pid| *pid != own && has_environment(*pid, &marker)) {
+        if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+            // Gone meanwhile is as good.
+            let _gone = rustix::process::kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+fn all_processes() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+}
+
 fn members(group: u32) -> Vec<u32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|pid| stat_of(*pid).is_some_and(|stat| stat.group == group && !stat.zombie))
-        .collect()
+    let is_member = |pid: &u32| stat_of(*pid).is_some_and(|s| s.group == group && !s.zombie);
+    all_processes().filter(is_member).collect()
 }
 
 fn has_environment(pid: u32, marker: &str) -> bool {

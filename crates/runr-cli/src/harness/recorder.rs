@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use runr_core::phase::event::{Event, Record};
 use runr_core::phase::model::Phase;
-use runr_core::phase::ops::RunFiles;
+use runr_core::phase::ops::{RunFiles, TIMELINE};
 use runr_core::phase::state::State;
-use runr_core::{Clock, Result, Timestamp};
+use runr_core::{Clock, Code, Error, Result, Timestamp};
 
 /// Speaks for the driver.
 pub(crate) const SUPERVISOR: &str = "supervisor";
@@ -50,31 +50,52 @@ impl Recorder {
         self.record_all(source, std::slice::from_ref(event))
     }
 
-    /// Appends several events with one flush.
+    /// Appends several events with one flush, after folding what others appended.
+    ///
+    /// # Errors
+    /// `E_STORE_CORRUPT` when somebody else spoke for the driver, or records are gone.
     pub(crate) fn record_all(&mut self, source: &str, events: &[Event]) -> Result<()> {
         if events.is_empty() {
             return Ok(());
         }
+        self.catch_up()?;
+        let records = self.append(source, events)?;
+        let first = records.first().map_or(0, |record| record.seq);
+        if first <= self.state.seq {
+            return Err(self.tampered("records are gone"));
+        }
+        if first > self.state.seq + 1 {
+            // Somebody else appended in between: fold in file order.
+            self.length = 0;
+            let all = self.files.timeline().replay(self.state.seq)?;
+            let (foreign, own): (Vec<_>, Vec<_>) = all.into_iter().partition(|r| r.seq < first);
+            self.admit(&foreign)?;
+            self.fold(&own);
+            return Ok(());
+        }
+        // A guest that wrote since is noticed with the next change, by its number at the latest.
+        self.length = self.files.timeline_len()?;
+        self.fold(&records);
+        Ok(())
+    }
+
+    /// Appends without regard to what others wrote: the last word on a timeline that cannot be
+    /// trusted any more.
+    pub(crate) fn record_regardless(&mut self, event: &Event) -> Result<()> {
+        let records = self.append(SUPERVISOR, std::slice::from_ref(event))?;
+        self.length = 0;
+        self.fold(&records);
+        Ok(())
+    }
+
+    fn append(&self, source: &str, events: &[Event]) -> Result<Vec<Record>> {
         let now = self.clock.now();
-        let last = self.state.seq;
-        let events = &self.with_stats(source, events, now);
+        let events = self.with_stats(source, events, now);
         let build = |index: usize, seq: u64| {
             let event = &events[index];
             Record::new(seq, now, speaker(event, source), event)
         };
-        let records = self.files.timeline().append_batch(events.len(), build)?;
-        if records.first().is_some_and(|record| record.seq > last + 1) {
-            self.length = 0;
-            self.catch_up()?; // Somebody else appended in between: fold in file order.
-        } else {
-            self.length += records.iter().map(length_of).sum::<u64>();
-            self.fold(&records);
-        }
-        // While it runs, a run's state is the fold; the file is for those who look later.
-        if events.iter().any(|event| matches!(event, Event::Stop(_))) {
-            self.files.write_state(&self.state)?;
-        }
-        Ok(())
+        self.files.timeline().append_batch(events.len(), build)
     }
 
     /// Puts the count of valid replies before a stop, for the report.
@@ -98,16 +119,53 @@ impl Recorder {
     }
 
     /// Folds what other processes appended.
+    ///
+    /// # Errors
+    /// Those of [`Recorder::record_all`].
     pub(crate) fn catch_up(&mut self) -> Result<()> {
         // Looked up before reading: what is appended meanwhile changes it again.
         let length = self.files.timeline_len()?;
         if length == self.length {
             return Ok(());
         }
-        self.length = length;
+        if length < self.length {
+            return Err(self.tampered("records are gone"));
+        }
         let records = self.files.timeline().replay(self.state.seq)?;
-        self.fold(&records);
+        self.admit(&records)?;
+        self.length = length;
         Ok(())
+    }
+
+    /// Folds what others may say; nobody else may speak for the driver.
+    fn admit(&mut self, foreign: &[Record]) -> Result<()> {
+        const GUESTS: [&str; 3] = ["note", "stop_requested", "plan_approved"];
+        match foreign
+            .iter()
+            .find(|record| !GUESTS.contains(&record.kind.as_str()))
+        {
+            Some(record) => {
+                let what = format!(
+                    "somebody else wrote record {}, `{}`",
+                    record.seq, record.kind
+                );
+                Err(self.tampered(&what))
+            }
+            None => {
+                self.fold(foreign);
+                Ok(())
+            }
+        }
+    }
+
+    fn tampered(&self, what: &str) -> Error {
+        let path = self.files.dir().join(TIMELINE);
+        Error::new(
+            Code::StoreCorrupt,
+            format!("Run state is corrupt: {path}: {what}"),
+        )
+        .at(path)
+        .with("reason", what)
     }
 
     fn fold(&mut self, records: &[Record]) {
@@ -116,6 +174,11 @@ impl Recorder {
             if let Some(listener) = &mut self.listener {
                 listener(record, &self.state);
             }
+        }
+        // While it runs, a run's state is the fold; the file is for those who look later. It is a
+        // cache: the stop is recorded, and the next reader folds it.
+        if records.iter().any(|record| record.kind == "stop") {
+            drop(self.files.write_state(&self.state));
         }
     }
 
@@ -131,13 +194,6 @@ impl Recorder {
         events.push(Event::PhaseStart { phase });
         self.record_all(SUPERVISOR, &events)
     }
-}
-
-/// The bytes a record takes in the timeline, line feed included.
-fn length_of(record: &Record) -> u64 {
-    // A record that could be written can be printed.
-    let text = serde_json::to_string(record).unwrap_or_default();
-    u64::try_from(text.len()).unwrap_or(u64::MAX) + 1
 }
 
 /// Who says an event that was recorded on behalf of `given`: a worker's words are its own, the

@@ -1,33 +1,41 @@
 //! From a stopped or abandoned run back into the loop: nothing is assumed, everything is looked at.
 
+mod choice;
+mod plan;
+mod tree;
+
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use runr_core::fs::LockGuard;
 use runr_core::id::RunId;
 use runr_core::phase::config::Config;
-use runr_core::phase::event::{CheckpointSource, Event, RunResumed, ScopeLock};
+use runr_core::phase::event::{Event, RunResumed, ScopeLock};
 use runr_core::phase::model::Phase;
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::options::RunOptions;
+use runr_core::phase::owned::is_own_output;
 use runr_core::phase::rules;
-use runr_core::phase::state::State;
+use runr_core::phase::state::{State, Step};
 use runr_core::phase::stop::{StopCause, StopReason};
-use runr_core::phase::task::parse_task;
+use runr_core::phase::task::{Task, parse_task};
 use runr_core::{Code, Error, Result};
 
+use self::tree::Reopened;
+use super::baseline::Baseline;
 use super::context::{self, Context, Layout, Workers};
 use super::driver::Driver;
-use super::git::{Git, TreeStatus};
-use super::inspect::{Baseline, Leftover};
+use super::git::Git;
+use super::inspect::Guard;
 use super::owner::{self, Ownership};
 use super::process;
 use super::recorder::{Listener, RESUME, Recorder};
 use super::request::{ResumeRequest, load_config, used_workers};
 use super::snapshot::Snapshot;
-use super::start::BASELINE;
-use super::{trust, worker, worktree};
+use super::{start, trust, worker};
 use crate::host::Host;
+
+pub(crate) use self::plan::plan_resume;
 
 /// Goes on with a run.
 pub(crate) fn resume(
@@ -62,36 +70,34 @@ pub(crate) fn resume(
     }
     let workers = Workers::of(host, request.host_answers)?;
 
+    refuse_unverified(&config, &before)?;
+    let task = parse_task(&task_text)?;
     let owner_lock = take_over(&files, host)?;
+    let died_at_work = before.in_flight.is_some() || before.running_command.is_some();
+    // A commit without its record can only come from a driver that was committing.
+    let was_committing =
+        before.open_phase == Some(Phase::Checkpoint) && before.step == Step::Entered;
     let state = end_what_is_left(&files, host)?;
     let git = Git::new(&layout.repo_root).holding(owner_lock.inheritable()?);
-    let mut reopened = Reopened::new(&layout, &run_id, &state, &git, host)?;
-    let options = overridden(&state.options, request);
-    let source = pick_checkpoint(&layout, &reopened.git, &state, &reopened.status)?;
-    let mut recorder = Recorder::new(files.clone(), state, host.clock.clone(), listener);
-    reopened.refuse_strangers_work(&files, &recorder.state)?;
-
-    let mut events = source.events(&recorder.state);
-    events.append(&mut reopened.events);
-    recorder.record_all(RESUME, &events)?;
-    let phase = match rules::reentry(&recorder.state) {
-        // The work of the open phase went with the tree.
-        Phase::Verify | Phase::Review | Phase::Checkpoint if reopened.lost_work => Phase::Implement,
-        phase => phase,
-    };
-    events = scope_events(&recorder.state, &snapshot, &config);
-    events.push(Event::RunResumed(Box::new(RunResumed {
-        resume_phase: phase,
-        checkpoint_sha: recorder.state.checkpoint_commit_sha.clone(),
-        resume_from_milestone_index: recorder.state.milestone_index,
-        remaining_milestones: recorder
-            .state
-            .milestones
-            .len()
-            .saturating_sub(recorder.state.milestone_index),
-        options,
-    })));
-    recorder.record_all(RESUME, &events)?;
+    let mut reopened = Reopened::new(&layout, &state, &git, host)?;
+    if !died_at_work {
+        reopened.refuse_strangers_work(&files, &state)?;
+    }
+    let chosen = reopened.pick_checkpoint(&layout, &state)?;
+    let scope = scope_change(&state, &snapshot, &config, &task);
+    let frozen = scope.as_ref().map_or(&state.scope_lock, |to| to);
+    let guard = context::guard(
+        &config,
+        frozen,
+        state.options.allow_deps,
+        &task.owns_normalized,
+    )?;
+    refuse_first_dirt(&reopened, &guard, &state)?;
+    let mut baseline = baseline_of(&files, &guard, &state, &reopened)?;
+    if scope.is_some() {
+        baseline.extend(guard.guarded_prints(reopened.git.dir(), &reopened.status)?);
+        baseline.save(&files)?;
+    }
     if config != snapshot {
         let changed = Snapshot {
             config: config.clone(),
@@ -101,6 +107,13 @@ pub(crate) fn resume(
     }
     let ownership =
         Ownership::with_lock(&files, owner_lock, reopened.tree_lock, host.clock.clone())?;
+    let mut recorder = Recorder::new(files, state, host.clock.clone(), listener);
+    let mut events = chosen.events(&recorder.state);
+    events.append(&mut reopened.events);
+    events.extend(scope.map(|to| scope_changed(&recorder.state, to, &config)));
+    recorder.record_all(RESUME, &events)?;
+    let resumed = resumed(&recorder.state, request, reopened.lost_work);
+    recorder.record(RESUME, &resumed)?;
     let context = context_of(
         host,
         layout,
@@ -108,14 +121,67 @@ pub(crate) fn resume(
         reopened.git,
         config,
         workers,
+        task,
         &recorder.state,
-        &task_text,
-    )?;
-    let baseline = baseline_of(&context, &files, &recorder.state, &reopened.status)?;
+    );
     let mut driver = Driver::new(context, recorder, Some(ownership), baseline);
-    driver.guard_tree()?;
-    driver.adopt_checkpoint()?;
+    driver.take_up(was_committing)?;
     Ok(driver)
+}
+
+/// The record of the resume, with the phase it goes on in.
+fn resumed(state: &State, request: &ResumeRequest, lost_work: bool) -> Event {
+    let phase = match rules::reentry(state) {
+        // The work of the open phase went with the tree.
+        Phase::Verify | Phase::Review | Phase::Checkpoint if lost_work => Phase::Implement,
+        phase => phase,
+    };
+    let remaining = state.milestones.len().saturating_sub(state.milestone_index);
+    Event::RunResumed(Box::new(RunResumed {
+        resume_phase: phase,
+        checkpoint_sha: state.checkpoint_commit_sha.clone(),
+        resume_from_milestone_index: state.milestone_index,
+        remaining_milestones: remaining,
+        options: overridden(&state.options, request),
+    }))
+}
+
+/// A run without checks must not be resumed into passing.
+fn refuse_unverified(config: &Config, state: &State) -> Result<()> {
+    if !config.verification.is_empty() || state.options.allow_unverified {
+        return Ok(());
+    }
+    Err(
+        Error::new(Code::Unverified, "No verification commands configured")
+            .hint("runr resume --config <file with checks>"),
+    )
+}
+
+/// What the preflight refuses is not let in by a resume: a run that never entered a phase is judged
+/// again.
+fn refuse_first_dirt(reopened: &Reopened, guard: &Guard, state: &State) -> Result<()> {
+    if state.options.worktree || state.open_phase.is_some() {
+        return Ok(());
+    }
+    let own =
+        |path: &&String| is_own_output(path) || path.starts_with(".runr/") || *path == ".gitignore";
+    let dirty: Vec<String> = reopened
+        .status
+        .changed
+        .iter()
+        .filter(|p| !own(p))
+        .cloned()
+        .collect();
+    let verdict = guard.scope.check(&dirty);
+    if verdict.ok {
+        return Ok(());
+    }
+    Err(
+        Error::new(Code::GuardViolation, "Guard failed: scope_violation")
+            .with("scope_violations", verdict.scope_violations)
+            .with("lockfile_violations", verdict.lockfile_violations)
+            .hint("commit, stash or undo the changes, then start the task again"),
+    )
 }
 
 /// The run that is meant; without an argument the newest one that is not complete.
@@ -194,7 +260,7 @@ fn end_what_is_left(files: &RunFiles, host: &Host) -> Result<State> {
         .as_ref()
         .and_then(|call| call.process.clone());
     for child in worker.iter().chain(state.running_command.iter()) {
-        process::kill_group_of(child, files.run_id().as_str()).map_err(|source| {
+        process::kill_group_of(child, files.dir()).map_err(|source| {
             Error::io(
                 "end the processes of the dead driver in",
                 files.dir(),
@@ -211,198 +277,38 @@ fn end_what_is_left(files: &RunFiles, host: &Host) -> Result<State> {
     Ok(state)
 }
 
-/// The tree of a run that is opened again.
-struct Reopened {
-    git: Git,
-    tree_lock: LockGuard,
-    status: TreeStatus,
-    /// Whether uncommitted work of the run is gone.
-    lost_work: bool,
-    events: Vec<Event>,
-}
-
-impl Reopened {
-    fn new(layout: &Layout, run_id: &RunId, state: &State, git: &Git, host: &Host) -> Result<Self> {
-        let tree = Utf8PathBuf::from(&state.repo_path);
-        let mut events = Vec::new();
-        let mut lost_work = false;
-        if state.options.worktree {
-            let half_made = state.worktree_path.is_none() && tree.exists();
-            if half_made {
-                remove_half_made(git, &tree)?;
-            }
-            if !tree.exists() {
-                let made = worktree::add_again(
-                    host,
-                    layout,
-                    git,
-                    &tree,
-                    state.expected_head(),
-                    state.branch.as_deref(),
-                )?;
-                lost_work = state.open_phase.is_some();
-                events.push(if state.worktree_path.is_none() {
-                    Event::WorktreeCreated(made)
-                } else {
-                    Event::WorktreeRecreated(made)
-                });
-            }
-        } else if !tree.is_dir() {
-            return Err(Error::new(
-                Code::WorktreeMissing,
-                format!("Worktree is missing: {tree}"),
-            )
-            .at(tree));
-        }
-        let tree_lock = owner::take_tree(&host.storage, &layout.runs_dir(), &tree)?;
-        let git = git.at(&tree);
-        if state.options.worktree {
-            remove_stale_index_lock(&git)?;
-        } else if state.worktree_path.is_none() && state.open_phase.is_none() {
-            put_on_branch(&git, state, run_id)?;
-        }
-        let status = git.status()?;
-        Ok(Self {
-            git,
-            tree_lock,
-            status,
-            lost_work,
-            events,
-        })
-    }
-
-    /// Uncommitted changes are the run's own in its worktree; in the user's checkout only as long as
-    /// they are what the run left there. Anything else is not to be mixed with the run's work.
-    fn refuse_strangers_work(&self, files: &RunFiles, state: &State) -> Result<()> {
-        if state.options.worktree || state.options.allow_dirty {
-            return Ok(());
-        }
-        let left = Leftover::read(files)?;
-        let strange = left.strange(self.git.dir(), &self.status)?;
-        if strange.is_empty() {
-            return Ok(());
-        }
-        Err(Error::new(Code::WorktreeDirty, "Worktree is dirty")
-            .at(self.git.dir())
-            .with("files", strange.into_iter().take(10).collect::<Vec<_>>())
-            .hint("commit or stash the changes, then resume"))
-    }
-}
-
-/// The harness died between the record and the switch to the run's branch.
-fn put_on_branch(git: &Git, state: &State, run_id: &RunId) -> Result<()> {
-    let wanted = worktree::branch_name(run_id);
-    let on = git.status()?.branch;
-    if state.branch.as_deref() != Some(wanted.as_str()) || on == state.branch {
-        return Ok(());
-    }
-    if worktree::has_branch(git, &wanted)? {
-        git.run(&["switch", "--quiet", &wanted])?;
-        return Ok(());
-    }
-    worktree::switch_to_branch(git, &wanted)
-}
-
-/// Nothing ever worked in this directory: the harness died while git was making it.
-fn remove_half_made(git: &Git, tree: &Utf8Path) -> Result<()> {
-    if !git.succeeds(&["worktree", "remove", "--force", "--force", tree.as_str()])? {
-        std::fs::remove_dir_all(tree).map_err(|source| Error::io("remove", tree, source))?;
-    }
-    Ok(())
-}
-
-/// The worktree is the run's alone and no process of the run is left, so a lock of its index is a
-/// dead git's.
-fn remove_stale_index_lock(git: &Git) -> Result<()> {
-    let path = Utf8PathBuf::from(
-        git.run(&[
-            "rev-parse",
-            "--path-format=absolute",
-            "--git-path",
-            "index.lock",
-        ])?
-        .trim(),
-    );
-    match std::fs::remove_file(&path) {
-        Err(problem) if problem.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", &path, problem))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The last checkpoint that is still part of the branch.
-struct Chosen {
-    sha: Option<String>,
-    milestone_index: usize,
-    source: CheckpointSource,
-}
-
-impl Chosen {
-    /// `completed` milestones end with `sha`; the record beside the runs may be lost, the commit not.
-    fn new(layout: &Layout, sha: Option<&String>, completed: usize) -> Self {
-        let source = match sha {
-            None => CheckpointSource::None,
-            Some(sha) if layout.checkpoints().join(format!("{sha}.json")).exists() => {
-                CheckpointSource::Record
-            }
-            Some(_) => CheckpointSource::Commit,
-        };
-        Self {
-            sha: sha.cloned(),
-            milestone_index: completed,
-            source,
-        }
-    }
-}
-
-fn pick_checkpoint(
-    layout: &Layout,
-    git: &Git,
+/// The scope under a new configuration: what the task adds and what the plan forbids stays.
+fn scope_change(
     state: &State,
-    status: &TreeStatus,
-) -> Result<Chosen> {
-    for (index, sha) in state.milestone_checkpoints.iter().enumerate().rev() {
-        if *sha == status.head || git.is_ancestor(sha, &status.head)? {
-            return Ok(Chosen::new(layout, Some(sha), index + 1));
-        }
-    }
-    Ok(Chosen::new(layout, None, 0))
-}
-
-impl Chosen {
-    fn events(&self, state: &State) -> Vec<Event> {
-        let mut events = vec![Event::ResumeCheckpointSelected {
-            source: self.source,
-            sha: self.sha.clone(),
-            milestone_index: i64::try_from(self.milestone_index).unwrap_or(i64::MAX) - 1,
-        }];
-        if self.milestone_index != state.milestone_index {
-            events.push(Event::MilestoneIndexCorrected {
-                previous: state.milestone_index,
-                corrected_to: self.milestone_index,
-                reason: "later checkpoints are no longer part of the branch".into(),
-            });
-        }
-        events
-    }
-}
-
-fn scope_events(state: &State, snapshot: &Config, config: &Config) -> Vec<Event> {
+    snapshot: &Config,
+    config: &Config,
+    task: &Task,
+) -> Option<ScopeLock> {
     if config.scope == snapshot.scope {
-        return Vec::new();
+        return None;
     }
-    let to = ScopeLock {
-        allowlist: config.effective_allowlist(),
-        denylist: config.scope.denylist.clone(),
-    };
-    vec![Event::ScopeChanged {
+    let mut to = start::frozen_scope(config, task);
+    let planned = state.scope_lock.denylist.iter();
+    for pattern in planned.filter(|pattern| !snapshot.scope.denylist.contains(pattern)) {
+        if !to.denylist.contains(pattern) {
+            to.denylist.push(pattern.clone());
+        }
+    }
+    Some(to)
+}
+
+fn scope_changed(state: &State, to: ScopeLock, config: &Config) -> Event {
+    Event::ScopeChanged {
         from: state.scope_lock.clone(),
         to,
         config_sha256: Some(config.trust_hash()),
-    }]
+    }
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one fact of the run; a struct of them is Context itself"
+)]
 fn context_of(
     host: &Host,
     layout: Layout,
@@ -410,20 +316,17 @@ fn context_of(
     git: Git,
     config: Config,
     workers: Workers,
+    task: Task,
     state: &State,
-    task_text: &str,
-) -> Result<Context> {
-    let task = parse_task(task_text)?;
-    let stem = state
-        .task_path
-        .as_deref()
-        .and_then(|path| Utf8Path::new(path).file_stem())
-        .unwrap_or("task");
-    Ok(Context {
+) -> Context {
+    let path = state.task_path.as_deref();
+    let stem = path.and_then(|path| Utf8Path::new(path).file_stem());
+    let run_dir = layout.store().run_dir(&run_id);
+    Context {
         policy: context::policy(&config, state.options.worker.as_deref()),
-        env: context::child_env(&run_id),
+        env: context::child_env(&run_id, &run_dir),
         min_tier: task.verification_tier,
-        task_stem: stem.to_owned(),
+        task_stem: stem.unwrap_or("task").to_owned(),
         task_text: task.body,
         host: host.clone(),
         layout,
@@ -432,119 +335,32 @@ fn context_of(
         config,
         workers,
         compiled: Default::default(),
-    })
+    }
 }
 
 fn baseline_of(
-    context: &Context,
     files: &RunFiles,
+    guard: &Guard,
     state: &State,
-    status: &TreeStatus,
+    reopened: &Reopened,
 ) -> Result<Baseline> {
-    if let Some(text) = files.cache(BASELINE).read()? {
-        return serde_json::from_str(&text).map_err(|problem| {
-            Error::new(
-                Code::StoreCorrupt,
-                format!("Run state is corrupt: {}", files.dir().join(BASELINE)),
-            )
-            .at(files.dir().join(BASELINE))
-            .with("line", problem.line())
-        });
+    if let Some(kept) = Baseline::read(files)? {
+        return Ok(kept);
     }
-    if state.open_phase.is_some() {
-        return Ok(Baseline::default()); // An empty one is not written.
+    // An empty one is not written; and once a worker was asked, what is there proves nothing.
+    if state.calls_started > 0 {
+        return Ok(Baseline::default());
     }
-    // The harness died before any worker was asked: the tree is still as it was at the start.
-    let guard = context.guard(state)?;
-    let tree = context.git.dir();
-    let dirty = if state.options.worktree {
-        Default::default()
-    } else {
-        guard.dirty_prints(tree, status)?
-    };
-    let baseline = Baseline {
+    let (tree, status) = (reopened.git.dir(), &reopened.status);
+    let mut baseline = Baseline {
         guarded: guard.guarded_prints(tree, status)?,
-        dirty,
+        ..Baseline::default()
     };
+    if !state.options.worktree {
+        baseline.dirty = guard.dirty_prints(tree, status)?;
+    }
     baseline.save(files)?;
     Ok(baseline)
-}
-
-/// What a resume would do.
-///
-/// # Errors
-/// `E_RUN_NOT_FOUND`, `E_STORE_CORRUPT`, and git's failures.
-pub(crate) fn plan_resume(
-    host: &Host,
-    root: &Utf8Path,
-    argument: Option<&str>,
-) -> Result<serde_json::Value> {
-    let layout = Layout::find(&host.cwd.join(root), host)?;
-    let run_id = choose(&layout, argument)?;
-    let mut state = layout.files(&run_id).state()?;
-    if !state.is_stopped() {
-        // As a resume would record it first.
-        state.stop_reason = Some(StopReason::Interrupted);
-    }
-    let tree = Utf8PathBuf::from(&state.repo_path);
-    let there = tree.is_dir();
-    let git = Git::new(&tree);
-    let status = if there {
-        git.status()?
-    } else {
-        TreeStatus::default()
-    };
-    let chosen = if there {
-        pick_checkpoint(&layout, &git, &state, &status)?
-    } else {
-        last_checkpoint(&layout, &state)
-    };
-    let dirty: Vec<&String> = status
-        .changed
-        .iter()
-        .filter(|path| !path.starts_with(".runr/"))
-        .collect();
-    let mut warnings = Vec::new();
-    if !there {
-        warnings.push(format!(
-            "the worktree {tree} is missing and would be made again"
-        ));
-    }
-    if driver_lives(&layout.files(&run_id)) {
-        warnings.push("the run is still running".to_owned());
-    }
-    let remaining = state
-        .milestones
-        .len()
-        .saturating_sub(chosen.milestone_index);
-    Ok(serde_json::json!({
-        "schema_version": 1,
-        "run_id": run_id,
-        "repo_path": state.repo_root,
-        "effective_repo_path": state.repo_path,
-        "checkpoint": {
-            "sha": chosen.sha,
-            "milestone_index": i64::try_from(chosen.milestone_index).unwrap_or(i64::MAX) - 1,
-            "source": chosen.source,
-        },
-        "resume": {
-            "from_milestone_index": chosen.milestone_index,
-            "phase": rules::reentry(&state),
-            "remaining_milestones": remaining,
-        },
-        "repo_state": {
-            "working_tree_clean": dirty.is_empty(),
-            "dirty_paths_sample": dirty.iter().take(10).collect::<Vec<_>>(),
-            "dirty_count": dirty.len(),
-        },
-        "delta": {"diffstat": null, "lockfiles_changed": false, "ignored_noise_count": 0, "ignored_noise_sample": []},
-        "warnings": warnings,
-    }))
-}
-
-fn last_checkpoint(layout: &Layout, state: &State) -> Chosen {
-    let checkpoints = &state.milestone_checkpoints;
-    Chosen::new(layout, checkpoints.last(), checkpoints.len())
 }
 
 /// A driver of a run that has ended: it only tells the outcome.

@@ -135,7 +135,7 @@ impl Script {
         for line in &step.git {
             let line = named(line);
             let args: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
-            git.at(call.cwd).run_with(&args, None, &COMMITTER)?;
+            git.at(call.cwd).run_with(&args, &COMMITTER)?;
         }
         let text = match &step.reply {
             Value::String(raw) => raw.clone(),

@@ -27,13 +27,19 @@ impl Snapshot {
         files.cache(FILE).replace(&to_text(&value)?)
     }
 
-    /// Reads the snapshot; a run that died before it was written has an empty one.
+    /// Reads the snapshot.
     ///
     /// # Errors
     /// `E_STORE_CORRUPT`, `E_CONFIG_INVALID`.
     pub(crate) fn read(files: &RunFiles) -> Result<Self> {
         let Some(text) = files.cache(FILE).read()? else {
-            return Ok(Self::default());
+            let path = files.dir().join(FILE);
+            return Err(Error::new(
+                Code::StoreCorrupt,
+                format!("Run state is corrupt: {path} is gone"),
+            )
+            .at(path)
+            .hint("start the task again with `runr run`"));
         };
         let path = files.dir().join(FILE);
         let mut value: Value = serde_json::from_str(&text).map_err(|problem| {

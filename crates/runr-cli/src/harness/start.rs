@@ -3,6 +3,7 @@
 use camino::Utf8Path;
 use runr_core::fs::LockGuard;
 use runr_core::id::RunId;
+use runr_core::phase::config::Config;
 use runr_core::phase::event::{
     Event, Preflight, PreflightGuard, RunStarted, ScopeLock, TaskPaths, Worktree,
 };
@@ -12,16 +13,18 @@ use runr_core::phase::rules;
 use runr_core::phase::scope::preflight_reasons;
 use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
+use runr_core::phase::task::Task;
 use runr_core::phase::tiers::{TierInput, select_tiers};
 use runr_core::store::{NewRun, RunPaths};
 use runr_core::{Code, Error, Result};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::baseline::Baseline;
 use super::context::{self, Context, Workers};
 use super::driver::Driver;
 use super::git::{Git, TreeStatus};
-use super::inspect::{Baseline, Guard};
+use super::inspect::Guard;
 use super::owner::{self, Ownership};
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::Prepared;
@@ -43,7 +46,7 @@ pub(crate) fn start(
     let workers = Workers::of(host, prepared.host_answers)?;
     let tree_lock = take_ground(&prepared, host)?;
     let status = prepared.git.status()?;
-    let scope = frozen_scope(&prepared);
+    let scope = frozen_scope(&prepared.config, &prepared.task);
     let guard = guard_of(&prepared, &scope)?;
     let preflight = preflight(&prepared, &guard, &status);
 
@@ -145,9 +148,10 @@ fn context_of(
         .task_path
         .as_ref()
         .and_then(|path| path.file_stem());
+    let run_dir = prepared.layout.store().run_dir(&run_id);
     Context {
         policy: context::policy(&prepared.config, prepared.options.worker.as_deref()),
-        env: context::child_env(&run_id),
+        env: context::child_env(&run_id, &run_dir),
         min_tier: prepared.task.verification_tier,
         task_stem: stem.unwrap_or("task").to_owned(),
         run_id,
@@ -164,15 +168,16 @@ fn context_of(
 /// What would refuse this run now; nothing is written.
 pub(crate) fn would_refuse(prepared: &Prepared) -> Result<Option<Error>> {
     let status = prepared.git.status()?;
-    let scope = frozen_scope(prepared);
+    let scope = frozen_scope(&prepared.config, &prepared.task);
     let guard = guard_of(prepared, &scope)?;
     let verdict = preflight(prepared, &guard, &status).guard;
     Ok((!verdict.ok).then(|| refusal(&verdict)))
 }
 
-fn frozen_scope(prepared: &Prepared) -> ScopeLock {
-    let mut allowlist = prepared.config.effective_allowlist();
-    for pattern in &prepared.task.allowlist_add {
+/// The scope of a run: the configuration's, and what its task adds.
+pub(crate) fn frozen_scope(config: &Config, task: &Task) -> ScopeLock {
+    let mut allowlist = config.effective_allowlist();
+    for pattern in &task.allowlist_add {
         // An empty allowlist allows everything already; adding to it would narrow the scope.
         if !allowlist.is_empty() && !allowlist.contains(pattern) {
             allowlist.push(pattern.clone());
@@ -180,7 +185,7 @@ fn frozen_scope(prepared: &Prepared) -> ScopeLock {
     }
     ScopeLock {
         allowlist,
-        denylist: prepared.config.scope.denylist.clone(),
+        denylist: config.scope.denylist.clone(),
     }
 }
 

@@ -204,6 +204,7 @@ fn evidence(required: Vec<String>, tiers: &[Verification]) -> VerificationEviden
         commands_required: required,
         commands_run: ran,
         tiers_run: tiers.iter().map(|tier| tier.tier).collect(),
+        content: None,
     }
 }
 

@@ -78,6 +78,7 @@ pub(crate) fn version_of(host: &Host, worker: &Worker) -> std::result::Result<St
         .process_group(0)
         .spawn()
         .map_err(|problem| problem.to_string())?;
+    let group = rustix::process::Pid::from_child(&child);
     let deadline = Instant::now() + PROBE;
     loop {
         match child.try_wait() {
@@ -94,6 +95,8 @@ pub(crate) fn version_of(host: &Host, worker: &Worker) -> std::result::Result<St
             }
         }
     }
+    // What it left behind may hold the pipe open.
+    let _gone = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     let output = child
         .wait_with_output()
         .map_err(|problem| problem.to_string())?;

@@ -18,7 +18,7 @@ use crate::phase::stop::{StopCause, StopReason};
 use crate::time::Timestamp;
 
 pub use failure::{WorkerFailure, after_parse_failure, after_worker_failure};
-pub use implement::{Inspection, after_implement, guard};
+pub use implement::{Inspection, after_implement, changed_after_verify, guard};
 pub use plan::after_plan;
 pub use review::after_review;
 pub use verify::{VerifyPass, after_verify};
@@ -209,6 +209,24 @@ fn shown(files: &[String]) -> String {
         text.push_str(&format!(" (+{} more)", files.len() - 5));
     }
     text
+}
+
+/// Longest list of files in an event; the tree itself holds the rest.
+const MAX_LISTED: usize = 1000;
+/// Longest text of a worker in an event, in bytes.
+const MAX_TEXT: usize = 16 * 1024;
+
+fn listed(files: &[String]) -> Vec<String> {
+    files.iter().take(MAX_LISTED).cloned().collect()
+}
+
+/// The first `bytes` bytes of a text, cut at a character boundary.
+fn head(text: &str, bytes: usize) -> &str {
+    let mut to = text.len().min(bytes);
+    while !text.is_char_boundary(to) {
+        to -= 1;
+    }
+    &text[..to]
 }
 
 /// The last `bytes` bytes of a text, cut at a character boundary.

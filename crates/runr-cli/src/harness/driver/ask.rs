@@ -11,7 +11,7 @@ use runr_core::{Error, Result};
 
 use super::{Driver, Fix, WorkerCall, no_milestone};
 use crate::harness::context::Workers;
-use crate::harness::process::{hash_log, head_of};
+use crate::harness::process::{hash_log, head_of, kill_escaped};
 use crate::harness::recorder::{Recorder, SUPERVISOR};
 use crate::harness::script;
 use crate::harness::worker::{Answer, CallEnd, CallLog, ProcessCall, failed};
@@ -155,6 +155,7 @@ impl Driver {
         let end = child
             .run(&call.prompt, deadline, &cancel)
             .map_err(|e| Error::io("wait for worker, log", &asked.log, e))?;
+        kill_escaped(&self.context.run_dir());
         if end == crate::harness::process::End::Cancelled {
             return Ok(None);
         }

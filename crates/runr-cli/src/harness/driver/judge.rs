@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use runr_core::Result;
+use runr_core::glob::Glob;
 use runr_core::phase::event::{CallFinished, Event, Record};
-use runr_core::phase::model::{ImplementReply, ImplementStatus, PlanReply, ReviewReply, Tier};
+use runr_core::phase::model::{
+    ImplementReply, ImplementStatus, Plan, PlanReply, ReviewReply, Tier,
+};
 use runr_core::phase::owned::{ActiveRun, Collision, file_collisions};
 use runr_core::phase::reply::{Reply as Parsed, parse_reply};
 use runr_core::phase::rules;
@@ -12,8 +15,8 @@ use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
 
 use super::{Driver, WorkerCall};
-use crate::harness::verify;
 use crate::harness::worker::{Answer, CallEnd};
+use crate::harness::{context, verify};
 
 impl Driver {
     /// Records an answer together with everything it leads to, in one append: an answer that is
@@ -125,6 +128,7 @@ impl Driver {
         } else {
             self.collisions(&files)?
         };
+        self.watch_more(after, &reply)?;
         let stops = !after.options.force_parallel && !after.options.worktree;
         Ok(rules::after_plan(
             after,
@@ -133,6 +137,26 @@ impl Driver {
             &collisions,
             stops,
         ))
+    }
+
+    /// Takes up the files that the plan forbids: from here on they must not change.
+    fn watch_more(&mut self, after: &State, reply: &PlanReply) -> Result<()> {
+        let PlanReply::Plan(Plan {
+            do_not_touch: Some(patterns),
+            ..
+        }) = reply
+        else {
+            return Ok(());
+        };
+        let mut scope = after.scope_lock.clone();
+        scope
+            .denylist
+            .extend(patterns.iter().filter(|p| Glob::parse(p).is_ok()).cloned());
+        let guard = context::guard(&self.context.config, &scope, after.options.allow_deps, &[])?;
+        let status = self.context.git.status()?;
+        self.baseline
+            .extend(guard.guarded_prints(self.context.git.dir(), &status)?);
+        self.baseline.save(&self.recorder.files)
     }
 
     pub(super) fn collisions(&self, files: &[String]) -> Result<Vec<Collision>> {

@@ -1,5 +1,8 @@
 //! Looking: what the tree shows, for the guard, the gate and the reviewer.
 
+use std::collections::HashSet;
+
+use camino::Utf8Path;
 use runr_core::Result;
 use runr_core::phase::event::Event;
 use runr_core::phase::evidence::{EvidenceGate, evidence_gate};
@@ -8,6 +11,7 @@ use runr_core::phase::stop::StopReason;
 use runr_core::phase::{prompt, rules};
 
 use super::Driver;
+use crate::harness::baseline::{digest, prints};
 use crate::harness::inspect::{Seen, inspect};
 use crate::harness::process::head_of;
 use crate::harness::recorder::SUPERVISOR;
@@ -41,6 +45,11 @@ impl Driver {
         Some(vec![mismatch, Event::Stop(Box::new(stop))])
     }
 
+    /// One value for the content of everything that would be committed.
+    pub(super) fn content(&self, seen: &Seen) -> Result<String> {
+        Ok(digest(&prints(self.context.git.dir(), &seen.to_commit)?))
+    }
+
     /// Judges the tree before anything else is done in it; for a resume, and before a commit.
     pub(crate) fn guard_tree(&mut self) -> Result<()> {
         let seen = self.look(&self.recorder.state)?;
@@ -68,7 +77,9 @@ impl Driver {
         let files: Vec<(String, bool)> = expected
             .into_iter()
             .map(|path| {
-                let there = tree.join(&path).symlink_metadata().is_ok() || deleted.contains(&path);
+                let is_file = |m: std::fs::Metadata| m.is_file() || m.is_symlink();
+                let there = tree.join(&path).symlink_metadata().is_ok_and(is_file)
+                    || deleted.contains(&path);
                 (path, there)
             })
             .collect();
@@ -94,23 +105,21 @@ impl Driver {
             &head,
             "--",
         ];
-        let mut diff = self.context.git.run(&args)?;
-        let untracked = self
-            .seen
-            .as_ref()
-            .map(|seen| seen.status.untracked.clone())
-            .unwrap_or_default();
-        let committed = self
-            .seen
-            .as_ref()
-            .map(|seen| seen.to_commit.clone())
-            .unwrap_or_default();
-        for path in untracked.iter().filter(|path| committed.contains(path)) {
-            if diff.len() > SHOWN {
-                break;
+        let mut diff = self.context.git.run_capped(&args, 64 * 1024)?;
+        if let Some(seen) = &self.seen {
+            let judged: HashSet<&String> = seen.to_commit.iter().collect();
+            for path in seen
+                .status
+                .untracked
+                .iter()
+                .filter(|path| judged.contains(path))
+            {
+                if diff.len() > SHOWN {
+                    break;
+                }
+                let text = shown_file(&self.context.git.dir().join(path));
+                diff.push_str(&format!("\nnew file {path}\n{text}"));
             }
-            let text = head_of(&self.context.git.dir().join(path), 4096);
-            diff.push_str(&format!("\nnew file {path}\n{text}"));
         }
         let diff = diff.chars().take(SHOWN).collect();
         let log = self.context.run_dir().join("artifacts/tests_tier0.log");
@@ -120,6 +129,15 @@ impl Driver {
             String::new()
         };
         Ok(prompt::Change { diff, check_log })
+    }
+}
+
+/// The beginning of a file. A link is shown as what it is: its target may be anybody's.
+fn shown_file(path: &Utf8Path) -> String {
+    match path.read_link_utf8() {
+        Ok(target) => format!("-> {target}\n"),
+        Err(_) if path.is_file() => head_of(path, 4096),
+        Err(_) => String::new(),
     }
 }
 

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use runr_core::Result;
+use runr_core::phase::config::Verification;
 use runr_core::phase::model::Tier;
 use runr_core::phase::rules;
 use runr_core::phase::tiers::{TierInput, select_tiers};
 
 use super::{Driver, no_milestone};
+use crate::harness::inspect::Seen;
+use crate::harness::process::kill_escaped;
 use crate::harness::recorder::{SUPERVISOR, VERIFIER};
 use crate::harness::{checkpoint, verify};
 
@@ -40,12 +43,25 @@ impl Driver {
             .map(|tier| (*tier, verification.tier(*tier)))
             .filter(|(_, c)| !c.is_empty())
             .collect();
+        let tiers = if tiers.is_empty() {
+            lowest_tier(verification)
+        } else {
+            tiers
+        };
         let label = format!("m{:02}-a{}", state.milestone_index + 1, state.verify_passes);
         let order = self.order(tiers, selected.reasons, &label);
         let cancel = self.context.host.cancel.clone();
-        let Some(pass) = verify::run(&order, &mut self.recorder, &cancel)? else {
+        let ran = verify::run(&order, &mut self.recorder, &cancel)?;
+        kill_escaped(&self.context.run_dir());
+        let Some(mut pass) = ran else {
             return Ok(()); // Cancelled; the loop stops the run.
         };
+        if pass.tiers.iter().all(|tier| tier.ok) {
+            // Checks may write, too: what counts is the tree they leave behind.
+            self.seen = Some(self.look(&self.recorder.state)?);
+            let seen = self.seen.as_ref();
+            pass.evidence.content = seen.map(|seen| self.content(seen)).transpose()?;
+        }
         let events = rules::after_verify(&self.recorder.state, pass, self.context.host.clock.now());
         self.recorder.record_all(VERIFIER, &events)
     }
@@ -87,6 +103,10 @@ impl Driver {
         else {
             return Ok(());
         };
+        if self.is_unverified(&seen)? {
+            let violation = rules::changed_after_verify(&self.recorder.state, &seen.to_commit);
+            return self.recorder.record_all(SUPERVISOR, &violation);
+        }
         let state = &self.recorder.state;
         let made = checkpoint::commit(
             &self.context.git,
@@ -104,6 +124,13 @@ impl Driver {
         self.record_checkpoint(&made)
     }
 
+    /// Whether something would be committed that is not what the checks saw.
+    fn is_unverified(&self, seen: &Seen) -> Result<bool> {
+        let evidence = self.recorder.state.last_verification_evidence.as_ref();
+        let verified = evidence.and_then(|evidence| evidence.content.as_deref());
+        Ok(!seen.to_commit.is_empty() && verified != Some(self.content(seen)?.as_str()))
+    }
+
     pub(crate) fn record_checkpoint(&mut self, made: &checkpoint::Commit) -> Result<()> {
         let events = checkpoint::record(
             &self.context.host,
@@ -115,8 +142,21 @@ impl Driver {
         self.recorder.record_all(SUPERVISOR, &events)
     }
 
-    /// Finds the checkpoint that a dead driver committed, but did not live to record.
-    pub(crate) fn adopt_checkpoint(&mut self) -> Result<()> {
+    /// Judges the tree a resume came back to. A failure ends the run with a reason.
+    pub(crate) fn take_up(&mut self, was_committing: bool) -> Result<()> {
+        let taken = self.guard_tree().and_then(|()| {
+            if was_committing {
+                self.adopt_checkpoint()
+            } else {
+                Ok(())
+            }
+        });
+        taken.or_else(|error| self.end_after(&error))
+    }
+
+    /// Finds the checkpoint that a dead driver committed, but did not live to record. Only a run that
+    /// was committing can have one; anybody can write a commit that looks like it.
+    fn adopt_checkpoint(&mut self) -> Result<()> {
         let Some(seen) = self
             .seen
             .as_ref()
@@ -140,4 +180,15 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// The first tier with commands: a milestone whose own tiers have none is checked all the same.
+fn lowest_tier(verification: &Verification) -> Vec<(Tier, &[String])> {
+    let tiers = Tier::ALL
+        .iter()
+        .map(|tier| (*tier, verification.tier(*tier)));
+    tiers
+        .filter(|(_, commands)| !commands.is_empty())
+        .take(1)
+        .collect()
 }

@@ -322,6 +322,9 @@ pub struct VerificationEvidence {
     pub commands_missing: Vec<String>,
     /// The tiers that ran.
     pub tiers_run: Vec<Tier>,
+    /// Stands for the content of the changed files when the checks had passed.
+    #[serde(default)]
+    pub content: Option<String>,
 }
 
 /// A review loop was recognised.

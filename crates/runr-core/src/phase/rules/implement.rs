@@ -1,6 +1,6 @@
 //! What an implementer's answer means, judged by the tree.
 
-use super::{shown, stopped};
+use super::{MAX_LISTED, MAX_TEXT, head, listed, shown, stopped};
 use crate::phase::event::{Event, GuardViolation, ImplementComplete};
 use crate::phase::evidence::check_no_changes_evidence;
 use crate::phase::model::{ImplementReply, ImplementStatus};
@@ -58,8 +58,8 @@ pub fn guard(state: &State, inspection: &Inspection) -> Vec<Event> {
             vec![
                 Event::OwnershipViolation {
                     owned_paths: owned.owned_paths.clone(),
-                    semantic_changed: owned.semantic_changed.clone(),
-                    violating_files: owned.violating_files.clone(),
+                    semantic_changed: listed(&owned.semantic_changed),
+                    violating_files: listed(&owned.violating_files),
                 },
                 stopped(state, StopReason::OwnershipViolation, Some(error)),
             ]
@@ -68,8 +68,10 @@ pub fn guard(state: &State, inspection: &Inspection) -> Vec<Event> {
     }
 }
 
-fn violated(state: &State, violation: GuardViolation) -> Vec<Event> {
+fn violated(state: &State, mut violation: GuardViolation) -> Vec<Event> {
     let files = violation.files();
+    violation.scope_violations.truncate(MAX_LISTED);
+    violation.lockfile_violations.truncate(MAX_LISTED);
     let why = violation
         .why
         .clone()
@@ -99,7 +101,7 @@ pub fn after_implement(
         return vec![stopped(
             state,
             StopReason::ImplementBlocked,
-            Some(reply.handoff_memo.clone()),
+            Some(head(&reply.handoff_memo, MAX_TEXT).to_owned()),
         )];
     }
     let guarded = guard(state, inspection);
@@ -107,12 +109,29 @@ pub fn after_implement(
         return guarded;
     }
     let changed = &inspection.scope.semantic_changed;
-    if reply.status == ImplementStatus::NoChangesNeeded
-        && (changed.is_empty() || !state.has_earlier_work())
-    {
+    // Nobody talks a failed check away, and without PLAN and REVIEW the checks are all there is.
+    let must_verify = state.last_verify_failure.is_some() || state.options.fast;
+    let claimed = reply.status == ImplementStatus::NoChangesNeeded;
+    if claimed && !changed.is_empty() && !state.has_earlier_work() {
+        return no_changes(state, reply, changed);
+    }
+    if claimed && changed.is_empty() && !must_verify {
         return no_changes(state, reply, changed);
     }
     vec![implemented(reply, changed, None)]
+}
+
+/// The events of a commit that would hold something else than what was verified.
+#[must_use]
+pub fn changed_after_verify(state: &State, files: &[String]) -> Vec<Event> {
+    violated(
+        state,
+        GuardViolation {
+            scope_violations: files.to_vec(),
+            lockfile_violations: Vec::new(),
+            why: Some("files changed after the checks had passed".into()),
+        },
+    )
 }
 
 fn no_changes(state: &State, reply: &ImplementReply, changed: &[String]) -> Vec<Event> {
@@ -149,8 +168,8 @@ fn no_changes(state: &State, reply: &ImplementReply, changed: &[String]) -> Vec<
 
 fn implemented(reply: &ImplementReply, changed: &[String], satisfied_by: Option<String>) -> Event {
     Event::ImplementComplete(ImplementComplete {
-        changed_files: changed.iter().take(1000).cloned().collect(),
-        handoff_memo: reply.handoff_memo.clone(),
+        changed_files: changed.iter().take(MAX_LISTED).cloned().collect(),
+        handoff_memo: head(&reply.handoff_memo, MAX_TEXT).to_owned(),
         no_changes_needed: satisfied_by.is_some(),
         evidence_satisfied_by: satisfied_by,
     })

@@ -1,6 +1,7 @@
 //! What a plan means.
 
-use super::{shown, stop_of, stopped};
+use super::{MAX_LISTED, shown, stop_of, stopped};
+use crate::glob::Glob;
 use crate::phase::event::Event;
 use crate::phase::model::{PlanReply, Stage};
 use crate::phase::owned::Collision;
@@ -30,7 +31,19 @@ pub fn after_plan(
         .filter_map(|m| m.files_expected.clone())
         .flatten()
         .collect();
-    let outside = scope.check(&files).scope_violations;
+    let mut outside = scope.check(&files).scope_violations;
+    let astray = files.iter().filter(|file| !is_in_repository(file));
+    for file in astray.cloned().collect::<Vec<_>>() {
+        if !outside.contains(&file) {
+            outside.push(file);
+        }
+    }
+    outside.truncate(MAX_LISTED);
+    let mut plan = plan;
+    // A pattern that cannot be used would forbid everything for ever.
+    if let Some(patterns) = &mut plan.do_not_touch {
+        patterns.retain(|pattern| Glob::parse(pattern).is_ok());
+    }
     let mut events = vec![Event::PlanGenerated(plan)];
     if !outside.is_empty() {
         let error = format!(
@@ -61,4 +74,10 @@ pub fn after_plan(
         }
     }
     events
+}
+
+/// Whether a planned path stays in the working tree.
+fn is_in_repository(path: &str) -> bool {
+    let mut parts = path.split('/');
+    !path.is_empty() && parts.all(|part| !matches!(part, "" | "." | ".." | ".git"))
 }

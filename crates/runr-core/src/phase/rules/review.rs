@@ -1,6 +1,6 @@
 //! What a review means.
 
-use super::{Policy, stopped};
+use super::{Policy, head, stopped};
 use crate::phase::event::{Event, ReviewLoop};
 use crate::phase::evidence::EvidenceGate;
 use crate::phase::fingerprint::review_fingerprint;
@@ -20,7 +20,15 @@ pub fn after_review(
         Verdict::Approve if !gate.evidence_gates_passed => {
             (Verdict::RequestChanges, gate_demands(gate))
         }
-        verdict => (verdict, reply.changes),
+        verdict => (
+            verdict,
+            reply
+                .changes
+                .iter()
+                .take(100)
+                .map(|c| head(c, 4096).to_owned())
+                .collect(),
+        ),
     };
     let reviewed = Event::ReviewComplete {
         verdict,

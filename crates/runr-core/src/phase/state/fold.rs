@@ -143,6 +143,7 @@ impl State {
             Event::MilestoneIndexCorrected { corrected_to, .. } => {
                 self.milestone_index = *corrected_to;
                 self.milestone_checkpoints.truncate(*corrected_to);
+                self.checkpoint_commit_sha = self.milestone_checkpoints.last().cloned();
             }
             Event::StopRequested { by, reason } => {
                 self.stop_requested = Some(

@@ -1,0 +1,168 @@
+//! The tree of a run that is opened again: found, or made again, and known to be the run's.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::fs::LockGuard;
+use runr_core::phase::event::Event;
+use runr_core::phase::ops::RunFiles;
+use runr_core::phase::state::State;
+use runr_core::{Code, Error, Result, RunId};
+
+use super::choice::Chosen;
+use crate::harness::baseline::Leftover;
+use crate::harness::context::Layout;
+use crate::harness::git::{Git, TreeStatus};
+use crate::harness::{owner, worktree};
+use crate::host::Host;
+
+/// The tree of a run that is opened again.
+pub(super) struct Reopened {
+    pub(super) git: Git,
+    pub(super) tree_lock: LockGuard,
+    pub(super) status: TreeStatus,
+    /// Whether uncommitted work of the run is gone.
+    pub(super) lost_work: bool,
+    pub(super) events: Vec<Event>,
+}
+
+impl Reopened {
+    pub(super) fn new(layout: &Layout, state: &State, git: &Git, host: &Host) -> Result<Self> {
+        let tree = Utf8PathBuf::from(&state.repo_path);
+        let mut events = Vec::new();
+        let mut lost_work = false;
+        if state.options.worktree {
+            let half_made = state.worktree_path.is_none() && tree.exists();
+            if half_made {
+                remove_half_made(git, layout, &tree)?;
+            }
+            if !tree.exists() {
+                let made = worktree::add_again(
+                    host,
+                    layout,
+                    git,
+                    &tree,
+                    state.expected_head(),
+                    state.branch.as_deref(),
+                )?;
+                lost_work = state.open_phase.is_some();
+                events.push(if state.worktree_path.is_none() {
+                    Event::WorktreeCreated(made)
+                } else {
+                    Event::WorktreeRecreated(made)
+                });
+            }
+        } else if !tree.is_dir() {
+            return Err(Error::new(
+                Code::WorktreeMissing,
+                format!("Worktree is missing: {tree}"),
+            )
+            .at(tree));
+        }
+        let tree_lock = owner::take_tree(&host.storage, &layout.runs_dir(), &tree)?;
+        let git = git.at(&tree);
+        if state.options.worktree {
+            remove_stale_index_lock(&git)?;
+        } else if state.worktree_path.is_none() && state.open_phase.is_none() {
+            put_on_branch(&git, state)?;
+        }
+        let status = git.status()?;
+        Ok(Self {
+            git,
+            tree_lock,
+            status,
+            lost_work,
+            events,
+        })
+    }
+
+    /// The last checkpoint that is part of the branch. On another branch nothing is corrected: the
+    /// guard stops the run and says so.
+    pub(super) fn pick_checkpoint(&self, layout: &Layout, state: &State) -> Result<Chosen> {
+        if self.status.branch != state.branch {
+            return Ok(Chosen::recorded(layout, state));
+        }
+        Chosen::on_branch(layout, &self.git, state, &self.status)
+    }
+
+    /// Uncommitted changes are the run's own in its worktree; in the user's checkout only as long as
+    /// they are what the run left there. Anything else is not to be mixed with the run's work.
+    pub(super) fn refuse_strangers_work(&self, files: &RunFiles, state: &State) -> Result<()> {
+        if state.options.worktree || state.options.allow_dirty {
+            return Ok(());
+        }
+        let left = Leftover::read(files)?;
+        let strange = left.strange(self.git.dir(), &self.status)?;
+        if strange.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(Code::WorktreeDirty, "Worktree is dirty")
+            .at(self.git.dir())
+            .with("files", strange.into_iter().take(10).collect::<Vec<_>>())
+            .hint("commit or stash the changes, then resume"))
+    }
+}
+
+/// The harness died between the record and the switch to the run's branch.
+fn put_on_branch(git: &Git, state: &State) -> Result<()> {
+    let run_id = RunId::parse(&state.run_id)?;
+    let wanted = worktree::branch_name(&run_id);
+    let on = git.status()?.branch;
+    if state.branch.as_deref() != Some(wanted.as_str()) || on == state.branch {
+        return Ok(());
+    }
+    if worktree::has_branch(git, &wanted)? {
+        git.run(&["switch", "--quiet", &wanted])?;
+        return Ok(());
+    }
+    worktree::switch_to_branch(git, &wanted)
+}
+
+/// Nothing ever worked in this directory: the harness died while git was making it. It is the run's
+/// only if its `.git` leads to this repository; anything else is somebody's.
+fn remove_half_made(git: &Git, layout: &Layout, tree: &Utf8Path) -> Result<()> {
+    let link = std::fs::read_to_string(tree.join(".git")).unwrap_or_default();
+    let records = layout.repo_root.join(".git/worktrees");
+    let target = link.trim().strip_prefix("gitdir:").map(str::trim);
+    if !target.is_some_and(|target| Utf8Path::new(target).starts_with(&records)) {
+        return Err(Error::new(
+            Code::Io,
+            format!("cannot create worktree {tree}: the path exists and is not the run's"),
+        )
+        .at(tree)
+        .hint("move the directory away, then resume"));
+    }
+    if !git.succeeds(&["worktree", "remove", "--force", "--force", tree.as_str()])? {
+        std::fs::remove_dir_all(tree).map_err(|source| Error::io("remove", tree, source))?;
+    }
+    Ok(())
+}
+
+/// The worktree is the run's alone and no process of the run is left, so a lock of its index is a
+/// dead git's.
+fn remove_stale_index_lock(git: &Git) -> Result<()> {
+    let answer = git.run(&[
+        "rev-parse",
+        "--path-format=absolute",
+        "--show-toplevel",
+        "--git-path",
+        "index.lock",
+    ])?;
+    let lines: Vec<&Utf8Path> = answer.lines().map(Utf8Path::new).collect();
+    let [toplevel, lock] = lines.as_slice() else {
+        return Err(Error::internal(format!("git rev-parse said `{answer}`")));
+    };
+    let real = |path: &Utf8Path| path.canonicalize_utf8().ok();
+    if real(toplevel).is_none() || real(toplevel) != real(git.dir()) {
+        return Err(Error::new(
+            Code::WorktreeMissing,
+            format!("Worktree is missing: {} is no worktree any more", git.dir()),
+        )
+        .at(git.dir())
+        .hint("remove the directory, then resume: it is made again at the last checkpoint"));
+    }
+    match std::fs::remove_file(lock) {
+        Err(problem) if problem.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", lock, problem))
+        }
+        _ => Ok(()),
+    }
+}
