@@ -133,6 +133,12 @@ impl RunRequest {
         }
     }
 
+    /// A caller that brings the agent, the scope and the checks may do without a configuration.
+    fn needs_no_file(&self) -> bool {
+        let checked = self.verify.is_some() || self.allow_unverified;
+        self.host_answers && self.config.is_none() && self.allow.is_some() && checked
+    }
+
     fn options(&self, task: &Task) -> RunOptions {
         let defaults = RunOptions::default();
         RunOptions {
@@ -270,7 +276,12 @@ impl Prepared {
     }
 
     fn admit(&mut self, request: &RunRequest, host: &Host) -> Result<()> {
-        let (mut config, warnings) = load_config(request.config.as_ref(), &self.layout)?;
+        let (mut config, warnings) = match load_config(request.config.as_ref(), &self.layout) {
+            Err(error) if error.code() == Code::ConfigNotFound && request.needs_no_file() => {
+                (Config::default(), Vec::new())
+            }
+            loaded => loaded?,
+        };
         let from_file = !matches!(request.config, Some(ConfigSource::Value(_)));
         if from_file && needs_trust(&config, request.verify.is_some()) {
             trust::check(host, &self.layout.repo_root, &config)?;
