@@ -200,7 +200,11 @@ test('every option reaches the run', async (t) => {
   const run = await Run.start({
     taskText: TASK,
     root,
-    config: { agent: { name: 'a', version: '1' }, scope: { denylist: ['x'] } },
+    config: {
+      agent: { name: 'a', version: '1' },
+      scope: { denylist: ['x'] },
+      verification: {},
+    },
     allow: ['src/**', 'README.md'],
     deny: ['src/secret/**'],
     verify: ['true'],

@@ -245,7 +245,11 @@ def test_every_option_reaches_the_run(repo: pathlib.Path) -> None:
     with runr.Run.start(
         task_text=TASK,
         root=repo,
-        config={"agent": {"name": "a", "version": "1"}, "scope": {"denylist": ["x"]}},
+        config={
+            "agent": {"name": "a", "version": "1"},
+            "scope": {"denylist": ["x"]},
+            "verification": {},
+        },
         allow=["src/**", "README.md"],
         deny=["src/secret/**"],
         verify=["true"],
