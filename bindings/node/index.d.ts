@@ -78,26 +78,14 @@ export class StoreError extends RunrError {}
 export interface RunOverrides {
   /** Any directory of the repository; default `"."`. */
   root?: string;
-  /** `"owner/name#17"`: claimed and released by the run. */
-  own?: string;
-  /** Replaces the allowlist of the config. */
-  allow?: readonly string[];
-  /** Replaces the denylist of the config. */
-  deny?: readonly string[];
-  /** Replaces the verification commands of the config. */
-  verify?: readonly string[];
-  /** The path of a config, or the config itself. */
+  /** The path of a config, or the config itself; default `.runr/runr.config.json`. */
   config?: string | JsonObject;
+  /** Allow changes of lockfiles. */
   allowDeps?: boolean;
-  allowDirty?: boolean;
-  allowUnverified?: boolean;
-  /** One worker for all stages. */
-  worker?: string;
-  autoResume?: boolean;
-  forceParallel?: boolean;
+  /** Wall budget; default 120. */
   timeMinutes?: number;
+  /** Phases to execute at most; default 50. */
   maxTicks?: number;
-  maxCost?: number;
 }
 
 /** One of `task` and `taskText` is required. */
@@ -110,20 +98,29 @@ export interface RunOptions extends RunOverrides {
   worktree?: boolean;
   /** Without PLAN and REVIEW. */
   fast?: boolean;
-  flow?: string;
-  refs?: readonly string[];
+  /** Replaces the allowlist of the config. */
+  allow?: readonly string[];
+  /** Replaces the denylist of the config. */
+  deny?: readonly string[];
+  /** Replaces the verification commands of the config. */
+  verify?: readonly string[];
+  /** Start despite uncommitted changes; they are never committed by the run. */
+  allowDirty?: boolean;
+  /** Start although there is no verification command. */
+  allowUnverified?: boolean;
+  /** One worker for all stages. */
+  worker?: string;
+  /** Do not stop when a live run expects the same files. */
+  forceParallel?: boolean;
+  /** Stay on the present branch. */
   noBranch?: boolean;
-  detach?: boolean;
-  /** Stop after PLAN and go on after `runr approve`. */
-  approvePlan?: boolean;
+  /** Do not ask the workers for their version. */
+  skipDoctor?: boolean;
 }
 
-/** What is not given stays as the run has it. */
+/** Scope and checks stay as the run has them; its budgets begin anew. */
 export interface ResumeOptions extends RunOverrides {
   runId: string;
-  force?: boolean;
-  forceBranch?: boolean;
-  autoStash?: boolean;
 }
 
 /** Where a run stands. */
@@ -188,9 +185,9 @@ export class WorkerCall {
   readonly stage: Stage;
   readonly prompt: string;
   readonly cwd: string;
-  readonly milestone: number | null;
+  readonly milestone: number;
   readonly attempt: number;
-  readonly deadline: string | null;
+  readonly deadline: string;
   /** The JSON Schema of the reply. */
   readonly schema: JsonObject;
   /** The configured worker of this stage. */

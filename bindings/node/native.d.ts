@@ -24,7 +24,7 @@ export declare class Session {
   nextCall(): Promise<string>
   /** Answers a call. */
   reply(callId: string, reply: string): Promise<string>
-  /** Where the run stands; blocks for a moment at most. */
+  /** Where the run stands; answers at once. */
   outcome(): string
   /** Stops the run for a cause: `signal` or `stop_request`. */
   stop(cause: string): Promise<string>
@@ -39,6 +39,9 @@ export declare function call(name: string, args: string): string
 
 /** Runs one operation off the event loop. */
 export declare function callAsync(name: string, args: string): Promise<string>
+
+/** The installed command: takes the signals of this process; resolves like `main`. */
+export declare function entry(argv: Array<string>, selfCommand: Array<string>): Promise<string>
 
 /** Runs a command line in this process; resolves to an envelope with the exit status. */
 export declare function main(argv: Array<string>, selfCommand: Array<string>): Promise<string>

@@ -159,7 +159,8 @@ impl Tally {
                 passed: number(count)?,
                 failed: 0,
             }),
-            ["#" | "ℹ", "fail", count] => Some(Self {
+            // A test that was cut off by its file's end did not pass either.
+            ["#" | "ℹ", "fail" | "cancelled", count] => Some(Self {
                 passed: 0,
                 failed: number(count)?,
             }),
@@ -202,6 +203,7 @@ mod tests {
         assert_eq!(read("1 error in 0.10s"), Some((0, 1)));
         assert_eq!(read("ℹ pass 28"), Some((28, 0)));
         assert_eq!(read("# fail 2"), Some((0, 2)));
+        assert_eq!(read("ℹ cancelled 1"), Some((0, 1)));
     }
 
     #[test]

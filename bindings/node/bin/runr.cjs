@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 'use strict';
 
-const { main } = require('../index.cjs');
+const { installed } = require('../lib/command.cjs');
 
-main(process.argv.slice(2)).then((status) => {
+installed(process.argv.slice(2)).then((status) => {
   process.exitCode = status;
 });

@@ -14,6 +14,14 @@ async function main(argv) {
   return open(await native.main(words(argv), SELF_COMMAND));
 }
 
+/** Runs a command line as the whole purpose of this process, which takes over its signals. */
+async function installed(argv) {
+  // The native half hears a signal first and passes it on. Without a listener it would reach the
+  // runtime's own handler, which ends the process before the run is recorded as interrupted.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => {});
+  return open(await native.entry(words(argv), SELF_COMMAND));
+}
+
 /** Runs a command line; resolves to its exit status, its JSON result and its messages. */
 async function runCommand(argv) {
   return open(await native.runCommand(words(argv), SELF_COMMAND));
@@ -24,4 +32,4 @@ function words(argv) {
   throw usage('argv must be an array of strings');
 }
 
-module.exports = { main, runCommand };
+module.exports = { installed, main, runCommand };

@@ -8,9 +8,12 @@ const { options } = require('./options.cjs');
 const { usage } = require('./errors.cjs');
 const { WorkerCall } = require('./worker-call.cjs');
 
-const OVERRIDES = [
+const START = [
+  'task',
+  'task_text',
   'root',
-  'own',
+  'worktree',
+  'fast',
   'allow',
   'deny',
   'verify',
@@ -19,25 +22,13 @@ const OVERRIDES = [
   'allow_dirty',
   'allow_unverified',
   'worker',
-  'auto_resume',
   'force_parallel',
+  'no_branch',
   'time_minutes',
   'max_ticks',
-  'max_cost',
+  'skip_doctor',
 ];
-const START = [
-  'task',
-  'task_text',
-  'worktree',
-  'fast',
-  'flow',
-  'refs',
-  'no_branch',
-  'detach',
-  'approve_plan',
-  ...OVERRIDES,
-];
-const RESUME = ['run_id', 'force', 'force_branch', 'auto_stash', ...OVERRIDES];
+const RESUME = ['run_id', 'root', 'config', 'allow_deps', 'time_minutes', 'max_ticks'];
 
 /** One run, driven by this program. Made by `Run.start` or `Run.resume`. */
 class Run {

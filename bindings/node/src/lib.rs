@@ -11,6 +11,7 @@ use napi::Env;
 use napi::bindgen_prelude::{AsyncTask, Object};
 use napi_derive::napi;
 use runr_cli::embed;
+use runr_core::fs::CancelFlag;
 
 pub use session::Session;
 
@@ -61,7 +62,15 @@ impl napi::Task for Operation {
 #[napi(ts_return_type = "Promise<string>")]
 pub fn main(env: &Env, argv: Vec<String>, self_command: Vec<String>) -> napi::Result<Object<'_>> {
     promise::on_own_thread(env, move || {
-        envelope::json(|| Ok(embed::main(argv, self_command).to_string()))
+        envelope::json(|| Ok(embed::main(&argv, self_command, CancelFlag::default()).to_string()))
+    })
+}
+
+/// The installed command: takes the signals of this process; resolves like `main`.
+#[napi(ts_return_type = "Promise<string>")]
+pub fn entry(env: &Env, argv: Vec<String>, self_command: Vec<String>) -> napi::Result<Object<'_>> {
+    promise::on_own_thread(env, move || {
+        envelope::json(|| Ok(embed::entry(&argv, self_command).to_string()))
     })
 }
 
@@ -73,6 +82,12 @@ pub fn run_command(
     self_command: Vec<String>,
 ) -> napi::Result<Object<'_>> {
     promise::on_own_thread(env, move || {
-        envelope::json(|| Ok(embed::run_command(argv, self_command)))
+        envelope::json(|| {
+            Ok(embed::run_command(
+                &argv,
+                self_command,
+                CancelFlag::default(),
+            ))
+        })
     })
 }

@@ -58,7 +58,7 @@ impl Session {
         })
     }
 
-    /// Where the run stands; blocks for a moment at most.
+    /// Where the run stands; answers at once.
     #[napi]
     pub fn outcome(&self) -> String {
         envelope::json(|| filled(&self.0)?.outcome())

@@ -1,48 +1,28 @@
 // A real run in a real repository, with this program as the agent.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-import { Run, reportRun, runs, status } from 'runr';
+import { Run, reportRun, runs, status, statusSync, trust } from 'runr';
 
-function repository(t) {
-  const root = mkdtempSync(path.join(tmpdir(), 'runr-drive-'));
-  t.after(() => rmSync(root, { recursive: true }));
-  for (const args of [
-    ['init', '--quiet', '--initial-branch=main'],
-    ['config', 'user.name', 'A Tester'],
-    ['config', 'user.email', 'tester@localhost'],
-    ['commit', '--quiet', '--allow-empty', '--message', 'start'],
-  ]) {
-    execFileSync('git', args, { cwd: root });
-  }
-  return root;
-}
+import { FILE, TASK, agent, options, repository, work, write } from './greeter.mjs';
 
-const options = (root) => ({
-  taskText: '# Greet\n\n## Goal\nWrite src/hello.txt.\n',
-  root,
-  worktree: true,
-  allow: ['src/**'],
-  verify: ['test -f src/hello.txt'],
+test('the quick start', async (t) => {
+  const root = repository(t);
+  writeFileSync(path.join(root, 'login.md'), TASK);
+  const before = process.cwd();
+  process.chdir(root);
+  t.after(() => process.chdir(before));
+  const run = await Run.start({ task: 'login.md', worktree: true, allow: ['src/**'], verify: [`test -f ${FILE}`] });
+  for await (const call of run) await call.reply(await agent(call.prompt, { cwd: call.cwd, signal: call.signal }));
+  assert.equal(run.outcome.suggested_command, null);
+  assert.equal(run.outcome.stop_reason, 'complete');
+  const { branch } = await status({ runId: run.runId });
+  assert.equal(execFileSync('git', ['show', `${branch}:${FILE}`], { encoding: 'utf8' }), 'hello\n');
 });
-
-/** What a good agent would answer, the file included. */
-async function work(call) {
-  if (call.stage === 'plan') {
-    const done_checks = ['it is there'];
-    return call.plan([
-      { goal: 'greet', files_expected: ['src/hello.txt'], done_checks, risk_level: 'low' },
-    ]);
-  }
-  if (call.stage === 'review') return call.approve();
-  mkdirSync(path.join(call.cwd, 'src'), { recursive: true });
-  writeFileSync(path.join(call.cwd, 'src/hello.txt'), 'hello\n');
-  return call.ok('written');
-}
 
 test('a program drives a run to its end', async (t) => {
   const root = repository(t);
@@ -66,6 +46,30 @@ test('a program drives a run to its end', async (t) => {
   assert.equal((await reportRun({ runId: 'latest', root })).outcome, 'complete');
 });
 
+test('a run of this very process is seen running and then stopped', async (t) => {
+  const root = repository(t);
+  const run = await Run.start(options(root));
+  for await (const call of run) {
+    for (const seen of [await status({ runId: run.runId, root }), statusSync({ runId: run.runId, root })]) {
+      assert.deepEqual([seen.liveness, seen.phase], ['running', call.stage.toUpperCase()]);
+    }
+    assert.deepEqual((await runs({ root })).map((row) => row.status), ['running']);
+    await work(call);
+  }
+  assert.equal((await status({ runId: run.runId, root })).liveness, 'stopped');
+});
+
+test('a call says what is asked of whom and until when', async (t) => {
+  const run = await Run.start({ ...options(repository(t)), worker: 'mine' });
+  const call = await run.nextCall();
+  assert.deepEqual([call.stage, call.milestone, call.attempt, call.worker], ['plan', 0, 1, 'mine']);
+  assert.equal(call.schema.type, 'object');
+  assert.ok(Date.parse(call.deadline) > Date.now());
+  assert.equal(call.fix, null);
+  assert.ok(call.prompt.includes(TASK.trim()));
+  await run.close();
+});
+
 test('an exception leaves a run that can be resumed', async (t) => {
   const root = repository(t);
   const run = await Run.start(options(root));
@@ -77,9 +81,92 @@ test('an exception leaves a run that can be resumed', async (t) => {
   };
   await assert.rejects(loop, RangeError);
   assert.equal(run.outcome.stop_reason, 'interrupted');
+  assert.equal(run.outcome.suggested_command, `runr resume ${run.runId}`);
   const again = await Run.resume({ runId: run.runId, root });
-  for await (const call of again) await work(call);
+  const stages = [];
+  for await (const call of again) {
+    stages.push(call.stage);
+    await work(call);
+  }
+  assert.deepEqual(stages, ['implement', 'review']);
   assert.equal(again.outcome.stop_reason, 'complete');
+});
+
+test('a file outside of the scope stops the run', async (t) => {
+  const root = repository(t);
+  const run = await Run.start(options(root));
+  for await (const call of run) {
+    if (call.stage === 'implement') write(call, 'README.md');
+    await work(call);
+  }
+  assert.equal(run.outcome.stop_reason, 'guard_violation');
+  assert.equal(run.outcome.next_action, 'resolve_scope_violation');
+  assert.deepEqual((await status({ runId: run.runId, root })).guard_violation_files, ['README.md']);
+});
+
+test('a failed check is the next call to fix', async (t) => {
+  const check = `cat ${FILE}`;
+  const run = await Run.start({ ...options(repository(t)), verify: [check] });
+  const fixes = [];
+  for await (const call of run) {
+    if (call.stage === 'implement') fixes.push(call.fix);
+    if (call.stage === 'implement' && call.fix === null) {
+      write(call, 'src/other.txt');
+      await call.ok('forgot the file');
+    } else {
+      await work(call);
+    }
+  }
+  assert.equal(fixes.length, 2);
+  const { error_output, ...fix } = fixes[1];
+  assert.deepEqual(fix, { attempt: 2, failed_command: check, changed_files: ['src/other.txt'] });
+  assert.ok(error_output.includes(FILE));
+  assert.equal(run.outcome.stop_reason, 'complete');
+});
+
+test('what the reviewer asks for stands in the next prompt', async (t) => {
+  const wish = 'Greet in French: « bonjour », not `hello`.';
+  const run = await Run.start(options(repository(t)));
+  const prompts = [];
+  let reviews = 0;
+  for await (const call of run) {
+    if (call.stage === 'implement') {
+      prompts.push(call.prompt);
+      write(call, FILE, `version ${prompts.length}\n`);
+      await call.ok('written');
+    } else if (call.stage === 'review') {
+      reviews += 1;
+      await (reviews === 1 ? call.requestChanges([wish]) : call.approve());
+    } else {
+      await work(call);
+    }
+  }
+  assert.deepEqual(prompts.map((prompt) => prompt.includes(wish)), [false, true]);
+  assert.equal(run.outcome.stop_reason, 'complete');
+});
+
+test('the event loop turns while the checks run', async (t) => {
+  const run = await Run.start({ ...options(repository(t)), verify: ['sleep 1'] });
+  const phases = [];
+  const ticker = setInterval(() => phases.push(run.outcome.phase), 10);
+  for await (const call of run) await work(call);
+  clearInterval(ticker);
+  assert.equal(run.outcome.stop_reason, 'complete');
+  // 100 on an idle machine; a blocked loop would have seen the phase once at most.
+  assert.ok(phases.filter((phase) => phase === 'VERIFY').length > 20);
+});
+
+test('a stop ends the checks that run', async (t) => {
+  const root = repository(t);
+  const run = await Run.start({ ...options(root), verify: ['sleep 60'] });
+  const loop = (async () => {
+    for await (const call of run) await work(call);
+  })();
+  while (run.outcome.phase !== 'VERIFY') await sleep(10);
+  await run.stop();
+  await loop;
+  assert.equal(run.outcome.stop_reason, 'interrupted');
+  assert.equal((await status({ runId: run.runId, root })).liveness, 'stopped');
 });
 
 test('the next call is refused while one is unanswered', async (t) => {
@@ -98,3 +185,98 @@ test('a reply after the stop is too late', async (t) => {
   assert.equal(run.outcome.stop_reason, 'interrupted');
   await run.close();
 });
+
+/** What the run recorded when it started. */
+function started(root, run) {
+  const timeline = path.join(root, '.runr/runs', run.runId, 'timeline.jsonl');
+  const record = JSON.parse(readFileSync(timeline, 'utf8').split('\n')[0]);
+  assert.equal(record.type, 'run_started');
+  return record.payload;
+}
+
+test('every option reaches the run', async (t) => {
+  const root = repository(t);
+  writeFileSync(path.join(root, 'README.md'), 'not committed\n');
+  const run = await Run.start({
+    taskText: TASK,
+    root,
+    config: {
+      agent: { name: 'a', version: '1' },
+      scope: { denylist: ['x'] },
+      verification: {},
+    },
+    allow: ['src/**', 'README.md'],
+    deny: ['src/secret/**'],
+    verify: ['true'],
+    worktree: false,
+    fast: true,
+    allowDeps: true,
+    allowDirty: true,
+    allowUnverified: true,
+    noBranch: true,
+    forceParallel: true,
+    worker: 'mine',
+    timeMinutes: 7.5,
+    maxTicks: 9,
+    skipDoctor: true,
+  });
+  await run.close();
+  const recorded = started(root, run);
+  assert.deepEqual(recorded.options, {
+    worktree: false,
+    fast: true,
+    allow_deps: true,
+    allow_dirty: true,
+    allow_unverified: true,
+    no_branch: true,
+    force_parallel: true,
+    worker: 'mine',
+    time_minutes: 7.5,
+    max_ticks: 9,
+    skip_doctor: true,
+  });
+  assert.deepEqual(recorded.scope_lock, {
+    allowlist: ['src/**', 'README.md'],
+    denylist: ['src/secret/**'],
+  });
+  assert.equal(recorded.branch, 'main');
+});
+
+test('a config file needs trust and a config value does not', async (t) => {
+  const root = repository(t);
+  const config = {
+    agent: { name: 'a', version: '1' },
+    scope: { allowlist: ['src/**'] },
+    verification: { tier0: [`test -f ${FILE}`] },
+  };
+  const given = { taskText: TASK, root, worktree: true };
+  const first = await Run.start({ ...given, config });
+  await first.close();
+  assert.deepEqual(started(root, first).scope_lock.allowlist, ['src/**']);
+  const other = { ...config, verification: { tier0: [`test -s ${FILE}`] } };
+  writeFileSync(path.join(root, '.runr/runr.config.json'), JSON.stringify(other));
+  await assert.rejects(Run.start(given), { name: 'Untrusted', code: 'E_UNTRUSTED' });
+  assert.equal((await trust({ root })).approved, true);
+  const run = await Run.start(given);
+  for await (const call of run) await work(call);
+  assert.equal(run.outcome.stop_reason, 'complete');
+});
+
+test('without a config the program must give scope and checks', async (t) => {
+  const root = repository(t);
+  for (const part of [{}, { allow: ['src/**'] }, { verify: ['true'] }]) {
+    const promise = Run.start({ taskText: TASK, root, worktree: true, ...part });
+    await assert.rejects(promise, { name: 'NotFound', code: 'E_CONFIG_NOT_FOUND' });
+  }
+  assert.deepEqual(await runs({ root }), []);
+});
+
+for (const name of ['own', 'flow', 'refs', 'maxCost', 'approvePlan', 'autoResume', 'detach']) {
+  test(`the option ${name}, which does not exist, is refused by name`, async (t) => {
+    const root = repository(t);
+    const expected = { name: 'InvalidInput', code: 'E_USAGE', message: `unknown option ${name}` };
+    await assert.rejects(Run.start({ ...options(root), [name]: true }), expected);
+    await assert.rejects(Run.resume({ runId: 'latest', root, [name]: true }), expected);
+    assert.equal(existsSync(path.join(root, '.runr')), false);
+  });
+}

@@ -113,20 +113,25 @@ test('without a binary for the platform the message says what to do', () => {
 });
 
 test('the event loop turns while a command waits', () => {
-  // `call` waits on standard input, which ends only when a timer of the same process closes it.
+  // `call` waits on standard input, which ends only after the timer of that process has turned.
   const program = `
     const { spawn } = require('node:child_process');
     const waiting = spawn(process.execPath, ['-e', \`
       let turns = 0;
-      const timer = setInterval(() => { turns += 1; }, 5);
+      const timer = setInterval(() => {
+        turns += 1;
+        if (turns === 10) process.send('it turns');
+      }, 5);
       require('runr').main(['call', 'legal_transition']).then((code) => {
         clearInterval(timer);
-        process.exitCode = turns > 3 ? code : 99;
+        process.disconnect();
+        process.exitCode = code;
       });
-    \`], { stdio: ['pipe', 'inherit', 'inherit'] });
-    setTimeout(() => waiting.stdin.end('{"from":"PLAN","to":"STOPPED"}'), 400);
+    \`], { stdio: ['pipe', 'inherit', 'inherit', 'ipc'] });
+    waiting.on('message', () => waiting.stdin.end('{"from":"PLAN","to":"STOPPED"}'));
     waiting.on('exit', (code) => { process.exitCode = code; });
   `;
-  const done = spawnSync(process.execPath, ['-e', program], { cwd: HERE, encoding: 'utf8' });
+  const settings = { cwd: HERE, encoding: 'utf8', timeout: 60_000 };
+  const done = spawnSync(process.execPath, ['-e', program], settings);
   assert.deepEqual([done.stdout, done.status], ['true\n', 0]);
 });

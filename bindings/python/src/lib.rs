@@ -12,6 +12,7 @@ mod _native {
 
     use pyo3::prelude::*;
     use runr_cli::embed;
+    use runr_core::fs::CancelFlag;
 
     use crate::error::{raise, shield};
     use crate::wait::interruptible;
@@ -36,7 +37,17 @@ mod _native {
     /// Runs a command line in this process and returns its exit status.
     #[pyfunction]
     fn main(py: Python<'_>, argv: Vec<String>, self_command: Vec<String>) -> PyResult<i32> {
-        interruptible(py, || {}, move || Ok(embed::main(argv, self_command)))
+        let cancel = CancelFlag::default();
+        let asked = cancel.clone();
+        let work = move || Ok(embed::main(&argv, self_command, asked));
+        interruptible(py, || cancel.cancel(), work)
+    }
+
+    /// The installed command: takes the signals of this process and returns its exit status.
+    #[pyfunction]
+    fn entry(py: Python<'_>, argv: Vec<String>, self_command: Vec<String>) -> PyResult<i32> {
+        py.detach(|| shield(|| Ok(embed::entry(&argv, self_command))))
+            .map_err(|error| raise(py, &error))
     }
 
     /// Runs a command line and returns the JSON of its exit status, result and messages.
@@ -46,11 +57,10 @@ mod _native {
         argv: Vec<String>,
         self_command: Vec<String>,
     ) -> PyResult<String> {
-        interruptible(
-            py,
-            || {},
-            move || Ok(embed::run_command(argv, self_command)),
-        )
+        let cancel = CancelFlag::default();
+        let asked = cancel.clone();
+        let work = move || Ok(embed::run_command(&argv, self_command, asked));
+        interruptible(py, || cancel.cancel(), work)
     }
 
     /// One driver of one run.

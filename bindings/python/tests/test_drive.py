@@ -10,43 +10,41 @@ from typing import Any
 import pytest
 
 import runr
-
-TASK = "# Greet\n\n## Goal\nWrite src/hello.txt.\n"
-
-
-@pytest.fixture
-def repo(tmp_path: pathlib.Path) -> pathlib.Path:
-    for command in (
-        ["init", "--quiet", "--initial-branch=main"],
-        ["config", "user.name", "A Tester"],
-        ["config", "user.email", "tester@localhost"],
-        ["commit", "--quiet", "--allow-empty", "--message", "start"],
-    ):
-        subprocess.run(["git", *command], cwd=tmp_path, check=True)
-    return tmp_path
+from greeter import FILE, TASK, agent, options, work, write
 
 
-def options(repo: pathlib.Path) -> dict[str, Any]:
-    return {
-        "task_text": TASK,
-        "root": repo,
-        "worktree": True,
-        "allow": ["src/**"],
-        "verify": ["test -f src/hello.txt"],
-    }
+def test_the_quick_start(
+    repo: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repo / "login.md").write_text(TASK)
+    monkeypatch.chdir(repo)
+    with runr.Run.start(
+        "login.md", worktree=True, allow=["src/**"], verify=[f"test -f {FILE}"]
+    ) as run:
+        for call in run:
+            call.reply(agent(call.prompt, cwd=call.cwd))
+    print(run.outcome["next_action"], run.outcome["suggested_command"])
+    assert capsys.readouterr().out == "none None\n"
+    assert run.outcome["stop_reason"] == "complete"
+    branch = runr.status(run.run_id)["branch"]
+    shown = ["git", "show", f"{branch}:{FILE}"]
+    assert subprocess.check_output(shown, cwd=repo, text=True) == "hello\n"
 
 
-def work(call: runr.WorkerCall) -> dict[str, Any]:
-    """What a good agent would answer, the file included."""
-    if call.stage == "plan":
-        step = {"goal": "greet", "files_expected": ["src/hello.txt"], "done_checks": ["it is there"]}
-        return {"milestones": [{**step, "risk_level": "low"}]}
-    if call.stage == "implement":
-        target = pathlib.Path(call.cwd) / "src/hello.txt"
-        target.parent.mkdir(exist_ok=True)
-        target.write_text("hello\n")
-        return {"status": "ok", "handoff_memo": "written"}
-    return {"status": "approve", "changes": []}
+def test_the_quick_start_in_its_async_form(
+    repo: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def drive() -> runr.Run:
+        async with runr.Run.start(
+            "login.md", worktree=True, allow=["src/**"], verify=[f"test -f {FILE}"]
+        ) as run:
+            async for call in run:
+                await call.reply_async(agent(call.prompt, cwd=call.cwd))
+        return run
+
+    (repo / "login.md").write_text(TASK)
+    monkeypatch.chdir(repo)
+    assert asyncio.run(drive()).outcome["stop_reason"] == "complete"
 
 
 def test_a_program_drives_a_run_to_its_end(repo: pathlib.Path) -> None:
@@ -69,15 +67,24 @@ def test_a_program_drives_a_run_to_its_end(repo: pathlib.Path) -> None:
     assert runr.report_run("latest", root=repo)["outcome"] == "complete"
 
 
-def test_the_async_form_drives_the_same_run(repo: pathlib.Path) -> None:
-    async def drive() -> runr.Run:
-        run = await asyncio.to_thread(lambda: runr.Run.start(**options(repo)))
-        async with run:
-            async for call in run:
-                await call.reply_async(work(call))
-        return run
+def test_a_run_of_this_very_process_is_seen_running_and_then_stopped(repo: pathlib.Path) -> None:
+    with runr.Run.start(**options(repo)) as run:
+        for call in run:
+            status = runr.status(run.run_id, repo)
+            assert (status["liveness"], status["phase"]) == ("running", call.stage.upper())
+            assert [row["status"] for row in runr.runs(repo)] == ["running"]
+            call.reply(work(call))
+    assert runr.status(run.run_id, repo)["liveness"] == "stopped"
 
-    assert asyncio.run(drive()).outcome["stop_reason"] == "complete"
+
+def test_a_call_says_what_is_asked_of_whom_and_until_when(repo: pathlib.Path) -> None:
+    with runr.Run.start(**options(repo), worker="mine") as run:
+        call = next(run)
+        assert (call.stage, call.milestone, call.attempt, call.worker) == ("plan", 0, 1, "mine")
+        assert call.schema["type"] == "object"
+        assert call.deadline.endswith("Z")
+        assert call.fix is None
+        assert TASK.strip() in call.prompt
 
 
 def test_an_exception_leaves_a_run_that_can_be_resumed(repo: pathlib.Path) -> None:
@@ -88,10 +95,107 @@ def test_an_exception_leaves_a_run_that_can_be_resumed(repo: pathlib.Path) -> No
                     raise ZeroDivisionError
                 call.reply(work(call))
     assert run.outcome["stop_reason"] == "interrupted"
+    assert run.outcome["suggested_command"] == f"runr resume {run.run_id}"
+    stages = []
     with runr.Run.resume(run.run_id, repo) as again:
         for call in again:
+            stages.append(call.stage)
             call.reply(work(call))
+    assert stages == ["implement", "review"]
     assert again.outcome["stop_reason"] == "complete"
+
+
+def test_a_file_outside_of_the_scope_stops_the_run(repo: pathlib.Path) -> None:
+    with runr.Run.start(**options(repo)) as run:
+        for call in run:
+            if call.stage == "implement":
+                write(call, "README.md")
+            call.reply(work(call))
+    assert run.outcome["stop_reason"] == "guard_violation"
+    assert run.outcome["next_action"] == "resolve_scope_violation"
+    assert runr.status(run.run_id, repo)["guard_violation_files"] == ["README.md"]
+
+
+def test_a_failed_check_is_the_next_call_to_fix(repo: pathlib.Path) -> None:
+    given = options(repo)
+    (check,) = given["verify"] = [f"cat {FILE}"]
+    fixes = []
+    with runr.Run.start(**given) as run:
+        for call in run:
+            if call.stage == "implement":
+                fixes.append(call.fix)
+                if call.fix is None:
+                    write(call, "src/other.txt")
+                    call.ok("forgot the file")
+                    continue
+            call.reply(work(call))
+    first, second = fixes
+    assert first is None and second is not None
+    assert (second["attempt"], second["failed_command"]) == (2, check)
+    assert FILE in second["error_output"]
+    assert second["changed_files"] == ["src/other.txt"]
+    assert run.outcome["stop_reason"] == "complete"
+
+
+def test_what_the_reviewer_asks_for_stands_in_the_next_prompt(repo: pathlib.Path) -> None:
+    wish = "Greet in French: « bonjour », not `hello`."
+    prompts = []
+    reviews = 0
+    with runr.Run.start(**options(repo)) as run:
+        for call in run:
+            if call.stage == "implement":
+                prompts.append(call.prompt)
+                write(call, FILE, f"version {len(prompts)}\n")
+                call.ok("written")
+            elif call.stage == "review":
+                reviews += 1
+                call.request_changes([wish]) if reviews == 1 else call.approve()
+            else:
+                call.reply(work(call))
+    assert [wish in prompt for prompt in prompts] == [False, True]
+    assert run.outcome["stop_reason"] == "complete"
+
+
+def test_the_event_loop_turns_while_the_checks_run(repo: pathlib.Path) -> None:
+    phases: list[str] = []
+
+    async def tick(run: runr.Run) -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            phases.append(run.outcome["phase"])
+
+    async def drive() -> runr.Run:
+        run = runr.Run.start(**{**options(repo), "verify": ["sleep 1"]})
+        async with run:
+            ticker = asyncio.create_task(tick(run))
+            async for call in run:
+                await call.reply_async(work(call))
+            ticker.cancel()
+        return run
+
+    assert asyncio.run(drive()).outcome["stop_reason"] == "complete"
+    # 100 on an idle machine; a blocked loop would have seen the phase once at most.
+    assert phases.count("VERIFY") > 20
+
+
+def test_a_cancelled_task_leaves_an_interrupted_run(repo: pathlib.Path) -> None:
+    async def drive(run: runr.Run) -> None:
+        async with run:
+            async for call in run:
+                await call.reply_async(work(call))
+
+    async def cancel(run: runr.Run) -> None:
+        task = asyncio.create_task(drive(run))
+        while run.outcome["phase"] != "VERIFY":
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run = runr.Run.start(**{**options(repo), "verify": ["sleep 60"]})
+    asyncio.run(cancel(run))
+    assert run.outcome["stop_reason"] == "interrupted"
+    assert runr.status(run.run_id, repo)["liveness"] == "stopped"
 
 
 def test_the_next_call_is_refused_while_one_is_unanswered(repo: pathlib.Path) -> None:
@@ -110,3 +214,98 @@ def test_a_reply_after_the_stop_is_too_late(repo: pathlib.Path) -> None:
             call.reply(work(call))
     assert caught.value.code == "E_CALL_LATE"
     assert run.outcome["stop_reason"] == "interrupted"
+
+
+def started(repo: pathlib.Path, run: runr.Run) -> dict[str, Any]:
+    """What the run recorded when it started."""
+    import json
+
+    timeline = repo / ".runr/runs" / run.run_id / "timeline.jsonl"
+    record = json.loads(timeline.read_text("utf-8").splitlines()[0])
+    assert record["type"] == "run_started"
+    payload: dict[str, Any] = record["payload"]
+    return payload
+
+
+def test_every_option_reaches_the_run(repo: pathlib.Path) -> None:
+    (repo / "README.md").write_text("not committed\n")
+    flags = {
+        "worktree": False,
+        "fast": True,
+        "allow_deps": True,
+        "allow_dirty": True,
+        "allow_unverified": True,
+        "no_branch": True,
+        "force_parallel": True,
+        "worker": "mine",
+        "time_minutes": 7.5,
+        "max_ticks": 9,
+        "skip_doctor": True,
+    }
+    with runr.Run.start(
+        task_text=TASK,
+        root=repo,
+        config={
+            "agent": {"name": "a", "version": "1"},
+            "scope": {"denylist": ["x"]},
+            "verification": {},
+        },
+        allow=["src/**", "README.md"],
+        deny=["src/secret/**"],
+        verify=["true"],
+        **flags,
+    ) as run:
+        recorded = started(repo, run)
+    assert recorded["options"] == flags
+    assert recorded["scope_lock"] == {
+        "allowlist": ["src/**", "README.md"],
+        "denylist": ["src/secret/**"],
+    }
+    assert recorded["branch"] == "main"
+
+
+def test_a_config_file_needs_trust_and_a_config_value_does_not(repo: pathlib.Path) -> None:
+    import json
+
+    config = {
+        "agent": {"name": "a", "version": "1"},
+        "scope": {"allowlist": ["src/**"]},
+        "verification": {"tier0": [f"test -f {FILE}"]},
+    }
+    given = {"task_text": TASK, "root": repo, "worktree": True}
+    with runr.Run.start(**given, config=config) as run:
+        assert started(repo, run)["scope_lock"]["allowlist"] == ["src/**"]
+    other = {**config, "verification": {"tier0": [f"test -s {FILE}"]}}
+    (repo / ".runr/runr.config.json").write_text(json.dumps(other))
+    with pytest.raises(runr.Untrusted) as caught:
+        runr.Run.start(**given)
+    assert caught.value.code == "E_UNTRUSTED"
+    assert runr.trust(repo)["approved"] is True
+    with runr.Run.start(**given) as run:
+        for call in run:
+            call.reply(work(call))
+    assert run.outcome["stop_reason"] == "complete"
+
+
+def test_without_a_config_the_program_must_give_scope_and_checks(repo: pathlib.Path) -> None:
+    given = {"task_text": TASK, "root": repo, "worktree": True}
+    for part in ({}, {"allow": ["src/**"]}, {"verify": ["true"]}):
+        with pytest.raises(runr.NotFound) as caught:
+            runr.Run.start(**given, **part)
+        assert caught.value.code == "E_CONFIG_NOT_FOUND"
+    assert runr.runs(repo) == []
+
+
+LATER = ["own", "flow", "refs", "max_cost", "approve_plan", "auto_resume", "detach"]
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_an_option_that_does_not_exist_is_refused_by_name(name: str, repo: pathlib.Path) -> None:
+    for begin in (
+        lambda: runr.Run.start(**options(repo), **{name: True}),
+        lambda: runr.Run.resume("latest", repo, **{name: True}),
+    ):
+        with pytest.raises(runr.InvalidInput) as caught:
+            begin()
+        assert (caught.value.code, caught.value.message) == ("E_USAGE", f"unknown option {name}")
+    assert not (repo / ".runr").exists()

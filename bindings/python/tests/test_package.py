@@ -77,9 +77,14 @@ def test_paths_are_text_or_path_objects_but_never_bytes(tmp_path: pathlib.Path) 
         runr.Run.start(b"task.md")  # type: ignore[arg-type]
 
 
-def test_an_unknown_option_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="worktre"):
+def test_an_unknown_option_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(runr.InvalidInput) as caught:
         runr.Run.start("task.md", worktre=True)  # type: ignore[call-arg]
+    assert (caught.value.code, caught.value.message) == ("E_USAGE", "unknown option worktre")
+    assert caught.value.hint == "did you mean worktree?"
+    with pytest.raises(runr.InvalidInput) as caught:
+        runr.status("latest", rot=".")  # type: ignore[call-arg]
+    assert caught.value.hint == "did you mean root?"
     with pytest.raises(TypeError):
         runr.Run.start("task.md", True)  # type: ignore[misc]
 

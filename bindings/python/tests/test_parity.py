@@ -48,7 +48,8 @@ def call(operation: str, args: dict[str, Any]) -> Any:
         return runr.RunStore.open(args["root"]).read(args["run_id"])
     # By position, as far as the row goes: the order of the arguments is part of the interface.
     order = TABLE["operations"][operation]["arguments"]
-    return getattr(runr, operation)(*(args[name] for name in order if name in args))
+    unknown = {name: value for name, value in args.items() if name not in order}
+    return getattr(runr, operation)(*(args[name] for name in order if name in args), **unknown)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row['operation']}: {row['name']}" for row in ROWS])

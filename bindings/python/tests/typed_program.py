@@ -21,6 +21,11 @@ def drive(task: Path) -> str | None:
     return outcome["suggested_command"]
 
 
+def misuse() -> None:
+    # An option that does not exist is seen before the program runs.
+    runr.Run.start("login.md", own="owner/name#17")  # type: ignore[call-arg]
+
+
 def look() -> list[str]:
     scope: ScopeResult = runr.check_scope([], [], [], [], False, [], [])
     rows: list[StopReason] = runr.stop_reasons()

@@ -1,13 +1,15 @@
 //! What the bindings call: JSON text in, JSON text out, so that they contain no rule.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runr_core::fs::CancelFlag;
+use runr_core::phase::state::State;
+use runr_core::phase::status::Outcome;
 use runr_core::phase::stop::StopCause;
-use runr_core::{Code, Error, Result};
+use runr_core::{Code, Error, Result, RunId};
 use serde::de::DeserializeOwned;
 
-use crate::harness::{Driver, Reply, ResumeRequest, RunRequest};
+use crate::harness::{Driver, Listener, Reply, ResumeRequest, RunRequest};
 use crate::host::Host;
 use crate::output::Console;
 
@@ -37,17 +39,40 @@ fn print(value: &impl serde::Serialize) -> Result<String> {
 /// One driver of one run, shared between threads.
 #[derive(Debug)]
 pub struct Session {
-    run_id: String,
+    run_id: RunId,
     driver: Mutex<Driver>,
     cancel: CancelFlag,
+    latest: Latest,
+}
+
+/// The state after the last record, so that a look at it never waits for a working driver.
+#[derive(Debug, Clone, Default)]
+struct Latest(Arc<Mutex<State>>);
+
+impl Latest {
+    fn listener(&self) -> Listener {
+        let latest = self.clone();
+        Box::new(move |_, state| latest.set(state))
+    }
+
+    fn set(&self, state: &State) {
+        *self.get() = state.clone();
+    }
+
+    fn get(&self) -> MutexGuard<'_, State> {
+        // A state is replaced whole, so a panic leaves none half written.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Session {
-    fn over(host: Host, driver: Driver) -> Self {
+    fn over(host: Host, driver: Driver, latest: Latest) -> Self {
+        latest.set(driver.state());
         Self {
-            run_id: driver.run_id().to_string(),
+            run_id: driver.run_id().clone(),
             driver: Mutex::new(driver),
             cancel: host.cancel,
+            latest,
         }
     }
 
@@ -61,8 +86,9 @@ impl Session {
             ..parse("Run.start", options)?
         };
         let host = Host::of_process(Vec::new());
-        let driver = Driver::start_on(request, &host, None)?;
-        Ok(Self::over(host, driver))
+        let latest = Latest::default();
+        let driver = Driver::start_on(request, &host, Some(latest.listener()))?;
+        Ok(Self::over(host, driver, latest))
     }
 
     /// Goes on with a run; the caller answers.
@@ -75,8 +101,9 @@ impl Session {
             ..parse("Run.resume", options)?
         };
         let host = Host::of_process(Vec::new());
-        let driver = Driver::resume_on(request, &host, None)?;
-        Ok(Self::over(host, driver))
+        let latest = Latest::default();
+        let driver = Driver::resume_on(request, &host, Some(latest.listener()))?;
+        Ok(Self::over(host, driver, latest))
     }
 
     fn driver(&self) -> MutexGuard<'_, Driver> {
@@ -87,7 +114,7 @@ impl Session {
     /// The id of the run.
     #[must_use]
     pub fn run_id(&self) -> String {
-        self.run_id.clone()
+        self.run_id.to_string()
     }
 
     /// The next call a worker has to answer, or nothing at the end of the run. May take minutes.
@@ -110,12 +137,12 @@ impl Session {
         self.driver().reply(call_id, reply)
     }
 
-    /// Where the run stands.
+    /// Where the run stands; answers at once, even while another thread waits for a call.
     ///
     /// # Errors
     /// `E_INTERNAL`.
     pub fn outcome(&self) -> Result<String> {
-        print(&self.driver().outcome())
+        print(&Outcome::new(self.run_id.clone(), &self.latest.get()))
     }
 
     /// Stops the run, for the cause `signal` or `stop_request`; nothing happens to a stopped run.
@@ -148,15 +175,30 @@ impl Session {
 }
 
 /// Runs a command line in this process and returns its exit status. `argv` is without the
-/// program's name; `self_command` starts a child runr process.
+/// program's name; `self_command` starts a child runr process; raising `cancel` stops the command,
+/// and with it a run as interrupted. Signals stay the host program's.
 #[must_use]
-pub fn main(argv: Vec<String>, self_command: Vec<String>) -> i32 {
-    let host = Host::of_process(self_command);
-    i32::from(crate::main(&argv, &host, &Console::standard()))
+pub fn main(argv: &[String], self_command: Vec<String>, cancel: CancelFlag) -> i32 {
+    let host = host(self_command, cancel);
+    i32::from(crate::main(argv, &host, &Console::standard()))
 }
 
-/// Runs a command line and returns `{"exit", "json", "stderr"}`.
+/// Runs a command line as an installed command does and returns its exit status: SIGINT and
+/// SIGTERM stop the run first and become 130 and 143. For a process that ends right after.
 #[must_use]
-pub fn run_command(argv: Vec<String>, self_command: Vec<String>) -> String {
-    crate::run_command(&argv, &Host::of_process(self_command)).to_string()
+pub fn entry(argv: &[String], self_command: Vec<String>) -> i32 {
+    i32::from(crate::entry(argv, &Host::of_process(self_command)))
+}
+
+/// Runs a command line and returns `{"exit", "json", "stderr"}`; otherwise like [`main`].
+#[must_use]
+pub fn run_command(argv: &[String], self_command: Vec<String>, cancel: CancelFlag) -> String {
+    crate::run_command(argv, &host(self_command, cancel)).to_string()
+}
+
+fn host(self_command: Vec<String>, cancel: CancelFlag) -> Host {
+    Host {
+        cancel,
+        ..Host::of_process(self_command)
+    }
 }

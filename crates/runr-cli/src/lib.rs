@@ -16,6 +16,8 @@ mod commands;
 mod detect;
 #[cfg(feature = "cli")]
 pub mod embed;
+#[cfg(feature = "cli")]
+mod entry;
 pub mod harness;
 mod host;
 mod liveness;
@@ -27,7 +29,9 @@ mod store_fields;
 mod views;
 
 #[cfg(feature = "cli")]
-pub use commands::{leave_terminal, main, run_command};
+pub use commands::{main, run_command};
+#[cfg(feature = "cli")]
+pub use entry::entry;
 pub use host::{Host, SystemClock};
 #[cfg(feature = "cli")]
 pub use output::Console;

@@ -27,22 +27,51 @@ use crate::views;
 /// A function of the library.
 struct Operation {
     name: &'static str,
+    arguments: &'static [&'static str],
     run: fn(&Host, &mut Arguments) -> Result<Value>,
 }
 
 macro_rules! operations {
-    ($($name:ident),* $(,)?) => {
-        const OPERATIONS: &[Operation] = &[$(Operation { name: stringify!($name), run: $name }),*];
+    ($($name:ident($($argument:ident),*)),* $(,)?) => {
+        const OPERATIONS: &[Operation] = &[$(Operation {
+            name: stringify!($name),
+            arguments: &[$(stringify!($argument)),*],
+            run: $name,
+        }),*];
         /// The names of all operations.
         pub const NAMES: &[&str] = &[$(stringify!($name)),*];
     };
 }
 
 operations! {
-    check_scope, preflight_reasons, glob_match, globs_overlap, normalize_owns, check_owned_paths, file_collisions,
-    stop_reasons, next_action, select_tiers, check_no_changes_evidence, unwrap_output, parse_reply, parse_task,
-    legal_transition, resume_target, enter_phase, compare_fingerprints, review_fingerprint, fold, report,
-    sanitize_run_id, status, runs, report_run, trust, store_create, store_read,
+    check_scope(changed, allowlist, denylist, lockfiles, allow_deps, env_allowlist, presets),
+    preflight_reasons(scope_result, allow_dirty),
+    glob_match(pattern, path),
+    globs_overlap(a, b),
+    normalize_owns(list),
+    check_owned_paths(changed, owns, env_allowlist),
+    file_collisions(files_expected, active_runs),
+    stop_reasons(),
+    next_action(stop_reason, run_id, other_run),
+    select_tiers(risk_triggers, changed_files, risk_level, last_milestone, min_tier),
+    check_no_changes_evidence(evidence, allowlist),
+    unwrap_output(output_mode, stdout),
+    parse_reply(stage, text),
+    parse_task(text),
+    legal_transition(from, to),
+    resume_target(phase, last_successful_phase),
+    enter_phase(state, to),
+    compare_fingerprints(original, current),
+    review_fingerprint(changes),
+    fold(events),
+    report(events, state),
+    sanitize_run_id(text),
+    status(run_id, root),
+    runs(root),
+    report_run(run_id, root),
+    trust(root),
+    store_create(root, fields, worktree_check),
+    store_read(root, run_id),
 }
 
 /// Calls a function with a JSON object of arguments.
@@ -57,40 +86,47 @@ pub fn call(host: &Host, name: &str, arguments: Value) -> Result<Value> {
                 .hint("runr call <function>"),
         );
     };
-    let mut arguments = Arguments::new(name, arguments)?;
-    let result = (operation.run)(host, &mut arguments)?;
-    arguments.finish()?;
-    Ok(result)
+    (operation.run)(host, &mut Arguments::new(operation, arguments)?)
 }
 
 /// Named arguments, each taken once.
 struct Arguments {
-    function: String,
+    of: &'static Operation,
     left: Map<String, Value>,
-    known: Vec<&'static str>,
 }
 
 impl Arguments {
-    fn new(function: &str, value: Value) -> Result<Self> {
-        match value {
-            Value::Object(left) => Ok(Self {
-                function: function.to_owned(),
-                left,
-                known: Vec::new(),
-            }),
-            _ => Err(Error::new(
+    /// Refuses what the function does not have, before it does anything.
+    fn new(of: &'static Operation, value: Value) -> Result<Self> {
+        let function = of.name;
+        let Value::Object(left) = value else {
+            return Err(Error::new(
                 Code::Usage,
                 format!("{function}: the arguments are not a JSON object"),
-            )),
+            ));
+        };
+        let is_unknown = |name: &&String| !of.arguments.contains(&name.as_str());
+        if let Some(unknown) = left.keys().find(is_unknown) {
+            return Err(Error::new(
+                Code::Usage,
+                format!("{function}: there is no argument `{unknown}`"),
+            )
+            .with("argument", unknown.as_str())
+            .with("known", of.arguments.to_vec()));
         }
+        Ok(Self { of, left })
     }
 
     fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>> {
-        self.known.push(name);
+        debug_assert!(
+            self.of.arguments.contains(&name),
+            "{} does not list `{name}`",
+            self.of.name
+        );
         match self.left.shift_remove(name) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => serde_json::from_value(value).map(Some).map_err(|e| {
-                Error::new(Code::Usage, format!("{}: `{name}`: {e}", self.function))
+                Error::new(Code::Usage, format!("{}: `{name}`: {e}", self.of.name))
                     .with("argument", name)
             }),
         }
@@ -100,7 +136,7 @@ impl Arguments {
         self.optional(name)?.ok_or_else(|| {
             Error::new(
                 Code::Usage,
-                format!("{}: `{name}` is missing", self.function),
+                format!("{}: `{name}` is missing", self.of.name),
             )
             .with("argument", name)
         })
@@ -112,19 +148,6 @@ impl Arguments {
 
     fn root(&mut self) -> Result<Utf8PathBuf> {
         self.or("root", Utf8PathBuf::from("."))
-    }
-
-    /// A function that did not take all arguments was given one that it does not have.
-    fn finish(&self) -> Result<()> {
-        match self.left.keys().next() {
-            None => Ok(()),
-            Some(unknown) => Err(Error::new(
-                Code::Usage,
-                format!("{}: there is no argument `{unknown}`", self.function),
-            )
-            .with("argument", unknown.as_str())
-            .with("known", self.known.clone())),
-        }
     }
 }
 

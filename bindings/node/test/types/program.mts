@@ -26,7 +26,7 @@ export async function drive(task: string): Promise<string | null> {
 }
 
 export async function leave(runId: string): Promise<void> {
-  await using run = await Run.resume({ runId, force: true });
+  await using run = await Run.resume({ runId, maxTicks: 10 });
   await run.stop();
 }
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 
-from ._command import main
+from ._command import installed
 
 
 def entry() -> None:
-    """Runs the command line of this process and exits."""
-    # Python only notes a signal until the next bytecode, and none runs while a command does.
+    """Runs the command line of this process and exits; a signal stops a run cleanly first."""
+    # Else Python would raise KeyboardInterrupt on top, after the command has ended in order.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(installed(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ The functions the package `runr` is built on; not for direct use.
 from _typeshed import SupportsGetItem
 from typing import Final, final
 
-__all__ = ["__version__", "Session", "call", "main", "operations", "run_command"]
+__all__ = ["__version__", "Session", "call", "entry", "main", "operations", "run_command"]
 
 __version__: Final[str]
 
@@ -56,6 +56,11 @@ class Session:
 def call(name: str, args: str) -> str:
     """
     Runs one operation: the JSON of its arguments in, the JSON of its result out.
+    """
+
+def entry(argv: SupportsGetItem[int, str], self_command: SupportsGetItem[int, str]) -> int:
+    """
+    The installed command: takes the signals of this process and returns its exit status.
     """
 
 def main(argv: SupportsGetItem[int, str], self_command: SupportsGetItem[int, str]) -> int:

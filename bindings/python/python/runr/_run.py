@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from . import _native, _wire
 from ._off_loop import off_loop
+from ._options import only_known_options
 from .errors import RunrError
 from .types import Evidence, FailureKind, Fix, Milestone, Outcome, Stage
 
@@ -39,6 +40,7 @@ class Run:
         self.run_id = session.run_id()
 
     @classmethod
+    @only_known_options
     def start(
         cls,
         task: PathLike | None = None,
@@ -47,9 +49,6 @@ class Run:
         root: PathLike = ".",
         worktree: bool = False,
         fast: bool = False,
-        flow: str | None = None,
-        refs: Sequence[str] = (),
-        own: str | None = None,
         allow: Sequence[str] | None = None,
         deny: Sequence[str] | None = None,
         verify: Sequence[str] | None = None,
@@ -58,14 +57,11 @@ class Run:
         allow_dirty: bool = False,
         allow_unverified: bool = False,
         worker: str | None = None,
-        auto_resume: bool | None = None,
         force_parallel: bool = False,
         no_branch: bool = False,
-        detach: bool = False,
         time_minutes: float | None = None,
         max_ticks: int | None = None,
-        max_cost: float | None = None,
-        approve_plan: bool = False,
+        skip_doctor: bool = False,
     ) -> Run:
         """Starts a run of a task. An option that is None keeps its documented default."""
         options = _wire.given(
@@ -75,9 +71,6 @@ class Run:
                 "root": _wire.path(root),
                 "worktree": worktree,
                 "fast": fast,
-                "flow": flow,
-                "refs": list(refs),
-                "own": own,
                 "allow": allow,
                 "deny": deny,
                 "verify": verify,
@@ -86,64 +79,36 @@ class Run:
                 "allow_dirty": allow_dirty,
                 "allow_unverified": allow_unverified,
                 "worker": worker,
-                "auto_resume": auto_resume,
                 "force_parallel": force_parallel,
                 "no_branch": no_branch,
-                "detach": detach,
                 "time_minutes": time_minutes,
                 "max_ticks": max_ticks,
-                "max_cost": max_cost,
-                "approve_plan": approve_plan,
+                "skip_doctor": skip_doctor,
             }
         )
         return cls(_native.Session.start(_wire.encode(options)))
 
     @classmethod
+    @only_known_options
     def resume(
         cls,
         run_id: str,
         root: PathLike = ".",
         *,
-        own: str | None = None,
-        allow: Sequence[str] | None = None,
-        deny: Sequence[str] | None = None,
-        verify: Sequence[str] | None = None,
         config: PathLike | Mapping[str, Any] | None = None,
         allow_deps: bool | None = None,
-        allow_dirty: bool | None = None,
-        allow_unverified: bool | None = None,
-        worker: str | None = None,
-        auto_resume: bool | None = None,
-        force_parallel: bool | None = None,
         time_minutes: float | None = None,
         max_ticks: int | None = None,
-        max_cost: float | None = None,
-        force: bool | None = None,
-        force_branch: bool | None = None,
-        auto_stash: bool | None = None,
     ) -> Run:
-        """Goes on with a stopped run. An option that is None stays as the run has it."""
+        """Goes on with a stopped run, as it was set up; its budgets begin anew."""
         options = _wire.given(
             {
                 "run_id": run_id,
                 "root": _wire.path(root),
-                "own": own,
-                "allow": allow,
-                "deny": deny,
-                "verify": verify,
                 "config": _config(config),
                 "allow_deps": allow_deps,
-                "allow_dirty": allow_dirty,
-                "allow_unverified": allow_unverified,
-                "worker": worker,
-                "auto_resume": auto_resume,
-                "force_parallel": force_parallel,
                 "time_minutes": time_minutes,
                 "max_ticks": max_ticks,
-                "max_cost": max_cost,
-                "force": force,
-                "force_branch": force_branch,
-                "auto_stash": auto_stash,
             }
         )
         return cls(_native.Session.resume(_wire.encode(options)))
@@ -240,9 +205,9 @@ class WorkerCall:
     stage: Stage
     prompt: str
     cwd: str
-    milestone: int | None
+    milestone: int
     attempt: int
-    deadline: str | None
+    deadline: str
     schema: dict[str, Any]
     worker: str
     fix: Fix | None

@@ -5,8 +5,8 @@ use std::io::Read;
 use runr_core::{Code, Error, Result};
 use serde_json::Value;
 
+use super::Invocation;
 use super::cli::CallArgs;
-use super::{Invocation, print_error};
 use crate::operations;
 
 pub(crate) fn execute(call: &Invocation<'_>, args: &CallArgs) -> Result<u8> {
@@ -17,8 +17,11 @@ pub(crate) fn execute(call: &Invocation<'_>, args: &CallArgs) -> Result<u8> {
             call.console.json_line(&value);
             Ok(0)
         }
-        // Programs call this: an error is JSON whether asked for or not.
-        Err(error) => Ok(print_error(&call.console, &error, true)),
+        // Programs call this: an error is JSON whether asked for or not, and one line like a result.
+        Err(error) => {
+            call.console.json_line(&error.to_json());
+            Ok(error.code().exit())
+        }
     }
 }
 

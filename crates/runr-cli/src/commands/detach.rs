@@ -151,7 +151,7 @@ pub(crate) fn report_recorded(call: &Invocation<'_>, driver: &Driver) -> Result<
 }
 
 /// In the detached child, first of all: a session of its own, so that no terminal can end it.
-pub fn leave_terminal(host: &Host) {
+pub(crate) fn leave_terminal(host: &Host) {
     if is_detached(host) {
         // Fails only for a process that leads its group already, and then there is nothing to leave.
         let _session = rustix::process::setsid();

@@ -23,10 +23,10 @@ use crate::host::Host;
 use crate::output::Console;
 use cli::{Cli, Color, Command};
 
-pub use detach::leave_terminal;
+pub(crate) use detach::leave_terminal;
 
 /// Exit status of a command that was interrupted by SIGINT.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 /// Exit status of a command that did its work, but could not print the result.
 const UNPRINTED: u8 = 5;
 

@@ -146,11 +146,6 @@ impl RunRequest {
         self
     }
 
-    /// Whether scope and checks are given, so that no configuration file is needed.
-    fn is_self_contained(&self) -> bool {
-        self.config.is_none() && self.allow.is_some() && self.verify.is_some()
-    }
-
     fn source(&self) -> Result<TaskSource> {
         match (&self.task, &self.task_text) {
             (Some(path), None) => Ok(TaskSource::File(path.clone())),
@@ -160,6 +155,12 @@ impl RunRequest {
                     .hint("runr run --task <file>"),
             ),
         }
+    }
+
+    /// A caller that brings the agent, the scope and the checks may do without a configuration.
+    fn needs_no_file(&self) -> bool {
+        let checked = self.verify.is_some() || self.allow_unverified;
+        self.host_answers && self.config.is_none() && self.allow.is_some() && checked
     }
 
     fn options(&self, task: &Task) -> RunOptions {
@@ -300,11 +301,10 @@ impl Prepared {
 
     fn admit(&mut self, request: &RunRequest, host: &Host) -> Result<()> {
         let (mut config, warnings) = match load_config(request.config.as_ref(), &self.layout) {
-            // Whoever says what may be changed and what proves it needs no file.
-            Err(error) if error.code() == Code::ConfigNotFound && request.is_self_contained() => {
+            Err(error) if error.code() == Code::ConfigNotFound && request.needs_no_file() => {
                 (Config::default(), Vec::new())
             }
-            read => read?,
+            loaded => loaded?,
         };
         let from_file = !matches!(request.config, Some(ConfigSource::Value(_)));
         if from_file && needs_trust(&config, request.verify.is_some()) {

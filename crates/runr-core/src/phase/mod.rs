@@ -18,6 +18,7 @@ pub mod owned;
 mod preset;
 pub mod prompt;
 pub mod reply;
+pub mod reply_schema;
 pub mod report;
 pub mod rules;
 pub mod scope;

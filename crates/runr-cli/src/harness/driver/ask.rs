@@ -6,6 +6,7 @@ use runr_core::phase::event::{CallStarted, Event, FailureKind, ProcessIdentity};
 use runr_core::phase::model::Stage;
 use runr_core::phase::prompt;
 use runr_core::phase::reply::parse_reply;
+use runr_core::phase::reply_schema::reply_schema;
 use runr_core::phase::rules;
 use runr_core::{Error, Result};
 
@@ -63,7 +64,7 @@ impl Driver {
             milestone: state.milestone_index,
             attempt,
             deadline: self.context.host.clock.now().plus(self.patience()),
-            schema: prompt::contract(stage),
+            schema: reply_schema(stage),
             worker,
             fix,
         })

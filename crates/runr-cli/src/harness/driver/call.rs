@@ -21,8 +21,8 @@ pub struct WorkerCall {
     pub attempt: u32,
     /// When the answer comes too late.
     pub deadline: Timestamp,
-    /// The form of the answer.
-    pub schema: &'static str,
+    /// The JSON Schema of the answer.
+    pub schema: serde_json::Value,
     /// The configured name of the worker.
     pub worker: String,
     /// The failure to fix, for an implementer after a failed VERIFY.
