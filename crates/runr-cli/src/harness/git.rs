@@ -6,14 +6,15 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
-use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
+use std::process::{Child, Command, Output, Stdio};
+
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::{Code, Error, Result};
+use rustix::process::{Pid, Signal};
 
 const HARDENED: &[&str] = &[
     "-c",
@@ -47,6 +48,65 @@ pub(crate) struct Git {
     /// Standard input of every child: the driver's locked file, so that its lock outlives the driver
     /// for as long as a git of its works.
     held: Option<Arc<File>>,
+    watch: Arc<Watch>,
+}
+
+/// Ends a git that blocks, as it does on what is no regular file; waiting longer would not help.
+#[derive(Debug, Default)]
+struct Watch {
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    pid: Pid,
+    since: Instant,
+    ended: bool,
+}
+
+impl Watch {
+    fn start() -> Arc<Self> {
+        let watch = Arc::new(Self::default());
+        let watched = Arc::downgrade(&watch);
+        // Looks seldom, and goes with the last git that uses it.
+        std::thread::spawn(move || {
+            while let Some(watch) = watched.upgrade() {
+                watch.look();
+                drop(watch);
+                std::thread::sleep(Duration::from_secs(5));
+            }
+        });
+        watch
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self) {
+        if let Some(running) = self
+            .running()
+            .as_mut()
+            .filter(|r| r.since.elapsed() > PATIENCE)
+        {
+            running.ended = true;
+            // Gone meanwhile is as good.
+            let _gone = rustix::process::kill_process(running.pid, Signal::KILL);
+        }
+    }
+
+    fn begin(&self, child: &Child) {
+        *self.running() = Some(Running {
+            pid: Pid::from_child(child),
+            since: Instant::now(),
+            ended: false,
+        });
+    }
+
+    /// Whether the watch had to end it.
+    fn end(&self) -> bool {
+        self.running().take().is_some_and(|running| running.ended)
+    }
 }
 
 /// Where a checkout and its repository are.
@@ -86,6 +146,7 @@ impl Git {
             dir: dir.into(),
             calls: Arc::default(),
             held: None,
+            watch: Watch::start(),
         }
     }
 
@@ -147,18 +208,13 @@ impl Git {
             (None, None) => command.stdin(Stdio::null()),
         };
         let child = command.spawn().map_err(failed)?;
-        let pid = rustix::process::Pid::from_child(&child);
-        let (done, finished) = mpsc::channel();
-        let waiter = std::thread::spawn(move || done.send(child.wait_with_output()));
-        let answer = finished.recv_timeout(PATIENCE).unwrap_or_else(|_| {
-            // Git blocks on what is no regular file; waiting longer would not end it.
-            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        self.watch.begin(&child);
+        let answer = child.wait_with_output();
+        if self.watch.end() {
             let minutes = PATIENCE.as_secs() / 60;
-            Err(std::io::Error::other(format!(
-                "git did not answer in {minutes} minutes"
-            )))
-        });
-        drop(waiter.join());
+            let words = format!("git did not answer in {minutes} minutes");
+            return Err(failed(std::io::Error::other(words)));
+        }
         answer.map_err(failed)
     }
 

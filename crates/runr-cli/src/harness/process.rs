@@ -26,14 +26,19 @@ const GO: &[u8] = b"go\n";
 
 /// What to start, and where its output goes.
 pub(crate) struct Spec<'a> {
-    pub(crate) argv: &'a [String],
+    pub(crate) what: What<'a>,
     pub(crate) cwd: &'a Utf8Path,
     pub(crate) env: &'a [(String, String)],
     pub(crate) stdout: &'a Utf8Path,
     /// Where standard error goes; absent: into the same file.
     pub(crate) stderr: Option<&'a Utf8Path>,
-    /// Whether standard input stays open for a prompt.
-    pub(crate) reads_stdin: bool,
+}
+
+/// A program that reads its prompt from standard input, or a command line for the shell.
+#[derive(Clone, Copy)]
+pub(crate) enum What<'a> {
+    Program(&'a [String]),
+    Command(&'a String),
 }
 
 /// A child that waits behind the gate.
@@ -55,21 +60,22 @@ pub(crate) enum End {
 pub(crate) fn spawn(spec: &Spec<'_>) -> io::Result<Gated> {
     use std::os::unix::process::CommandExt;
 
-    const WITH_INPUT: &str = r#"IFS= read -r go || exit 125; exec "$@""#;
-    const WITHOUT_INPUT: &str = r#"IFS= read -r go || exit 125; exec "$@" </dev/null"#;
+    // A program takes over the gate's process; a command line is run by the gate's own shell.
+    const PROGRAM: &str = r#"IFS= read -r go || exit 125; exec "$@""#;
+    const COMMAND: &str =
+        r#"IFS= read -r go || exit 125; exec </dev/null; go=$1; set --; eval "$go""#;
     let stdout = log_file(spec.stdout)?;
     let stderr = match spec.stderr {
         Some(path) => log_file(path)?,
         None => stdout.try_clone()?,
     };
-    let script = if spec.reads_stdin {
-        WITH_INPUT
-    } else {
-        WITHOUT_INPUT
+    let (script, words) = match spec.what {
+        What::Program(argv) => (PROGRAM, argv),
+        What::Command(command) => (COMMAND, std::slice::from_ref(command)),
     };
     let mut child = Command::new("/bin/sh")
         .args(["-c", script, "runr-gate"])
-        .args(spec.argv)
+        .args(words)
         .current_dir(spec.cwd)
         // Of this process alone; a runr or a git below must not take them for its own.
         .env_remove("RUNR_DETACHED_LOG")

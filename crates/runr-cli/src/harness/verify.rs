@@ -12,7 +12,7 @@ use runr_core::phase::model::Tier;
 use runr_core::phase::rules::VerifyPass;
 use runr_core::{Error, Result};
 
-use super::process::{self, End, Spec};
+use super::process::{self, End, Spec, What};
 use super::recorder::{Recorder, VERIFIER};
 
 /// How much failing output goes into the state and the next prompt.
@@ -139,14 +139,13 @@ fn run_command(
     let began = Instant::now();
     let log = &order.run_dir.join(name);
     let failed = |source| Error::io("run a verification command, log", log, source);
-    let argv = ["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()];
+    let line = command.to_owned();
     let spec = Spec {
-        argv: &argv,
+        what: What::Command(&line),
         cwd: &order.cwd,
         env: &order.env,
         stdout: log,
         stderr: None,
-        reads_stdin: false,
     };
     let child = process::spawn(&spec).map_err(failed)?;
     let started = Event::CommandStarted(CommandStarted {

@@ -10,7 +10,7 @@ use runr_core::phase::reply::{parse_reply, unwrap_output};
 use runr_core::phase::rules::WorkerFailure;
 use runr_core::{Code, Error, Result};
 
-use super::process::{self, End, Spec};
+use super::process::{self, End, Spec, What};
 use crate::host::Host;
 
 /// How much of an answer is read; what a worker prints before it is progress.
@@ -158,12 +158,11 @@ impl ProcessCall<'_> {
         }
         let stderr = Utf8PathBuf::from(format!("{}.err", self.log));
         let spec = Spec {
-            argv: &argv,
+            what: What::Program(&argv),
             cwd: self.cwd,
             env: self.env,
             stdout: &self.log,
             stderr: Some(&stderr),
-            reads_stdin: true,
         };
         process::spawn(&spec)
             .map_err(|source| Error::io("start worker", Utf8Path::new(&self.worker.bin), source))
