@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::git::TreeStatus;
-use super::start::BASELINE;
 
+/// Where a run keeps its baseline.
+const BASELINE: &str = "baseline.json";
 /// Files above this size are compared by size and times only.
 const HASH_LIMIT: u64 = 1024 * 1024;
 /// Lists of files may be long, but not without limit.

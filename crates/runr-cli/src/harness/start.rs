@@ -33,9 +33,6 @@ use super::trust::TrustStore;
 use super::worktree;
 use crate::host::Host;
 
-/// What stood in the tree before a worker touched it.
-pub(crate) const BASELINE: &str = "baseline.json";
-
 /// Starts a run: directory, record, preflight, tree. A refusal by the preflight is recorded and
 /// carries `run_id` and `run_dir` in its context.
 pub(crate) fn start(

@@ -5,6 +5,7 @@ use super::{
     Workers,
 };
 use crate::phase::reply::OutputMode;
+use crate::phase::scope::{default_env_allowlist, default_lockfiles};
 
 impl Default for Agent {
     fn default() -> Self {
@@ -21,29 +22,8 @@ impl Default for Scope {
             allowlist: Vec::new(),
             denylist: Vec::new(),
             presets: Vec::new(),
-            lockfiles: strings(&[
-                "package-lock.json",
-                "pnpm-lock.yaml",
-                "yarn.lock",
-                "Cargo.lock",
-                "poetry.lock",
-                "uv.lock",
-                "go.sum",
-                "bun.lockb",
-                "bun.lock",
-                "Gemfile.lock",
-                "composer.lock",
-            ]),
-            env_allowlist: strings(&[
-                "node_modules",
-                "node_modules/**",
-                ".next/**",
-                "dist/**",
-                "build/**",
-                ".turbo/**",
-                ".eslintcache",
-                "coverage/**",
-            ]),
+            lockfiles: default_lockfiles(),
+            env_allowlist: default_env_allowlist(),
         }
     }
 }
