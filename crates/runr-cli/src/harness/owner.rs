@@ -12,6 +12,7 @@ use runr_core::{Clock, Code, Error, Result};
 use sha2::{Digest, Sha256};
 
 use super::process;
+use crate::host::Host;
 
 /// A probe holds a lock for an instant, so who wants to own it tries for this long.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -21,23 +22,32 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 pub(crate) struct Ownership {
     // Dropped in this order: the heartbeat ends before the lock goes.
     _heartbeat: Heartbeat,
-    _owner: LockGuard,
-    _tree: LockGuard,
+    owner: LockGuard,
+    tree: Option<LockGuard>,
 }
 
 impl Ownership {
-    pub(crate) fn with_lock(
-        files: &RunFiles,
-        owner: LockGuard,
-        tree: LockGuard,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self> {
-        let heartbeat = Heartbeat::start(files.clone(), clock)?;
+    /// Makes this process the driver and says so at once, before any child can hold the lock.
+    ///
+    /// # Errors
+    /// `E_RUN_ACTIVE` when another process drives the run.
+    pub(crate) fn take(files: &RunFiles, host: &Host) -> Result<Self> {
+        let owner = take_owner_lock(files, &host.storage)?;
         Ok(Self {
-            _heartbeat: heartbeat,
-            _owner: owner,
-            _tree: tree,
+            _heartbeat: Heartbeat::start(files.clone(), host.clock.clone())?,
+            owner,
+            tree: None,
         })
+    }
+
+    /// Holds the working tree, too.
+    pub(crate) fn hold_tree(&mut self, tree: LockGuard) {
+        self.tree = Some(tree);
+    }
+
+    /// A handle that keeps the owner lock held in a child.
+    pub(crate) fn inheritable(&self) -> Result<Option<std::fs::File>> {
+        self.owner.inheritable()
     }
 }
 
@@ -45,7 +55,7 @@ impl Ownership {
 ///
 /// # Errors
 /// `E_RUN_ACTIVE` when another process drives the run.
-pub(crate) fn take_owner_lock(files: &RunFiles, storage: &Storage) -> Result<LockGuard> {
+fn take_owner_lock(files: &RunFiles, storage: &Storage) -> Result<LockGuard> {
     match Lock::acquire(storage, files.dir(), OWNER_LOCK, Wait::UpTo(PATIENCE)) {
         Err(error) if error.code() == Code::LockTimeout => {
             let mut busy = Error::new(Code::RunActive, "Run is still running")

@@ -7,7 +7,6 @@ mod tree;
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
-use runr_core::fs::LockGuard;
 use runr_core::id::RunId;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{Event, RunResumed, ScopeLock};
@@ -27,7 +26,7 @@ use super::context::{self, Context, Layout, Workers};
 use super::driver::Driver;
 use super::git::Git;
 use super::inspect::Guard;
-use super::owner::{self, Ownership};
+use super::owner::Ownership;
 use super::process;
 use super::recorder::{Listener, RESUME, Recorder};
 use super::request::{ResumeRequest, load_config, used_workers};
@@ -72,13 +71,13 @@ pub(crate) fn resume(
 
     refuse_unverified(&config, &before)?;
     let task = parse_task(&task_text)?;
-    let owner_lock = take_over(&files, host)?;
+    let mut ownership = take_over(&files, host)?;
     let died_at_work = before.in_flight.is_some() || before.running_command.is_some();
     // A commit without its record can only come from a driver that was committing.
     let was_committing =
         before.open_phase == Some(Phase::Checkpoint) && before.step == Step::Entered;
     let state = end_what_is_left(&files, host)?;
-    let git = Git::new(&layout.repo_root).holding(owner_lock.inheritable()?);
+    let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
     let mut reopened = Reopened::new(&layout, &state, &git, host)?;
     if !died_at_work {
         reopened.refuse_strangers_work(&files, &state)?;
@@ -105,8 +104,7 @@ pub(crate) fn resume(
         };
         changed.write(&files)?;
     }
-    let ownership =
-        Ownership::with_lock(&files, owner_lock, reopened.tree_lock, host.clock.clone())?;
+    ownership.hold_tree(reopened.tree_lock);
     let mut recorder = Recorder::new(files, state, host.clock.clone(), listener);
     let mut events = chosen.events(&recorder.state);
     events.append(&mut reopened.events);
@@ -235,10 +233,10 @@ fn overridden(options: &RunOptions, request: &ResumeRequest) -> RunOptions {
 
 /// Takes the run. The lock of a dead driver may be held for a moment longer by its last git child,
 /// which is waited for: two of them must never work in one tree.
-fn take_over(files: &RunFiles, host: &Host) -> Result<LockGuard> {
+fn take_over(files: &RunFiles, host: &Host) -> Result<Ownership> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        match owner::take_owner_lock(files, &host.storage) {
+        match Ownership::take(files, host) {
             Err(error)
                 if error.code() == Code::RunActive
                     && !driver_lives(files)

@@ -50,8 +50,8 @@ pub(crate) fn start(
     approve_callers_commands(host, &prepared)?;
     let run = create(&prepared, host)?;
     let files = prepared.layout.files(&run.run_id);
-    let owner_lock = owner::take_owner_lock(&files, &host.storage)?;
-    prepared.git = prepared.git.clone().holding(owner_lock.inheritable()?);
+    let ownership = Ownership::take(&files, host)?;
+    prepared.git = prepared.git.clone().holding(ownership.inheritable()?);
     freeze(&prepared, &run)?;
     let mut recorder = Recorder::new(files, State::default(), host.clock.clone(), listener);
     let started = run_started(&prepared, &run.run_id, scope, &status);
@@ -64,7 +64,7 @@ pub(crate) fn start(
     if !verdict.ok {
         return Err(refuse(&mut recorder, &run, &verdict)?);
     }
-    let locks = (owner_lock, tree_lock);
+    let locks = (ownership, tree_lock);
     match settle_in(&prepared, host, &mut recorder, &guard, status, locks) {
         Ok(ready) => {
             let context = context_of(prepared, host, run.run_id, ready.git, workers);
@@ -114,12 +114,12 @@ fn settle_in(
     recorder: &mut Recorder,
     guard: &Guard,
     before: TreeStatus,
-    (owner_lock, tree_lock): (LockGuard, Option<LockGuard>),
+    (mut ownership, tree_lock): (Ownership, Option<LockGuard>),
 ) -> Result<Ready> {
     let files = recorder.files.clone();
     let in_place = tree_lock.is_some();
     let (git, tree_lock) = make_tree(prepared, recorder, files.run_id(), tree_lock, host)?;
-    let ownership = Ownership::with_lock(&files, owner_lock, tree_lock, host.clock.clone())?;
+    ownership.hold_tree(tree_lock);
     // A fresh worktree holds what is committed and nothing else.
     let mut baseline = Baseline::default();
     if in_place {
