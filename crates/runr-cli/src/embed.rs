@@ -1,6 +1,6 @@
 //! What the bindings call: JSON text in, JSON text out, so that they contain no rule.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use runr_core::fs::CancelFlag;
 use runr_core::phase::state::State;
@@ -43,6 +43,7 @@ pub struct Session {
     driver: Mutex<Driver>,
     cancel: CancelFlag,
     latest: Latest,
+    cancel_cause: Arc<OnceLock<StopCause>>,
 }
 
 /// The state after the last record, so that a look at it never waits for a working driver.
@@ -70,6 +71,7 @@ impl Session {
         latest.set(driver.state());
         Self {
             run_id: driver.run_id().clone(),
+            cancel_cause: driver.cancel_cause(),
             driver: Mutex::new(driver),
             cancel: host.cancel,
             latest,
@@ -151,6 +153,8 @@ impl Session {
     /// `E_USAGE` for another cause; storage errors.
     pub fn stop(&self, cause: &str) -> Result<()> {
         let cause: StopCause = parse("stop", &format!("\"{cause}\""))?;
+        // Only the first word counts, as only the first stop does.
+        let _known = self.cancel_cause.set(cause);
         self.cancel.cancel();
         let mut driver = self.driver();
         driver.interrupt(cause)

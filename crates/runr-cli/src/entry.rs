@@ -29,12 +29,15 @@ pub fn entry(argv: &[String], host: &Host) -> u8 {
     }
 }
 
-/// The first SIGINT or SIGTERM asks for a clean stop, the second one ends the process at once.
-/// SIGHUP is ignored by a detached run; a full disk quota is an error, not a signal.
+/// The first SIGINT, SIGTERM or SIGHUP asks for a clean stop, the second one ends the process at
+/// once. SIGHUP is ignored by a detached run; a full disk quota is an error, not a signal.
 fn listen(host: &Host) -> Arc<AtomicUsize> {
     let received = Arc::new(AtomicUsize::new(0));
     let asked = host.cancel.shared();
-    for signal in [SIGINT, SIGTERM] {
+    // A terminal that goes away stops a run in the foreground; a detached run does not care.
+    let detached = host.var("RUNR_DETACHED_LOG").is_some();
+    let hangup = if detached { None } else { Some(SIGHUP) };
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
         let number = usize::try_from(signal).unwrap_or(0);
         // Registration fails only for signals that cannot be caught; then the default action stays.
         drop(signal_hook::flag::register_conditional_shutdown(
@@ -50,7 +53,7 @@ fn listen(host: &Host) -> Arc<AtomicUsize> {
         drop(signal_hook::flag::register(signal, asked.clone()));
     }
     let ignored = Arc::new(AtomicBool::new(false));
-    if host.var("RUNR_DETACHED_LOG").is_some() {
+    if detached {
         drop(signal_hook::flag::register(SIGHUP, ignored.clone()));
     }
     drop(signal_hook::flag::register(SIGXFSZ, ignored));

@@ -6,6 +6,7 @@ mod judge;
 mod look;
 mod milestone;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use runr_core::fs::CancelFlag;
@@ -43,6 +44,8 @@ pub struct Driver {
     /// The tree as it was judged last; absent until somebody looked.
     seen: Option<Seen>,
     pending: Option<Pending>,
+    /// Why the cancel flag was raised, if not by a signal.
+    cancel_cause: Arc<OnceLock<StopCause>>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -119,6 +122,7 @@ impl Driver {
             baseline,
             seen: None,
             pending: None,
+            cancel_cause: Arc::default(),
         }
     }
 
@@ -150,6 +154,12 @@ impl Driver {
     #[must_use]
     pub fn cancel_flag(&self) -> CancelFlag {
         self.context.host.cancel.clone()
+    }
+
+    /// Say here why, before raising the flag; a signal needs no word.
+    #[must_use]
+    pub fn cancel_cause(&self) -> Arc<OnceLock<StopCause>> {
+        Arc::clone(&self.cancel_cause)
     }
 
     /// Works until a reply is needed; `None` when the run has ended.
@@ -258,7 +268,8 @@ impl Driver {
                 return Ok(None);
             }
             if self.context.host.cancel.is_cancelled() {
-                self.interrupt(StopCause::Signal)?;
+                let cause = *self.cancel_cause.get().unwrap_or(&StopCause::Signal);
+                self.interrupt(cause)?;
                 continue;
             }
             if let Err(error) = self.recorder.catch_up() {

@@ -125,6 +125,9 @@ impl Console {
 /// The text after `Error:`: the message, context as indented lines, then the hint.
 fn human(error: &Error) -> String {
     let mut text = printable(&error.to_string());
+    if let Some(path) = error.path().filter(|path| !text.contains(path.as_str())) {
+        text.push_str(&format!("\n  path: {}", printable(path.as_str())));
+    }
     for (key, value) in error.context() {
         match value {
             Value::Null => {}

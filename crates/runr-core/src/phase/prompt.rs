@@ -31,7 +31,7 @@ fn close(mut text: String, stage: Stage, attempt: u32) -> String {
         contract(stage)
     );
     if attempt > 1 {
-        text.push_str("\nYour last answer could not be read. Answer with the JSON object only: no prose, no code fence.\n");
+        text.push_str("\nThere was no answer that could be read. Answer with the JSON object only: no prose, no code fence.\n");
     }
     text
 }
@@ -146,6 +146,7 @@ pub struct Change {
 pub fn review(
     state: &State,
     milestone: &Milestone,
+    task: &str,
     gate: &EvidenceGate,
     change: &Change,
     attempt: u32,
@@ -166,6 +167,22 @@ pub fn review(
         .map(|c| format!("`{}` exited {}", c.command, c.exit_code))
         .collect();
     list(&mut text, "Checks that ran", &ran, "(none)");
+    if !gate.evidence_gates_passed {
+        let absent = gate.files_exist.iter().filter(|file| !file.exists);
+        let absent: Vec<String> = absent.map(|file| file.path.clone()).collect();
+        list(
+            &mut text,
+            "Checks that did not run",
+            &gate.commands_missing,
+            "(none)",
+        );
+        list(
+            &mut text,
+            "Planned files that do not exist",
+            &absent,
+            "(none)",
+        );
+    }
     text.push_str("\nApprove only what reaches the goal. Otherwise ask for concrete changes, one per entry.\n");
     about(&mut text, milestone);
     let _ = write!(text, "\n## Change\n{}\n", change.diff.trim_end());
@@ -176,6 +193,7 @@ pub fn review(
             change.check_log.trim_end()
         );
     }
+    let _ = write!(text, "\n## Task\n{}\n", task.trim_end());
     close(text, Stage::Review, attempt)
 }
 

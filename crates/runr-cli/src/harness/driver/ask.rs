@@ -42,7 +42,14 @@ impl Driver {
                 let change = self.change()?;
                 let state = &self.recorder.state;
                 let milestone = state.milestone().ok_or_else(no_milestone)?;
-                prompt::review(state, milestone, &gate, &change, attempt)
+                prompt::review(
+                    state,
+                    milestone,
+                    &self.context.task_text,
+                    &gate,
+                    &change,
+                    attempt,
+                )
             }
         };
         let state = &self.recorder.state;

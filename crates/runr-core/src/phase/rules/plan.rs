@@ -78,6 +78,7 @@ pub fn after_plan(
 
 /// Whether a planned path stays in the working tree.
 fn is_in_repository(path: &str) -> bool {
+    let path = path.trim_start_matches("./").trim_end_matches('/');
     let mut parts = path.split('/');
     !path.is_empty() && parts.all(|part| !matches!(part, "" | "." | ".." | ".git"))
 }
