@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Config, Sandbox, Script, approve, milestone, ok, plan};
 
-/// Two milestones at most are ever planned here; this one is enough for most.
+/// A repository with `src/old.txt` as well, and one milestone that is implemented by `step`.
 fn one(step: Value) -> Sandbox {
     let sandbox = Sandbox::scripted(&Script::one(step));
     sandbox.write("src/old.txt", "an old file\n");

@@ -145,7 +145,7 @@ fn a_resume_does_not_let_in_what_the_preflight_refused() {
 #[test]
 fn a_forged_checkpoint_is_not_adopted() {
     let forge = "echo forged >> src/base.txt
-id=${RUNR_RUN_DIR##*/}
+id=$RUNR_RUN_ID
 git commit -q -a -m \"chore(runr): checkpoint $id milestone 0\" \\
     -m \"Runr-Run-Id: $id\nRunr-Checkpoint: true\nRunr-Milestone: 0\"";
     let forge = format!(

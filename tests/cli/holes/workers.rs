@@ -24,10 +24,31 @@ git update-ref HEAD \"$evil\"; git replace \"$evil\" \"$clean\"; git reset -q --
     assert_eq!(violations(&sandbox, &id), ["EVIL"]);
 }
 
+#[test]
+fn a_configured_work_tree_does_not_lead_the_guard_away() {
+    let clean = "cp -R . \"$SCRATCH/clean\"; rm -rf \"$SCRATCH/clean/.git\"\n";
+    let evil = "echo evil > EVIL; echo part > src/part.txt";
+    for (flags, configure) in [
+        (
+            &["--worktree"][..],
+            "git config extensions.worktreeConfig true; git config --worktree",
+        ),
+        (&[], "git config"),
+    ] {
+        let sandbox = process(&format!(
+            "{clean}{configure} core.worktree \"$SCRATCH/clean\"\n{evil}"
+        ));
+        run_processes(&sandbox, flags).exits(1);
+        let id = sandbox.run_ids().pop().unwrap();
+        assert_eq!(sandbox.status(&id)["stop_reason"], "guard_violation");
+        assert_eq!(violations(&sandbox, &id), ["EVIL"]);
+    }
+}
+
 /// Appends a record as if the harness had written it.
 fn appending(kind: &str, payload: &str) -> String {
     format!(
-        r#"timeline=$RUNR_RUN_DIR/timeline.jsonl
+        r#"timeline=$SCRATCH/../repo/.runr/runs/$RUNR_RUN_ID/timeline.jsonl
 seq=$(($(wc -l < "$timeline") + 1))
 echo '{{"seq":'"$seq"',"timestamp":"2026-01-02T03:04:05.000Z","type":"{kind}","source":"supervisor","payload":{payload}}}' >> "$timeline"
 "#
@@ -46,7 +67,7 @@ fn a_worker_that_writes_the_timeline_gains_nothing() {
         &format!(r#"{{"from":{open},"to":{open},"config_sha256":null}}"#),
     );
     let evil = "echo 1 > EVIL; echo part > src/part.txt\n";
-    let removed = "rm \"$RUNR_RUN_DIR/timeline.jsonl\"\n";
+    let removed = "rm \"$SCRATCH/../repo/.runr/runs/$RUNR_RUN_ID/timeline.jsonl\"\n";
     let answers = |before: &str| format!("{before}{evil}{}", answer(OK));
     for (plan, implement) in [
         (complete.as_str(), answers("")),

@@ -34,6 +34,8 @@ const HARDENED: &[&str] = &[
     "submodule.recurse=false",
     "-c",
     "advice.detachedHead=false",
+    "-c",
+    "advice.graftFileDeprecated=false",
 ];
 
 /// The longest any single git may take.
@@ -43,6 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone)]
 pub(crate) struct Git {
     dir: Utf8PathBuf,
+    /// Whether `dir` is the working tree, whatever the repository's configuration says.
+    pinned: bool,
     calls: Arc<AtomicU32>,
     /// Standard input of every child: the driver's locked file, so that its lock outlives the driver
     /// for as long as a git of its works.
@@ -84,6 +88,7 @@ impl Git {
     pub(crate) fn new(dir: impl Into<Utf8PathBuf>) -> Self {
         Self {
             dir: dir.into(),
+            pinned: false,
             calls: Arc::default(),
             held: None,
         }
@@ -101,7 +106,17 @@ impl Git {
     pub(crate) fn at(&self, dir: impl Into<Utf8PathBuf>) -> Self {
         Self {
             dir: dir.into(),
+            pinned: false,
             ..self.clone()
+        }
+    }
+
+    /// The same git, which takes its directory for the working tree: a `core.worktree` that a worker
+    /// sets must not lead the guard to another one.
+    pub(crate) fn pinned(self) -> Self {
+        Self {
+            pinned: true,
+            ..self
         }
     }
 
@@ -130,6 +145,9 @@ impl Git {
             // What is really in the history, not what somebody put over it.
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_GRAFT_FILE", "/dev/null");
+        if self.pinned {
+            command.env("GIT_WORK_TREE", &self.dir);
+        }
         command
     }
 

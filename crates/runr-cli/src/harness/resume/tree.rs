@@ -65,6 +65,7 @@ impl Reopened {
         } else if state.worktree_path.is_none() && state.open_phase.is_none() {
             put_on_branch(&git, state)?;
         }
+        let git = git.pinned();
         let status = git.status()?;
         Ok(Self {
             git,
