@@ -170,9 +170,10 @@ fn a_lost_configuration_is_not_replaced_by_a_weaker_one() {
     let run = sandbox.run(&["--worktree", "--fast"], 1);
     fs::remove_file(sandbox.run_dir(&run.id).join("config.snapshot.json")).unwrap();
     sandbox.script(&Script::happy(1));
-    let refused = resume(&sandbox, &run.id);
-    assert_ne!(refused.code, Some(0), "{refused}");
+    let refused = resume(&sandbox, &run.id).exits(1);
     assert!(refused.stderr.contains("corrupt"), "{refused}");
+    let planned = sandbox.runr(&["resume", &run.id, "--json"]).output();
+    planned.error_json("E_STORE_CORRUPT", "store_corrupt");
     assert_eq!(milestones(&sandbox, &run.id), [0; 0]);
 }
 
