@@ -12,6 +12,7 @@ mod call;
 mod doctor;
 mod gates;
 mod guard;
+mod holes;
 mod init;
 mod lifecycle;
 mod parallel;

@@ -38,12 +38,16 @@ const HARDENED: &[&str] = &[
     "submodule.recurse=false",
     "-c",
     "advice.detachedHead=false",
+    "-c",
+    "advice.graftFileDeprecated=false",
 ];
 
 /// Git in one directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Git {
     dir: Utf8PathBuf,
+    /// Whether `dir` is the working tree, whatever the repository's configuration says.
+    pinned: bool,
     calls: Arc<AtomicU32>,
     /// Standard input of every child: the driver's locked file, so that its lock outlives the driver
     /// for as long as a git of its works.
@@ -68,6 +72,7 @@ impl Git {
     pub(crate) fn new(dir: impl Into<Utf8PathBuf>) -> Self {
         Self {
             dir: dir.into(),
+            pinned: false,
             calls: Arc::default(),
             held: None,
             watch: Watch::start(),
@@ -86,7 +91,17 @@ impl Git {
     pub(crate) fn at(&self, dir: impl Into<Utf8PathBuf>) -> Self {
         Self {
             dir: dir.into(),
+            pinned: false,
             ..self.clone()
+        }
+    }
+
+    /// The same git, which takes its directory for the working tree: a `core.worktree` that a worker
+    /// sets must not lead the guard to another one.
+    pub(crate) fn pinned(self) -> Self {
+        Self {
+            pinned: true,
+            ..self
         }
     }
 
@@ -115,6 +130,9 @@ impl Git {
             // What is really in the history, not what somebody put over it.
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_GRAFT_FILE", "/dev/null");
+        if self.pinned {
+            command.env("GIT_WORK_TREE", &self.dir);
+        }
         command
     }
 

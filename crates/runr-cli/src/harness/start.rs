@@ -429,7 +429,7 @@ fn make_tree(
         if let Some(name) = branch.filter(|_| !prepared.options.no_branch) {
             worktree::switch_to_branch(&prepared.git, &name)?;
         }
-        return Ok((prepared.git.clone(), lock));
+        return Ok((prepared.git.clone().pinned(), lock));
     }
     let made: Worktree = worktree::add(
         host,
@@ -446,5 +446,5 @@ fn make_tree(
         &prepared.layout.runs_dir(),
         dir.as_str().into(),
     )?;
-    Ok((prepared.git.at(dir), lock))
+    Ok((prepared.git.at(dir).pinned(), lock))
 }

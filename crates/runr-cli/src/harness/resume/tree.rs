@@ -58,12 +58,14 @@ impl Reopened {
             .at(tree));
         }
         let tree_lock = owner::take_tree(&host.storage, &layout.runs_dir(), &tree)?;
+        let main = git;
         let git = git.at(&tree);
         if state.options.worktree {
-            remove_stale_index_lock(&git)?;
+            remove_stale_index_lock(main, &git)?;
         } else if state.worktree_path.is_none() && state.open_phase.is_none() {
             put_on_branch(&git, state)?;
         }
+        let git = git.pinned();
         let status = git.status()?;
         Ok(Self {
             git,
@@ -137,27 +139,35 @@ fn remove_half_made(git: &Git, layout: &Layout, tree: &Utf8Path) -> Result<()> {
 }
 
 /// The worktree is the run's alone and no process of the run is left, so a lock of its index is a
-/// dead git's.
-fn remove_stale_index_lock(git: &Git) -> Result<()> {
+/// dead git's. A worktree of another repository at the same path is somebody's.
+fn remove_stale_index_lock(main: &Git, git: &Git) -> Result<()> {
     let answer = git.run(&[
         "rev-parse",
         "--path-format=absolute",
         "--show-toplevel",
+        "--git-common-dir",
         "--git-path",
         "index.lock",
     ])?;
     let lines: Vec<&Utf8Path> = answer.lines().map(Utf8Path::new).collect();
-    let [toplevel, lock] = lines.as_slice() else {
+    let [toplevel, common, lock] = lines.as_slice() else {
         return Err(Error::internal(format!("git rev-parse said `{answer}`")));
     };
-    let real = |path: &Utf8Path| path.canonicalize_utf8().ok();
-    if real(toplevel).is_none() || real(toplevel) != real(git.dir()) {
+    let of_main = main.run(&["rev-parse", "--path-format=absolute", "--git-common-dir"])?;
+    let same = |one: &Utf8Path, other: &Utf8Path| {
+        one.canonicalize_utf8()
+            .is_ok_and(|one| other.canonicalize_utf8().is_ok_and(|other| one == other))
+    };
+    if !same(toplevel, git.dir()) || !same(common, Utf8Path::new(of_main.trim_end_matches('\n'))) {
         return Err(Error::new(
             Code::WorktreeMissing,
-            format!("Worktree is missing: {} is no worktree any more", git.dir()),
+            format!(
+                "Worktree is missing: {} is no worktree of this repository",
+                git.dir()
+            ),
         )
         .at(git.dir())
-        .hint("remove the directory, then resume: it is made again at the last checkpoint"));
+        .hint("move the directory away, then resume: it is made again at the last checkpoint"));
     }
     match std::fs::remove_file(lock) {
         Err(problem) if problem.kind() != std::io::ErrorKind::NotFound => {

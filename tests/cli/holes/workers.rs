@@ -1,0 +1,117 @@
+//! What a worker process does behind the harness's back.
+
+use rustix::process::Pid;
+
+use super::*;
+use crate::support::is_alive;
+
+#[test]
+fn a_replaced_commit_is_judged_by_what_it_really_holds() {
+    let sandbox = process(
+        "echo part > src/part.txt; echo evil > EVIL; git add -A; git commit -q -m evil
+evil=$(git rev-parse HEAD)
+git reset -q --soft HEAD~1; git rm -q --cached EVIL; git commit -q -m clean; rm EVIL
+clean=$(git rev-parse HEAD)
+git update-ref HEAD \"$evil\"; git replace \"$evil\" \"$clean\"; git reset -q --hard",
+    );
+    run_processes(&sandbox, &["--worktree"]).exits(1);
+    let id = sandbox.run_ids().pop().unwrap();
+    assert!(
+        tip_names(&sandbox, &id).contains(&"EVIL".to_owned()),
+        "the trap was set"
+    );
+    assert_eq!(sandbox.status(&id)["stop_reason"], "guard_violation");
+    assert_eq!(violations(&sandbox, &id), ["EVIL"]);
+}
+
+#[test]
+fn a_configured_work_tree_does_not_lead_the_guard_away() {
+    let clean = "cp -R . \"$SCRATCH/clean\"; rm -rf \"$SCRATCH/clean/.git\"\n";
+    let evil = "echo evil > EVIL; echo part > src/part.txt";
+    for (flags, configure) in [
+        (
+            &["--worktree"][..],
+            "git config extensions.worktreeConfig true; git config --worktree",
+        ),
+        (&[], "git config"),
+    ] {
+        let sandbox = process(&format!(
+            "{clean}{configure} core.worktree \"$SCRATCH/clean\"\n{evil}"
+        ));
+        run_processes(&sandbox, flags).exits(1);
+        let id = sandbox.run_ids().pop().unwrap();
+        assert_eq!(sandbox.status(&id)["stop_reason"], "guard_violation");
+        assert_eq!(violations(&sandbox, &id), ["EVIL"]);
+    }
+}
+
+/// Appends a record as if the harness had written it.
+fn appending(kind: &str, payload: &str) -> String {
+    format!(
+        r#"timeline=$SCRATCH/../repo/.runr/runs/$RUNR_RUN_ID/timeline.jsonl
+seq=$(($(wc -l < "$timeline") + 1))
+echo '{{"seq":'"$seq"',"timestamp":"2026-01-02T03:04:05.000Z","type":"{kind}","source":"supervisor","payload":{payload}}}' >> "$timeline"
+"#
+    )
+}
+
+#[test]
+fn a_worker_that_writes_the_timeline_gains_nothing() {
+    let complete = appending(
+        "stop",
+        r#"{"reason":"complete","error":null,"ticks_used":1}"#,
+    );
+    let open = r#"{"allowlist":[],"denylist":[]}"#;
+    let widened = appending(
+        "scope_changed",
+        &format!(r#"{{"from":{open},"to":{open},"config_sha256":null}}"#),
+    );
+    let evil = "echo 1 > EVIL; echo part > src/part.txt\n";
+    let removed = "rm \"$SCRATCH/../repo/.runr/runs/$RUNR_RUN_ID/timeline.jsonl\"\n";
+    let answers = |before: &str| format!("{before}{evil}{}", answer(OK));
+    for (plan, implement) in [
+        (complete.as_str(), answers("")),
+        (widened.as_str(), answers("")),
+        ("", answers(&complete)),
+        ("", answers(&widened)),
+        ("", answers(removed)),
+    ] {
+        let sandbox = processes(Config::new(), plan, &implement);
+        let base = sandbox.head();
+        let output = run_processes(&sandbox, &["--worktree"]);
+        assert!(output.code.is_some_and(|code| code != 0), "{output}");
+        let id = sandbox.run_ids().pop().unwrap();
+        let tip = sandbox.git(&["rev-parse", &format!("runr/{id}")]);
+        assert_eq!(tip, base, "nothing is committed: {output}");
+    }
+}
+
+#[test]
+fn a_child_in_a_session_of_its_own_does_not_outlive_the_call() {
+    let sandbox = process(
+        "setsid sh -c 'echo $$ > \"$1/pid.new\"; mv \"$1/pid.new\" \"$1/pid\"
+while [ -d \"$1\" ]; do sleep 0.05; date > src/late.txt; done' sh \"$SCRATCH\" > /dev/null 2>&1 &
+while [ ! -e \"$SCRATCH/pid\" ]; do sleep 0.02; done
+echo part > src/part.txt",
+    );
+    run_processes(&sandbox, &["--worktree"]).exits(0);
+    let pid = fs::read_to_string(sandbox.scratch().join("pid")).unwrap();
+    let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    assert!(!is_alive(pid), "the child still edits");
+}
+
+#[test]
+fn a_review_shows_no_content_from_behind_a_link() {
+    for link in ["key", "."] {
+        let sandbox = process(&format!(
+            "echo TOPSECRET > \"$SCRATCH/key\"; ln -s \"$SCRATCH/{link}\" src/link; echo part > src/part.txt"
+        ));
+        run_processes(&sandbox, &["--worktree"]);
+        let prompt = fs::read_to_string(sandbox.scratch().join("prompt")).unwrap();
+        assert!(
+            prompt.contains("src/part.txt"),
+            "a review was asked for: {prompt}"
+        );
+        assert!(!prompt.contains("TOPSECRET"), "{prompt}");
+    }
+}
