@@ -16,7 +16,7 @@ pub struct BadJson {
 
 impl BadJson {
     /// The place is found in `text`; what follows `offset` does not matter, so it may be broken.
-    pub(super) fn at(text: &[u8], offset: usize, reason: impl Into<String>) -> Self {
+    pub(crate) fn at(text: &[u8], offset: usize, reason: impl Into<String>) -> Self {
         let before = &text[..offset.min(text.len())];
         let line_start = before
             .iter()

@@ -123,3 +123,14 @@ pub(super) fn push_in_style(out: &mut String, node: Node<'_>, style: &Style, ind
     }
     out.push(close);
 }
+
+/// Appends a value in the canonical manner: two spaces, line feeds, one space after a colon.
+pub(crate) fn push_laid_out(out: &mut String, node: Node<'_>, indentation: &str) {
+    let style = Style {
+        newline: "\n",
+        unit: "  ".to_owned(),
+        colon: ": ".to_owned(),
+        multiline: true,
+    };
+    push_in_style(out, node, &style, indentation);
+}

@@ -36,7 +36,9 @@ mod tree;
 
 pub use edit::{Editor, Step};
 pub use error::BadJson;
+pub(crate) use layout::push_laid_out;
 pub use scan::{Bom, Rules, scan, scan_bytes};
+pub(crate) use string::push_quoted;
 pub use string::quote;
 pub use tree::{Kind, Member, Node, Tree, number_eq};
 

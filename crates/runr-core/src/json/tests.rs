@@ -339,6 +339,18 @@ fn a_value_too_deep_or_too_large_for_its_place_is_refused() {
     assert!(small.set(&[Step::Key("a")], "nonsense").is_err());
 }
 
+#[test]
+fn all_control_characters_survive_in_lower_case_hex() {
+    let text: String = (0..0x20u8)
+        .map(char::from)
+        .chain("\"\\/<>&\u{2028}\u{7f}".chars())
+        .collect();
+    let out = quote(&text);
+    assert!(out.contains("\\u001f\\\"\\\\/<>&\u{2028}\u{7f}"), "{out}");
+    assert!(out.contains("\\b\\t\\n\\u000b\\f\\r"), "{out}");
+    assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+}
+
 // ----- laws -----
 
 /// Any JSON value that serde_json can hold exactly.
