@@ -108,11 +108,9 @@ pub fn slug(title: &str) -> String {
     for c in title.chars().flat_map(char::to_lowercase) {
         match c {
             'a'..='z' | '0'..='9' => slug.push(c),
-            c if c.is_whitespace() || c == '_' || c == '-' => {
-                if !slug.is_empty() && !slug.ends_with('-') {
-                    slug.push('-');
-                }
-            }
+            // Neither at the beginning nor twice.
+            _ if slug.is_empty() || slug.ends_with('-') => {}
+            c if c.is_whitespace() || c == '_' || c == '-' => slug.push('-'),
             _ => {}
         }
     }

@@ -55,8 +55,8 @@ impl From<BadJson> for BadMeta {
 /// Reads the `meta.json` of the run whose directory is called `id`, in a store of the repository
 /// `repo_id` if it is a store of one repository.
 ///
-/// Unknown fields are kept, `null` counts as absent, and missing texts are empty, except for
-/// `schema_version` and `created_at`.
+/// Unknown fields are kept, and `null` counts as absent. A missing id is that of the place; missing
+/// texts are empty, except for `schema_version` and `created_at`.
 ///
 /// # Errors
 /// [`BadMeta`], if it is not exactly one JSON object without repeated keys, nested at most 127
@@ -98,7 +98,7 @@ fn parse(text: &str, id: Option<&RunId>, repo_id: Option<&str>) -> Result<RunMet
     let mut meta = RunMeta {
         schema_version,
         run_id,
-        repo_id: found_repo_id.unwrap_or_default(),
+        repo_id: found_repo_id.unwrap_or_else(|| repo_id.unwrap_or_default().to_owned()),
         title: fields
             .text("title")?
             .or_else(|| name.clone())

@@ -12,7 +12,7 @@ use super::rules::{BadMeta, parse_loose, parse_meta};
 use crate::error::{Code, Error, Result};
 use crate::fs::Document;
 use crate::id::RunId;
-use crate::json::{Editor, Rules, Step};
+use crate::json::{Editor, Rules, Step, scan};
 
 /// A change of one field.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -54,7 +54,7 @@ fn apply(old: &RunMeta, ops: &[MetaOp]) -> Result<RunMeta> {
     };
     // In the canonical text there is no null in the way of a path.
     let text = old.to_text();
-    let mut editor = Editor::new(text, Rules::default())
+    let mut editor = Editor::new(text.as_str(), Rules::default())
         .map_err(|bad| Error::internal(format!("meta.json was printed wrong: {bad}")))?;
     for op in ops {
         let (MetaOp::Set { path, .. } | MetaOp::Unset { path }) = op;
@@ -65,6 +65,15 @@ fn apply(old: &RunMeta, ops: &[MetaOp]) -> Result<RunMeta> {
             MetaOp::Unset { .. } => editor.remove(&steps),
         };
         changed.map_err(|bad| usage(path, bad.reason))?;
+    }
+    if editor.text() == text {
+        // As it is, not as it would be printed.
+        return Ok(old.clone());
+    }
+    for field in FIXED {
+        if spelling(editor.text(), field) != spelling(&text, field) {
+            return Err(never_changes(field));
+        }
     }
     let named = |bad: BadMeta| {
         let message = format!("meta.json cannot become this: {}", bad.reason);
@@ -86,17 +95,29 @@ fn keys(path: &str) -> Result<Vec<String>> {
     Ok(names.split('/').map(name).collect())
 }
 
+/// What says which run this is, and is never changed nor removed.
+const FIXED: [&str; 4] = ["schema_version", "run_id", "repo_id", "created_at"];
+
+fn never_changes(field: &str) -> Error {
+    Error::new(Code::Usage, format!("`{field}` never changes")).with("field", field)
+}
+
+/// The value of a field as it is written.
+fn spelling(text: &str, field: &str) -> Option<String> {
+    let tree = scan(text, &Rules::default().levels(1)).ok()?;
+    Some(tree.root().get(field)?.text().to_owned())
+}
+
 /// What no update may do.
 fn check(old: &RunMeta, new: &RunMeta) -> Result<()> {
-    let fixed = [
-        ("run_id", old.run_id == new.run_id),
-        ("repo_id", old.repo_id == new.repo_id),
-        ("schema_version", old.schema_version == new.schema_version),
-        ("created_at", old.created_at == new.created_at),
+    let same = [
+        old.schema_version == new.schema_version,
+        old.run_id == new.run_id,
+        old.repo_id == new.repo_id,
+        old.created_at == new.created_at,
     ];
-    if let Some((field, _)) = fixed.into_iter().find(|(_, same)| !same) {
-        let message = format!("`{field}` never changes");
-        return Err(Error::new(Code::Usage, message).with("field", field));
+    if let Some((field, _)) = FIXED.into_iter().zip(same).find(|(_, same)| !same) {
+        return Err(never_changes(field));
     }
     match &new.name {
         Some(name) if old.name.as_ref() != Some(name) => check_name(name),
