@@ -14,8 +14,7 @@ use runr_core::phase::scope::{self, ScopeInput, ScopeResult};
 use runr_core::phase::stop::{self, StopReason};
 use runr_core::phase::tiers::{self, RiskTrigger, TierInput};
 use runr_core::phase::{evidence, fingerprint, state, task, transitions};
-use runr_core::store::RunStore;
-use runr_core::{Code, Error, Result, RunId, glob, identity};
+use runr_core::{Code, Error, Result, glob, identity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -23,6 +22,14 @@ use serde_json::{Map, Value, json};
 use crate::harness::{Layout, TrustStore};
 use crate::host::Host;
 use crate::views;
+
+mod store;
+
+use store::{
+    apply_meta_ops, branch_name, data_dir, new_run_meta, repo_id, repo_key, store_append_event,
+    store_compare_and_set, store_create, store_events, store_list, store_paths, store_read,
+    store_resolve, store_update,
+};
 
 /// A function of the library.
 struct Operation {
@@ -42,7 +49,9 @@ operations! {
     check_scope, preflight_reasons, glob_match, globs_overlap, normalize_owns, check_owned_paths, file_collisions,
     stop_reasons, next_action, select_tiers, check_no_changes_evidence, unwrap_output, parse_reply, parse_task,
     legal_transition, resume_target, enter_phase, compare_fingerprints, review_fingerprint, fold, report,
-    sanitize_run_id, status, runs, report_run, trust, store_create, store_read,
+    sanitize_run_id, status, runs, report_run, trust, store_create, store_read, store_update, store_compare_and_set,
+    store_list, store_resolve, store_paths, store_append_event, store_events, data_dir, repo_key, repo_id, branch_name,
+    new_run_meta, apply_meta_ops,
 }
 
 /// Calls a function with a JSON object of arguments.
@@ -385,18 +394,4 @@ pub(crate) fn trusted_commands(
 /// Approves what was shown.
 pub(crate) fn approve(host: &Host, shown: &Shown) -> Result<()> {
     TrustStore::open(host)?.approve(&shown.root, &shown.sha256)
-}
-
-fn store_create(host: &Host, arguments: &mut Arguments) -> Result<Value> {
-    let store = RunStore::open(host.storage.clone(), host.cwd.join(arguments.root()?));
-    let fields: Map<String, Value> = arguments.or("fields", Map::new())?;
-    let worktree_check = arguments.or("worktree_check", true)?;
-    let new = crate::store_fields::new_run(fields, host.clock.now())?;
-    json(&store.create(&new, worktree_check)?)
-}
-
-fn store_read(host: &Host, arguments: &mut Arguments) -> Result<Value> {
-    let store = RunStore::open(host.storage.clone(), host.cwd.join(arguments.root()?));
-    let run_id: String = arguments.required("run_id")?;
-    json(&store.read(&RunId::parse(&run_id)?)?)
 }
