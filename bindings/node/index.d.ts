@@ -257,6 +257,27 @@ export class RunStore {
   /** The document of a run. */
   read(runId: string): Promise<JsonObject>;
   readSync(runId: string): JsonObject;
+  /** Changes a document under its lock and returns it. Keys are paths: `/flags/abandoned`. */
+  update(runId: string, changes: { set?: object; unset?: readonly string[] }): Promise<JsonObject>;
+  updateSync(runId: string, changes: { set?: object; unset?: readonly string[] }): JsonObject;
+  /** Replaces a document that is still `expected`; `null` if it is not. */
+  compareAndSet(runId: string, expected: object, document: object): Promise<JsonObject | null>;
+  compareAndSetSync(runId: string, expected: object, document: object): JsonObject | null;
+  /** All runs, the newest first; unusable ones are there, marked as broken. */
+  list(): Promise<JsonObject[]>;
+  listSync(): JsonObject[];
+  /** The run an id, a unique prefix, a name or `latest` means. */
+  resolve(ref: string): Promise<JsonObject>;
+  resolveSync(ref: string): JsonObject;
+  /** Where the files of a run are; nothing is touched. */
+  paths(runId: string): Promise<JsonObject>;
+  pathsSync(runId: string): JsonObject;
+  /** Appends an event and returns its record. */
+  appendEvent(runId: string, name: string, payload?: unknown): Promise<JsonObject>;
+  appendEventSync(runId: string, name: string, payload?: unknown): JsonObject;
+  /** The events after number `since`. */
+  events(runId: string, since?: number): Promise<JsonObject[]>;
+  eventsSync(runId: string, since?: number): JsonObject[];
 }
 
 // --- Pure functions ------------------------------------------------------------------------
@@ -419,6 +440,28 @@ export function enterPhase(state: PhasePosition, to: Phase): EnteredPhase;
 export function compareFingerprints(original: object, current: object): FingerprintDifference[];
 /** 16 hex digits that tell whether a reviewer asks for the same again. */
 export function reviewFingerprint(changes: readonly string[]): string;
+/** The data directory for these variables and this home, on `linux`, `macos` or `windows`. */
+export function dataDir(env: Record<string, string>, home: string | null, os?: string): string;
+/** What identifies a repository: its place on GitHub, else its path. */
+export function repoKey(originUrl: string | null, repoRoot: string): string;
+/** 16 hex digits that stand for `repoKey`. */
+export function repoId(originUrl: string | null, repoRoot: string): string;
+/** The branch of a run with this title; the prefix without its slash. */
+export function branchName(title: string, runId: string, prefix?: string): string;
+/** The text of a new `meta.json`. */
+export function newRunMeta(
+  runId: string,
+  repoId: string,
+  title: string,
+  runner: string,
+  runnerCmd: string,
+  parentBranch: string,
+  branch: string,
+  worktreePath: string,
+  createdAt: string,
+): string;
+/** The text of a `meta.json` after these changes; unknown fields keep their values. */
+export function applyMetaOps(text: string, ops: readonly object[]): string;
 /** The state of a run after these events. */
 export function fold(events: readonly object[]): JsonObject;
 /** The report on a run with these events and this state. */

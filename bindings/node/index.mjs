@@ -2,10 +2,13 @@
 import runr from './index.cjs';
 
 export const {
+  applyMetaOps,
+  branchName,
   checkNoChangesEvidence,
   checkOwnedPaths,
   checkScope,
   compareFingerprints,
+  dataDir,
   enterPhase,
   fileCollisions,
   fold,
@@ -15,6 +18,7 @@ export const {
   legalTransition,
   LockTimeout,
   main,
+  newRunMeta,
   nextAction,
   normalizeOwns,
   NotFound,
@@ -23,6 +27,8 @@ export const {
   parseTask,
   preflightReasons,
   Refused,
+  repoId,
+  repoKey,
   report,
   reportRun,
   reportRunSync,

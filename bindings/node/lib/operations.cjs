@@ -39,6 +39,22 @@ const PURE = {
   fold: ['events'],
   report: ['events', 'state'],
   sanitize_run_id: ['text'],
+  data_dir: ['env', 'home', 'os'],
+  repo_key: ['origin_url', 'repo_root'],
+  repo_id: ['origin_url', 'repo_root'],
+  branch_name: ['title', 'run_id', 'prefix'],
+  new_run_meta: [
+    'run_id',
+    'repo_id',
+    'title',
+    'runner',
+    'runner_cmd',
+    'parent_branch',
+    'branch',
+    'worktree_path',
+    'created_at',
+  ],
+  apply_meta_ops: ['text', 'ops'],
 };
 
 /** The options of the functions that touch the disk. */

@@ -1,7 +1,7 @@
 'use strict';
 
 const wire = require('./wire.cjs');
-const { options } = require('./options.cjs');
+const { camelCase, options } = require('./options.cjs');
 const { usage } = require('./errors.cjs');
 
 /** A directory of run directories. */
@@ -38,6 +38,45 @@ class RunStore {
   #creation(fields, settings) {
     return { root: this.root, fields, ...options(settings, ['worktree_check']) };
   }
+}
+
+/** The arguments of the further methods, in order; each has a blocking twin. */
+const METHODS = {
+  compare_and_set: ['run_id', 'expected', 'document'],
+  list: [],
+  resolve: ['ref'],
+  paths: ['run_id'],
+  append_event: ['run_id', 'name', 'payload'],
+  events: ['run_id', 'since'],
+};
+
+for (const [name, parameters] of Object.entries(METHODS)) {
+  const args = (store, values) => {
+    const named = parameters.map((parameter, at) => [parameter, values[at]]);
+    return { root: store.root, ...Object.fromEntries(named) };
+  };
+  define(camelCase(name), async function method(...values) {
+    return wire.call(`store_${name}`, args(this, values));
+  });
+  define(`${camelCase(name)}Sync`, function method(...values) {
+    return wire.callSync(`store_${name}`, args(this, values));
+  });
+}
+
+define('update', async function update(runId, changes) {
+  return wire.call('store_update', updating(this, runId, changes));
+});
+define('updateSync', function updateSync(runId, changes) {
+  return wire.callSync('store_update', updating(this, runId, changes));
+});
+
+function updating(store, runId, changes) {
+  return { root: store.root, run_id: runId, ...options(changes, ['set', 'unset']) };
+}
+
+function define(name, value) {
+  Object.defineProperty(value, 'name', { value: name });
+  Object.defineProperty(RunStore.prototype, name, { value, writable: true, configurable: true });
 }
 
 module.exports = { RunStore };

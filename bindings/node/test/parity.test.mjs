@@ -46,8 +46,14 @@ function calls(operation, args) {
   }
   if (kind === 'store') {
     const store = runr.RunStore.open(args.root);
-    if (operation === 'store_read') {
-      return [() => store.read(args.run_id), async () => store.readSync(args.run_id)];
+    if (operation !== 'store_create') {
+      const method = camelCase(operation.replace('store_', ''));
+      const { root, ...rest } = args;
+      const values =
+        operation === 'store_update'
+          ? [rest.run_id, { set: rest.set, unset: rest.unset }]
+          : order.filter((name) => name !== 'root').map((name) => rest[name]);
+      return [() => store[method](...values), async () => store[`${method}Sync`](...values)];
     }
     const settings = { worktreeCheck: args.worktree_check };
     return [

@@ -44,8 +44,12 @@ def call(operation: str, args: dict[str, Any]) -> Any:
     if operation == "store_create":
         store = runr.RunStore.open(args["root"])
         return store.create(args["fields"], worktree_check=args["worktree_check"])
-    if operation == "store_read":
-        return runr.RunStore.open(args["root"]).read(args["run_id"])
+    if operation.startswith("store_"):
+        store = runr.RunStore.open(args.pop("root"))
+        named = {name: args.pop(name) for name in ("set", "unset") if name in args}
+        order = TABLE["operations"][operation]["arguments"]
+        placed = [args.pop(name) for name in order if name in args]
+        return getattr(store, operation.removeprefix("store_"))(*placed, **named, **args)
     # By position, as far as the row goes: the order of the arguments is part of the interface.
     order = TABLE["operations"][operation]["arguments"]
     unknown = {name: value for name, value in args.items() if name not in order}

@@ -26,6 +26,7 @@ pub mod operations;
 mod output;
 mod repository;
 mod store_fields;
+mod stores;
 mod views;
 
 #[cfg(feature = "cli")]

@@ -14,8 +14,7 @@ use runr_core::phase::scope::{self, ScopeInput, ScopeResult};
 use runr_core::phase::stop::{self, StopReason};
 use runr_core::phase::tiers::{self, RiskTrigger, TierInput};
 use runr_core::phase::{evidence, fingerprint, state, task, transitions};
-use runr_core::store::RunStore;
-use runr_core::{Code, Error, Result, RunId, glob, identity};
+use runr_core::{Code, Error, Result, glob, identity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -23,6 +22,14 @@ use serde_json::{Map, Value, json};
 use crate::harness::{Layout, TrustStore};
 use crate::host::Host;
 use crate::views;
+
+mod store;
+
+use store::{
+    apply_meta_ops, branch_name, data_dir, new_run_meta, repo_id, repo_key, store_append_event,
+    store_compare_and_set, store_create, store_events, store_list, store_paths, store_read,
+    store_resolve, store_update,
+};
 
 /// A function of the library.
 struct Operation {
@@ -70,8 +77,21 @@ operations! {
     runs(root),
     report_run(run_id, root),
     trust(root),
-    store_create(root, fields, worktree_check),
-    store_read(root, run_id),
+    store_create(root, data, fields, worktree_check),
+    store_read(root, data, run_id),
+    store_update(root, data, run_id, set, unset),
+    store_compare_and_set(root, data, run_id, expected, document),
+    store_list(root, data),
+    store_resolve(root, data, ref, current_repo),
+    store_paths(root, data, run_id),
+    store_append_event(root, data, run_id, name, payload),
+    store_events(root, data, run_id, since),
+    data_dir(env, home, os),
+    repo_key(origin_url, repo_root),
+    repo_id(origin_url, repo_root),
+    branch_name(title, run_id, prefix),
+    new_run_meta(run_id, repo_id, title, runner, runner_cmd, parent_branch, branch, worktree_path, created_at),
+    apply_meta_ops(text, ops),
 }
 
 /// Calls a function with a JSON object of arguments.
@@ -408,18 +428,4 @@ pub(crate) fn trusted_commands(
 /// Approves what was shown.
 pub(crate) fn approve(host: &Host, shown: &Shown) -> Result<()> {
     TrustStore::open(host)?.approve(&shown.root, &shown.sha256)
-}
-
-fn store_create(host: &Host, arguments: &mut Arguments) -> Result<Value> {
-    let store = RunStore::open(host.storage.clone(), host.cwd.join(arguments.root()?));
-    let fields: Map<String, Value> = arguments.or("fields", Map::new())?;
-    let worktree_check = arguments.or("worktree_check", true)?;
-    let new = crate::store_fields::new_run(fields, host.clock.now())?;
-    json(&store.create(&new, worktree_check)?)
-}
-
-fn store_read(host: &Host, arguments: &mut Arguments) -> Result<Value> {
-    let store = RunStore::open(host.storage.clone(), host.cwd.join(arguments.root()?));
-    let run_id: String = arguments.required("run_id")?;
-    json(&store.read(&RunId::parse(&run_id)?)?)
 }

@@ -24,16 +24,8 @@ impl RunId {
     /// # Errors
     /// `E_INVALID_ID`.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        match invalid_because(text) {
-            None => Ok(Self(text.to_owned())),
-            Some(why) => Err(Error::new(
-                Code::InvalidId,
-                format!("Invalid id: {}", text.escape_debug()),
-            )
-            .with("field", "run_id")
-            .with("value", text)
-            .with("reason", why)),
-        }
+        check("run_id", text)?;
+        Ok(Self(text.to_owned()))
     }
 
     /// The id of a harness run started at `now`: 14 digits, UTC.
@@ -64,6 +56,18 @@ impl RunId {
 #[must_use]
 pub fn is_harness_id(name: &str) -> bool {
     name.len() == 14 && name.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The one check of all ids; `field` says which one it is.
+pub(crate) fn check(field: &str, text: &str) -> Result<(), Error> {
+    let Some(why) = invalid_because(text) else {
+        return Ok(());
+    };
+    let message = format!("Invalid id: {}", text.escape_debug());
+    Err(Error::new(Code::InvalidId, message)
+        .with("field", field)
+        .with("value", text)
+        .with("reason", why))
 }
 
 fn invalid_because(text: &str) -> Option<&'static str> {

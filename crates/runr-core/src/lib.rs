@@ -5,7 +5,7 @@
 //! liveness come in as values. What touches the disk goes through [`fs`].
 //!
 //! Dependencies between the parts point one way:
-//! `phase -> store -> { fs, glob } -> { error, time, id }`.
+//! `phase -> store -> { fs, json, glob } -> { error, time, id }`.
 
 #![forbid(unsafe_code)]
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
@@ -15,6 +15,7 @@ pub mod fs;
 pub mod glob;
 pub mod id;
 pub mod identity;
+pub mod json;
 pub mod phase;
 pub mod store;
 pub mod time;

@@ -285,6 +285,70 @@ fn a_failed_creation_leaves_no_run_or_a_complete_one() {
 }
 
 #[test]
+fn a_failed_update_of_a_run_leaves_the_old_or_the_new_document() {
+    every_call_fails(|fs, lay, leftovers| {
+        let store = RunStore::open(fs.storage(), "/runs");
+        let id = RunId::parse("one").unwrap();
+        store.create(&new_run("one"), false).unwrap();
+        let old = store.read(&id).unwrap();
+        lay();
+        let result = store.update(&id, |meta| {
+            meta.stop_requested();
+            Ok(())
+        });
+        heal(fs);
+        let present = store.read(&id).unwrap();
+        match &result {
+            Ok(meta) => assert_eq!(*meta, present),
+            Err(error) => {
+                is_clear(error);
+                assert_eq!(present != old, committed(error), "{error:?}");
+            }
+        }
+        assert!(temporaries(open(fs, "/runs/one").as_ref()) <= leftovers);
+        let next = store.update(&id, |meta| {
+            meta.pr_number = Some(7);
+            Ok(())
+        });
+        assert_eq!(next.unwrap(), store.read(&id).unwrap());
+        assert_eq!(temporaries(open(fs, "/runs/one").as_ref()), 0);
+    });
+}
+
+#[test]
+fn a_failed_event_is_there_or_not_and_the_next_one_works() {
+    every_call_fails(|fs, lay, _| {
+        let store = RunStore::open(fs.storage(), "/runs");
+        let id = RunId::parse("one").unwrap();
+        let now = Timestamp::from_millis(0);
+        store.create(&new_run("one"), false).unwrap();
+        store.append_event(&id, "first", None, now).unwrap();
+        lay();
+        let result = store.append_event(&id, "second", None, now);
+        heal(fs);
+        let names = || -> Vec<String> {
+            let events = store.events(&id, 0).unwrap();
+            events.into_iter().map(|event| event.event).collect()
+        };
+        let there = names().len() == 2;
+        match &result {
+            Ok(_) => assert!(there),
+            Err(error) => {
+                is_clear(error);
+                assert_eq!(there, committed(error), "{error:?}");
+            }
+        }
+        store.append_event(&id, "third", None, now).unwrap();
+        let expected = if there {
+            vec!["first", "second", "third"]
+        } else {
+            vec!["first", "third"]
+        };
+        assert_eq!(names(), expected);
+    });
+}
+
+#[test]
 fn without_the_rename_a_failed_creation_can_be_repeated() {
     every_call_fails(|fs, lay, _| {
         let plain = FaultFs::new(fs.storage());

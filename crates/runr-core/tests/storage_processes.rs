@@ -82,6 +82,12 @@ fn create(dir: &Utf8Path, id: &str) {
         .unwrap();
 }
 
+/// One run that all children change.
+fn shared_run(dir: &Utf8Path) -> (RunStore, RunId) {
+    let store = RunStore::open(real(), dir.join("runs")).wait(LONG_WAIT);
+    (store, RunId::parse("gh-17").unwrap())
+}
+
 /// What the children do; in the parent this test has nothing to say.
 #[test]
 fn played_by_a_child() {
@@ -95,6 +101,16 @@ fn played_by_a_child() {
         "count" => {
             for _ in 0..amount {
                 increment(&counter(dir));
+            }
+        }
+        "update" => {
+            let (store, run) = shared_run(dir);
+            for _ in 0..amount {
+                let updated = store.update(&run, |meta| {
+                    meta.pr_number = Some(meta.pr_number.unwrap_or(0) + 1);
+                    Ok(())
+                });
+                updated.unwrap();
             }
         }
         "append" => {
@@ -196,6 +212,15 @@ fn eight_processes_of_200_updates_lose_none() {
     all(8, "count 200", &dir);
     assert_eq!(number(counter(&dir).read().unwrap().as_deref()), 1600);
     assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 2, "leftovers");
+}
+
+#[test]
+fn eight_processes_of_200_updates_of_one_run_lose_none() {
+    let (_keep, dir) = directory();
+    create(&dir, "gh-17");
+    all(8, "update 200", &dir);
+    let (store, run) = shared_run(&dir);
+    assert_eq!(store.read(&run).unwrap().pr_number, Some(1600));
 }
 
 #[test]

@@ -200,3 +200,55 @@ def report(events: Sequence[Mapping[str, Any]], state: Mapping[str, Any]) -> dic
 def sanitize_run_id(text: str) -> SanitizedId:
     """A run id made from any text."""
     return cast(SanitizedId, _wire.call("sanitize_run_id", {"text": text}))
+
+
+def data_dir(env: Mapping[str, str], home: str | None, os: str | None = None) -> str:
+    """The data directory for these variables and this home, on ``linux``, ``macos`` or ``windows``."""
+    return cast(str, _wire.call("data_dir", {"env": env, "home": home, "os": os}))
+
+
+def repo_key(origin_url: str | None, repo_root: str) -> str:
+    """What identifies a repository: its place on GitHub, else its path."""
+    return cast(str, _wire.call("repo_key", {"origin_url": origin_url, "repo_root": repo_root}))
+
+
+def repo_id(origin_url: str | None, repo_root: str) -> str:
+    """16 hex digits that stand for :func:`repo_key`."""
+    return cast(str, _wire.call("repo_id", {"origin_url": origin_url, "repo_root": repo_root}))
+
+
+def branch_name(title: str, run_id: str, prefix: str = "runr") -> str:
+    """The branch of a run with this title; the prefix without its slash."""
+    args = {"title": title, "run_id": run_id, "prefix": prefix}
+    return cast(str, _wire.call("branch_name", args))
+
+
+def new_run_meta(
+    run_id: str,
+    repo_id: str,
+    title: str,
+    runner: str,
+    runner_cmd: str,
+    parent_branch: str,
+    branch: str,
+    worktree_path: str,
+    created_at: str,
+) -> str:
+    """The text of a new ``meta.json``."""
+    args = {
+        "run_id": run_id,
+        "repo_id": repo_id,
+        "title": title,
+        "runner": runner,
+        "runner_cmd": runner_cmd,
+        "parent_branch": parent_branch,
+        "branch": branch,
+        "worktree_path": worktree_path,
+        "created_at": created_at,
+    }
+    return cast(str, _wire.call("new_run_meta", args))
+
+
+def apply_meta_ops(text: str, ops: Sequence[Mapping[str, Any]]) -> str:
+    """The text of a ``meta.json`` after these changes; unknown fields keep their values."""
+    return cast(str, _wire.call("apply_meta_ops", {"text": text, "ops": ops}))

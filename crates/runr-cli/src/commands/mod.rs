@@ -9,6 +9,7 @@ mod report;
 mod resume;
 mod run;
 mod status;
+mod store;
 mod trust;
 
 use std::io::{self, Write};
@@ -77,6 +78,7 @@ pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
         Command::Resume(args) => resume::execute(&invocation, args, argv),
         Command::Report(args) => report::execute(&invocation, &args),
         Command::Trust(args) => trust::execute(&invocation, &args),
+        Command::Store(args) => store::execute(&invocation, &args),
         Command::Doctor(args) => doctor::execute(&invocation, &args),
         Command::Call(args) => call::execute(&invocation, &args),
     };

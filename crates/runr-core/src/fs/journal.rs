@@ -31,6 +31,12 @@ const MAX_LINE: usize = 1 << 20;
 pub trait Sequenced {
     /// Its number: 1 for the first record.
     fn seq(&self) -> u64;
+
+    /// Takes the number of its line, where other programs write lines without a number (they read
+    /// as number 0); `false` if that is damage.
+    fn adopt(&mut self, _seq: u64) -> bool {
+        false
+    }
 }
 
 /// A file of records, to which several processes append.

@@ -4,12 +4,37 @@
 //! `logs/`. It appears complete or not at all. The directory's name is the run's id; a directory
 //! whose `meta.json` cannot be read stays as it is and is reported.
 //!
-//! The same store serves `.runr/runs` of a repository and any other root.
+//! The same store serves `.runr/runs` of a repository, a repository in the data directory of the
+//! user ([`RunStore::data`]), and any other root. Changes of a run exclude each other by the lock
+//! in its directory; readers take none. Fields that this version does not know are kept.
 
+mod create;
+mod events;
 mod model;
+mod names;
 mod ops;
+mod places;
+mod print;
+mod repo_lock;
+mod resolve;
 mod rules;
+mod scan;
+mod transitions;
+mod unknown;
+mod update;
 
-pub use model::{Archive, Flags, NewRun, RunMeta, RunPaths, Setup};
+pub use events::StoreEvent;
+pub use model::{Archive, Flags, NewRun, RunFields, RunMeta, RunPaths, Setup};
+pub use names::{RepoId, branch_name, check_name, repo_id, repo_key, short_id, slug};
 pub use ops::{RunStore, Suffixes, SystemSuffixes};
-pub use rules::{BadMeta, meta_text, parse_meta};
+pub use places::{DataDir, Os, data_dir};
+pub use print::meta_text;
+pub use repo_lock::{Holder, RepoLock};
+pub use resolve::{Candidate, resolve};
+pub use rules::{BadMeta, Place, parse_meta};
+pub use scan::{Record, RepoRecord, list_order, scan_all};
+pub use unknown::Unknown;
+pub use update::{MetaOp, apply_meta_ops};
+
+#[cfg(test)]
+mod tests;

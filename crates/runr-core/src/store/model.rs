@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
+use super::unknown::{Spellings, Unknown};
 use crate::id::RunId;
 use crate::time::Timestamp;
 
@@ -27,6 +28,30 @@ pub struct NewRun {
     pub worktree_path: Utf8PathBuf,
     /// When it was created.
     pub created_at: Timestamp,
+}
+
+/// What a caller knows of a new run; the rest is generated or empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunFields {
+    /// The id; default: the time with a random suffix.
+    pub run_id: Option<RunId>,
+    /// The repository's id; default: that of the store.
+    pub repo_id: Option<String>,
+    /// Free text.
+    pub title: String,
+    /// The name of the runner.
+    pub runner: String,
+    /// The command of the runner.
+    pub runner_cmd: String,
+    /// The branch the run started from.
+    pub parent_branch: String,
+    /// The run's own branch; default: made from title and id.
+    pub branch: Option<String>,
+    /// Where its worktree is, or will be.
+    pub worktree_path: Utf8PathBuf,
+    /// When it was created; default: now.
+    pub created_at: Option<Timestamp>,
 }
 
 /// Where the parts of a run are.
@@ -101,6 +126,12 @@ pub struct RunMeta {
     /// What became of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive: Option<Archive>,
+    /// Fields of other programs; kept as they are written, after the known ones.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+    /// Texts that stand in the file in a form no `String` can hold.
+    #[serde(skip)]
+    pub(super) spellings: Spellings,
 }
 
 /// What is remarkable about a run.
@@ -122,6 +153,9 @@ pub struct Flags {
     /// It was given up.
     #[serde(skip_serializing_if = "is_false")]
     pub abandoned: bool,
+    /// Fields of other programs; kept as they are written, after the known ones.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// How the setup of a worktree went.
@@ -129,14 +163,18 @@ pub struct Flags {
 #[non_exhaustive]
 pub struct Setup {
     /// The command.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub command: String,
     /// Its exit status; -1 if it did not start.
     pub exit_code: i64,
     /// How long it took.
+    #[serde(skip_serializing_if = "is_zero")]
     pub duration_ms: i64,
     /// Whether it was stopped for taking too long.
+    #[serde(skip_serializing_if = "is_false")]
     pub timed_out: bool,
     /// Its log file.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub log_path: String,
     /// Whether its structured output reports success; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,6 +182,9 @@ pub struct Setup {
     /// The summary in its structured output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_summary: Option<String>,
+    /// Fields of other programs; kept as they are written, after the known ones.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// What became of a run.
@@ -156,6 +197,9 @@ pub struct Archive {
     /// When it was merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged_at: Option<String>,
+    /// Fields of other programs; kept as they are written, after the known ones.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 #[expect(
@@ -164,4 +208,12 @@ pub struct Archive {
 )]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(value: &i64) -> bool {
+    *value == 0
 }

@@ -1,4 +1,4 @@
-//! Creating and reading runs: the only place that knows where they are.
+//! The store: where its runs are, and reading them.
 
 use std::fmt;
 use std::io;
@@ -8,25 +8,39 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::model::{NewRun, RunMeta, RunPaths};
-use super::rules::{BadMeta, meta_text, parse_meta};
+use super::model::{RunMeta, RunPaths};
+use super::names::RepoId;
+use super::places::DataDir;
+use super::rules::{BadMeta, parse_meta};
+use super::scan::directories;
 use crate::error::{Code, Error, Result};
-use crate::fs::{
-    Dir, Document, Durability, Kind, Replacing, Storage, create_dirs, open_dir_if_present,
-    write_atomic, write_new,
-};
+use crate::fs::{Dir, Document, Storage, Wait, open_dir_if_present};
 use crate::id::RunId;
-use crate::time::Timestamp;
 
-const META: &str = "meta.json";
-const LOGS: &str = "logs";
-/// Commands may hold secrets: the document is for its owner alone, and so are logs.
-const META_MODE: u32 = 0o600;
-const LOGS_MODE: u32 = 0o700;
-/// The umask decides who may see that there is a run.
-const DIR_MODE: u32 = 0o777;
-/// How far a harness run may be moved into the future to find a free second: an hour of starts.
-const MAX_SECONDS: usize = 3600;
+pub(super) const META: &str = "meta.json";
+pub(super) const LOGS: &str = "logs";
+/// Commands may hold secrets: the document is for its owner alone.
+pub(super) const META_MODE: u32 = 0o600;
+
+/// Who may look into the directories of a store.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Modes {
+    pub(super) dir: u32,
+    pub(super) logs: u32,
+}
+
+impl Modes {
+    /// In a repository the umask decides who may see that there is a run; logs are private.
+    const REPOSITORY: Self = Self {
+        dir: 0o777,
+        logs: 0o700,
+    };
+    /// A data directory is for its owner alone.
+    const PRIVATE: Self = Self {
+        dir: 0o700,
+        logs: 0o700,
+    };
+}
 
 /// Where the names of unfinished directories get their random part.
 pub trait Suffixes: fmt::Debug + Send + Sync {
@@ -51,9 +65,11 @@ impl Suffixes for SystemSuffixes {
 /// The runs below one directory.
 #[derive(Debug, Clone)]
 pub struct RunStore {
-    storage: Storage,
-    root: Utf8PathBuf,
-    suffixes: Arc<dyn Suffixes>,
+    pub(super) storage: Storage,
+    pub(super) root: Utf8PathBuf,
+    pub(super) suffixes: Arc<dyn Suffixes>,
+    pub(super) wait: Wait,
+    pub(super) modes: Modes,
 }
 
 impl RunStore {
@@ -64,7 +80,31 @@ impl RunStore {
             storage,
             root: root.into(),
             suffixes: Arc::new(SystemSuffixes),
+            wait: Wait::USUAL,
+            modes: Modes::REPOSITORY,
         }
+    }
+
+    /// The store of a repository in a data directory, private to its owner. Nothing is created yet.
+    #[must_use]
+    pub fn data(storage: Storage, data: &DataDir, repo: &RepoId) -> Self {
+        Self {
+            modes: Modes::PRIVATE,
+            ..Self::open(storage, data.runs_dir(repo))
+        }
+    }
+
+    /// The directory of the runs.
+    #[must_use]
+    pub fn runs_dir(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// Sets how long changes wait for the lock of a run.
+    #[must_use]
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.wait = wait;
+        self
     }
 
     /// Takes random parts of names from `suffixes`.
@@ -103,66 +143,6 @@ impl RunStore {
         }
     }
 
-    /// Creates a run: its directory with `logs/` and `meta.json`, all at once.
-    ///
-    /// With `worktree_check` its worktree must exist already; this is looked at before anything is
-    /// created. Whatever has the name of the run is left alone.
-    ///
-    /// # Errors
-    /// `E_RUN_DIR_EXISTS`; `E_RUN_DIR_CREATE_FAILED` with the directory at fault;
-    /// `E_META_WRITE_FAILED` with `stage` and `committed`; `E_INTERNAL` if the worktree is missing.
-    pub fn create(&self, new: &NewRun, worktree_check: bool) -> Result<RunPaths> {
-        if worktree_check {
-            self.check_worktree(&new.worktree_path)?;
-        }
-        let paths = self.paths(&new.run_id);
-        let root = create_dirs(&self.storage, &self.root, DIR_MODE, Durability::Full)
-            .map_err(|error| create_failed("runs_dir", &self.root, error))?;
-        let root = root.as_ref();
-        if is_taken(root, &new.run_id)? {
-            return Err(taken(&paths));
-        }
-        let text = meta_text(new);
-        let temporary = format!(".{}-{:016x}.tmp", new.run_id, self.suffixes.next()?);
-        match publish(root, &temporary, &paths, &text) {
-            Err(Unpublished::NoSuchRename) => make_in_place(root, &paths, &text)?,
-            Err(Unpublished::Error(error)) => return Err(error),
-            Ok(()) => {}
-        }
-        root.sync().map_err(|error| {
-            let message = format!("cannot sync {}: {error}", self.root);
-            Error::new(Code::MetaWriteFailed, message)
-                .at(&paths.meta_path)
-                .during("sync")
-                .with("meta_path", paths.meta_path.as_str())
-                .with("stage", "sync_dir")
-                .with("committed", true)
-                .with("errno", error.raw_os_error())
-                .caused_by(error)
-        })?;
-        Ok(paths)
-    }
-
-    /// Creates a harness run at the first free second from `now` on; `new` says what it is for a
-    /// given id.
-    ///
-    /// # Errors
-    /// As [`create`](Self::create); `E_RUN_DIR_EXISTS` only when a whole hour is taken.
-    pub fn create_harness_run(
-        &self,
-        now: Timestamp,
-        new: impl Fn(&RunId) -> NewRun,
-    ) -> Result<RunPaths> {
-        let mut last = None;
-        for id in RunId::from_second(now).take(MAX_SECONDS) {
-            match self.create(&new(&id), false) {
-                Err(error) if error.code() == Code::RunDirExists => last = Some(error),
-                other => return other,
-            }
-        }
-        Err(last.unwrap_or_else(|| Error::internal("no id was tried")))
-    }
-
     /// Reads the `meta.json` of a run. Takes no lock.
     ///
     /// # Errors
@@ -175,9 +155,9 @@ impl RunStore {
             Ok(None) => self.read_again(id, &document),
             other => other,
         };
-        let text = text.map_err(|error| unreadable(&paths, error))?;
-        let text = text.ok_or_else(|| not_found(id, &paths))?;
-        parse_meta(&text, id, self.repo_id()).map_err(|bad| corrupt(&paths, bad))
+        let text = text.map_err(|error| unreadable(&paths.meta_path, error))?;
+        let text = text.ok_or_else(|| self.not_found(id))?;
+        parse_meta(&text, id, self.repo_id()).map_err(|bad| corrupt(paths.meta_path, bad))
     }
 
     /// The ids of all runs, sorted. What has no valid id for a name, or is no directory, is none.
@@ -185,17 +165,10 @@ impl RunStore {
     /// # Errors
     /// `E_IO`.
     pub fn ids(&self) -> Result<Vec<RunId>> {
-        let Some(root) = open_dir_if_present(self.storage.as_ref(), &self.root)? else {
-            return Ok(Vec::new());
-        };
-        let entries = root
-            .list()
-            .map_err(|error| Error::io("list", &self.root, error))?;
-        let mut ids: Vec<_> = entries
+        let mut ids: Vec<_> = directories(&self.storage, &self.root)?
             .iter()
-            .filter(|entry| entry.kind == Kind::Dir)
             // Unfinished directories begin with a dot, which no id does.
-            .filter_map(|entry| RunId::parse(&entry.name).ok())
+            .filter_map(|name| RunId::parse(name).ok())
             .collect();
         ids.sort();
         Ok(ids)
@@ -217,30 +190,37 @@ impl RunStore {
     }
 
     /// The repository this store belongs to, where its path says so: `repos/<repo_id>/runs`.
-    fn repo_id(&self) -> Option<&str> {
+    pub(super) fn repo_id(&self) -> Option<&str> {
         let repo = self.root.parent()?;
         let named = self.root.file_name() == Some("runs")
             && repo.parent().and_then(Utf8Path::file_name) == Some("repos");
         named.then(|| repo.file_name()).flatten()
     }
 
-    fn check_worktree(&self, path: &Utf8Path) -> Result<()> {
-        let problem = match self.storage.stat(path) {
-            Ok(stat) if stat.kind == Kind::Dir => return Ok(()),
-            Ok(_) => "worktree path is not a directory".to_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                "worktree path is missing".to_owned()
-            }
-            Err(error) => format!("worktree path cannot be looked at: {error}"),
+    pub(super) fn not_found(&self, id: &RunId) -> Error {
+        let meta_path = self.paths(id).meta_path;
+        Error::new(Code::RunNotFound, "Run not found")
+            .at(&meta_path)
+            .with("run_id", id.as_str())
+            .with("meta_path", meta_path.as_str())
+            .hint("runr status --all")
+    }
+
+    /// The error of a write into the directory of a run, unless there is no such directory.
+    pub(super) fn unless_missing(&self, id: &RunId, error: Error) -> Error {
+        let missing = |error: &Error| {
+            let kind = error.io_source().map(io::Error::kind);
+            error.operation() == Some("open") && kind == Some(io::ErrorKind::NotFound)
         };
-        Err(Error::internal(problem)
-            .at(path)
-            .with("step", "WriteMeta")
-            .with("worktree_path", path.as_str()))
+        if missing(&error) {
+            self.not_found(id)
+        } else {
+            error
+        }
     }
 }
 
-fn is_taken(root: &dyn Dir, id: &RunId) -> Result<bool> {
+pub(super) fn is_taken(root: &dyn Dir, id: &RunId) -> Result<bool> {
     match root.stat(id.as_str()) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -248,137 +228,25 @@ fn is_taken(root: &dyn Dir, id: &RunId) -> Result<bool> {
     }
 }
 
-/// Why a directory was not published.
-enum Unpublished {
-    NoSuchRename,
-    Error(Error),
-}
-
-impl From<Error> for Unpublished {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
-
-/// Builds the directory under another name and renames it when it is complete.
-fn publish(
-    root: &dyn Dir,
-    temporary: &str,
-    paths: &RunPaths,
-    text: &str,
-) -> Result<(), Unpublished> {
-    let id = paths.run_id.as_str();
-    root.create_dir(temporary, DIR_MODE)
-        .map_err(|error| io_failed("run_dir", &paths.run_dir, error))?;
-    let renamed = fill(root, temporary, paths, text)
-        .map_err(Unpublished::Error)
-        .and_then(|()| {
-            root.rename_no_replace(temporary, id)
-                .map_err(|error| match error.kind() {
-                    io::ErrorKind::AlreadyExists => taken(paths).into(),
-                    io::ErrorKind::Unsupported => Unpublished::NoSuchRename,
-                    _ => io_failed("run_dir", &paths.run_dir, error).into(),
-                })
-        });
-    if renamed.is_err() {
-        remove(root, temporary);
-    }
-    renamed
-}
-
-/// Makes the directory under its own name: it is taken at once, but complete only later.
-fn make_in_place(root: &dyn Dir, paths: &RunPaths, text: &str) -> Result<()> {
-    let id = paths.run_id.as_str();
-    root.create_dir(id, DIR_MODE)
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => taken(paths),
-            _ => io_failed("run_dir", &paths.run_dir, error),
-        })?;
-    let dir = make_logs(root, id, paths).and_then(|dir| {
-        let new = Replacing::Nothing(META_MODE);
-        write_atomic(dir.as_ref(), META, text.as_bytes(), new, Durability::Full)
-    });
-    if dir.is_err() {
-        remove(root, id);
-    }
-    dir
-}
-
-/// Fills a directory that nobody sees yet, durably.
-fn fill(root: &dyn Dir, name: &str, paths: &RunPaths, text: &str) -> Result<()> {
-    let dir = make_logs(root, name, paths)?;
-    write_new(dir.as_ref(), META, text.as_bytes(), META_MODE).map_err(|error| {
-        // The path by which the caller knows it, not that of the unfinished directory.
-        error
-            .at(&paths.meta_path)
-            .with("meta_path", paths.meta_path.as_str())
-    })
-}
-
-fn make_logs(root: &dyn Dir, name: &str, paths: &RunPaths) -> Result<Box<dyn Dir>> {
-    let dir = root
-        .open_dir(name)
-        .map_err(|error| io_failed("run_dir", &paths.run_dir, error))?;
-    dir.create_dir(LOGS, LOGS_MODE)
-        .map_err(|error| io_failed("logs_dir", &paths.logs_dir, error))?;
-    Ok(dir)
-}
-
-/// Removes a directory we made; best effort, the first error is the one to report.
-fn remove(root: &dyn Dir, name: &str) {
-    if let Ok(dir) = root.open_dir(name) {
-        drop(dir.unlink(META));
-        drop(dir.remove_dir(LOGS));
-    }
-    drop(root.remove_dir(name));
-}
-
-fn taken(paths: &RunPaths) -> Error {
-    Error::new(Code::RunDirExists, "run directory already exists")
-        .at(&paths.run_dir)
-        .during("create")
-        .with("run_dir", paths.run_dir.as_str())
-}
-
-fn io_failed(which: &str, path: &Utf8Path, error: io::Error) -> Error {
-    create_failed(which, path, Error::io("create", path, error))
-}
-
-/// `which` is the name of the detail: `runs_dir`, `run_dir` or `logs_dir`.
-fn create_failed(which: &str, path: &Utf8Path, cause: Error) -> Error {
-    let message = format!("cannot create run directory: {cause}");
-    Error::new(Code::RunDirCreateFailed, message)
-        .at(path)
-        .during("create")
-        .with(which, path.as_str())
-        .with("cause", cause.to_string())
-}
-
-fn not_found(id: &RunId, paths: &RunPaths) -> Error {
-    Error::new(Code::RunNotFound, "Run not found")
-        .at(&paths.meta_path)
-        .with("run_id", id.as_str())
-        .with("meta_path", paths.meta_path.as_str())
-        .hint("runr status --all")
-}
-
 /// Also a link, a pipe or a missing permission is a run we cannot read, not one that is missing.
-fn unreadable(paths: &RunPaths, error: Error) -> Error {
+fn unreadable(path: &Utf8Path, error: Error) -> Error {
     match error.code() {
-        Code::Io => corrupt(paths, BadMeta::new(error.to_string())),
+        Code::Io => corrupt(path.to_owned(), BadMeta::new(error.to_string())),
         _ => error,
     }
 }
 
-fn corrupt(paths: &RunPaths, bad: BadMeta) -> Error {
-    let path = &paths.meta_path;
+pub(super) fn corrupt(path: Utf8PathBuf, bad: BadMeta) -> Error {
     let message = format!("cannot parse {path}: {}", bad.reason);
     let mut error = Error::new(Code::StoreCorrupt, message)
-        .at(path)
+        .at(&path)
         .during("read")
         .with("cause", bad.reason);
-    if let Some((line, column)) = bad.place {
-        error = error.with("line", line).with("column", column);
+    if let Some(place) = bad.place {
+        error = error
+            .with("offset", place.offset)
+            .with("line", place.line)
+            .with("column", place.column);
     }
     if let Some(version) = bad.schema_version {
         error = error.with("schema_version", version);

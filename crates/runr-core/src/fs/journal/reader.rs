@@ -73,10 +73,11 @@ impl Reader {
             let reason = format!("a line is longer than {MAX_LINE} bytes");
             return Err(self.corrupt(&reason));
         }
-        let record: R = serde_json::from_slice(line)
+        let mut record: R = serde_json::from_slice(line)
             .map_err(|error| self.corrupt(&format!("a line is no record ({error})")))?;
         let expected = self.last_seq + 1;
-        if record.seq() != expected {
+        let is_next = record.seq() == expected || (record.seq() == 0 && record.adopt(expected));
+        if !is_next {
             let reason = format!("record {} stands where {expected} must", record.seq());
             return Err(self.corrupt(&reason));
         }

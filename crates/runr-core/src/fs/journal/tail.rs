@@ -3,6 +3,7 @@
 use camino::Utf8Path;
 use serde::de::DeserializeOwned;
 
+use super::reader::Reader;
 use super::{MAX_LINE, Sequenced};
 use crate::error::{Error, Result};
 use crate::fs::dir::{File, read_range};
@@ -40,8 +41,12 @@ pub(super) fn read<R: Sequenced + DeserializeOwned>(
         let bytes = read_range(file, start, window).map_err(io)?;
         if let Some((line, end)) = last_line(&bytes, start == 0) {
             let end_offset = start + end as u64;
+            let seq = seq_of::<R>(&bytes[line.clone()], start + line.start as u64, path)?;
             return Ok(Tail {
-                last_seq: seq_of::<R>(&bytes[line.clone()], start + line.start as u64, path)?,
+                last_seq: match seq {
+                    Some(seq) => seq,
+                    None => count::<R>(file, path)?,
+                },
                 end: end_offset,
                 torn: end_offset < size,
             });
@@ -72,14 +77,27 @@ fn last_line(bytes: &[u8], from_start: bool) -> Option<(std::ops::Range<usize>, 
     }
 }
 
+/// The number of the last line where it bears none: all lines have to be counted.
+fn count<R: Sequenced + DeserializeOwned>(file: &dyn File, path: &Utf8Path) -> Result<u64> {
+    let mut last = 0;
+    Reader::new(path.to_owned()).read_on(file, |record: R| last = record.seq())?;
+    Ok(last)
+}
+
+/// The number a line bears; `None` where it may do without.
 fn seq_of<R: Sequenced + DeserializeOwned>(
     line: &[u8],
     offset: u64,
     path: &Utf8Path,
-) -> Result<u64> {
+) -> Result<Option<u64>> {
     let reason = match serde_json::from_slice::<R>(line) {
-        Ok(record) if record.seq() > 0 => return Ok(record.seq()),
-        Ok(_) => "its last record has the number 0".to_owned(),
+        Ok(record) if record.seq() > 0 => return Ok(Some(record.seq())),
+        Ok(mut record) => {
+            if record.adopt(1) {
+                return Ok(None);
+            }
+            "its last record has the number 0".to_owned()
+        }
         Err(error) => format!("its last line is no record ({error})"),
     };
     Err(corrupt(path, &reason).with("offset", offset))

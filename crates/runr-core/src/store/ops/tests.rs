@@ -1,5 +1,8 @@
 use super::*;
-use crate::fs::{Fault, FaultFs, Lasting, MemoryFs, Open, real};
+use crate::fs::{Durability, Fault, FaultFs, Lasting, MemoryFs, Open, create_dirs, real};
+use crate::store::create::{Unpublished, publish};
+use crate::store::model::NewRun;
+use crate::time::Timestamp;
 
 fn now() -> Timestamp {
     "2026-02-03T04:05:06.789Z".parse().unwrap()
@@ -97,7 +100,13 @@ fn a_name_taken_in_the_last_moment_is_found_by_the_rename() {
     // The look beforehand is made blind: it is the rename that must refuse.
     let root = fs.storage().open_dir("/runs".into()).unwrap();
     let paths = store.paths(&id("gh-17"));
-    let refused = publish(root.as_ref(), ".gh-17-0.tmp", &paths, "{}");
+    let refused = publish(
+        root.as_ref(),
+        ".gh-17-0.tmp",
+        &paths,
+        "{}",
+        Modes::REPOSITORY,
+    );
     let Err(Unpublished::Error(error)) = refused else {
         panic!("published");
     };

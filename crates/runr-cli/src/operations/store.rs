@@ -1,0 +1,165 @@
+//! The functions of the run store.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use runr_core::store::{self, MetaOp, NewRun, Os, RunMeta, RunStore};
+use runr_core::{Code, Error, Result, RunId, Timestamp};
+use serde_json::{Map, Value};
+
+use super::{Arguments, json};
+use crate::host::Host;
+use crate::store_fields;
+use crate::stores::{self, DataPlace, Stores};
+
+/// `data` is a place in the data directory, `root` a directory of runs.
+fn stores_of(host: &Host, arguments: &mut Arguments) -> Result<Stores> {
+    let root: Option<Utf8PathBuf> = arguments.optional("root")?;
+    let data: Option<DataPlace> = arguments.optional("data")?;
+    match (root, data) {
+        (Some(_), Some(_)) => Err(Error::new(
+            Code::Usage,
+            "a store is given by `root` or by `data`, not by both",
+        )),
+        (None, Some(data)) => Stores::data(host, &data),
+        (root, None) => Ok(Stores::at(host, &root.unwrap_or_else(|| ".".into()))),
+    }
+}
+
+fn run_id(arguments: &mut Arguments) -> Result<RunId> {
+    RunId::parse(&arguments.required::<String>("run_id")?)
+}
+
+fn store_and_run(host: &Host, arguments: &mut Arguments) -> Result<(RunStore, RunId)> {
+    let stores = stores_of(host, arguments)?;
+    let id = run_id(arguments)?;
+    Ok((stores.with_run(&id)?, id))
+}
+
+pub(super) fn store_create(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let stores = stores_of(host, arguments)?;
+    let fields: Map<String, Value> = arguments.or("fields", Map::new())?;
+    let worktree_check = arguments.or("worktree_check", true)?;
+    let fields = store_fields::run_fields(fields)?;
+    let store = stores.for_new(fields.repo_id.as_deref())?;
+    json(&store.create_from(&fields, host.clock.now(), worktree_check)?)
+}
+
+pub(super) fn store_read(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let (store, id) = store_and_run(host, arguments)?;
+    json(&store.read(&id)?)
+}
+
+/// The changes that two maps of paths ask for: first what is set, then what is removed.
+fn changes(set: Map<String, Value>, unset: Vec<String>) -> Vec<MetaOp> {
+    let set = set
+        .into_iter()
+        .map(|(path, value)| MetaOp::Set { path, value });
+    let unset = unset.into_iter().map(|path| MetaOp::Unset { path });
+    set.chain(unset).collect()
+}
+
+pub(super) fn store_update(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let (store, id) = store_and_run(host, arguments)?;
+    let ops = changes(
+        arguments.or("set", Map::new())?,
+        arguments.or("unset", Vec::new())?,
+    );
+    json(&store.update_values(&id, &ops)?)
+}
+
+pub(super) fn store_compare_and_set(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let (store, id) = store_and_run(host, arguments)?;
+    let expected: Value = arguments.required("expected")?;
+    let document: Value = arguments.required("document")?;
+    let after: Option<RunMeta> = store.replace_if(&id, &expected, document)?;
+    json(&after)
+}
+
+pub(super) fn store_list(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let (rows, _) = stores_of(host, arguments)?.list(host)?;
+    Ok(Value::Array(rows))
+}
+
+pub(super) fn store_resolve(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let stores = stores_of(host, arguments)?;
+    let reference: String = arguments.required("ref")?;
+    let current: Option<String> = arguments.optional("current_repo")?;
+    Ok(stores.resolve(&reference, current.as_deref())?.to_json())
+}
+
+/// Of a run in the data directory whose repository is not given, there must be a directory.
+pub(super) fn store_paths(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let (store, id) = store_and_run(host, arguments)?;
+    Ok(stores::paths_json(&store, &store.paths(&id)))
+}
+
+pub(super) fn store_append_event(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let (store, id) = store_and_run(host, arguments)?;
+    let name: String = arguments.required("name")?;
+    let data: Option<Value> = arguments.optional("payload")?;
+    json(&store.append_event(&id, &name, data, host.clock.now())?)
+}
+
+pub(super) fn store_events(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let (store, id) = store_and_run(host, arguments)?;
+    json(&store.events(&id, arguments.or("since", 0)?)?)
+}
+
+// ----- pure -----
+
+pub(super) fn data_dir(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let env: BTreeMap<String, String> = arguments.or("env", host.env.clone())?;
+    let home: Option<Utf8PathBuf> = arguments.optional("home")?;
+    let home = home.or_else(|| host.var("HOME").map(Utf8PathBuf::from));
+    let os: Option<String> = arguments.optional("os")?;
+    let os = os.map_or(Os::present(), |name| Os::named(&name));
+    json(&store::data_dir(
+        |name| env.get(name).cloned(),
+        home.as_deref(),
+        os,
+    )?)
+}
+
+fn repository(arguments: &mut Arguments) -> Result<(String, Utf8PathBuf)> {
+    let origin: Option<String> = arguments.optional("origin_url")?;
+    Ok((origin.unwrap_or_default(), arguments.required("repo_root")?))
+}
+
+pub(super) fn repo_key(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let (origin, root) = repository(arguments)?;
+    Ok(json!(store::repo_key(&origin, &root)))
+}
+
+pub(super) fn repo_id(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let (origin, root) = repository(arguments)?;
+    json(&store::repo_id(&origin, &root))
+}
+
+pub(super) fn branch_name(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let title: String = arguments.required("title")?;
+    let run_id: String = arguments.required("run_id")?;
+    let prefix = arguments.or("prefix", "runr".to_owned())?;
+    Ok(json!(store::branch_name(&title, &run_id, &prefix)))
+}
+
+pub(super) fn new_run_meta(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let new = NewRun {
+        run_id: run_id(arguments)?,
+        repo_id: arguments.required("repo_id")?,
+        title: arguments.required("title")?,
+        runner: arguments.required("runner")?,
+        runner_cmd: arguments.required("runner_cmd")?,
+        parent_branch: arguments.required("parent_branch")?,
+        branch: arguments.required("branch")?,
+        worktree_path: arguments.required("worktree_path")?,
+        created_at: arguments.required::<Timestamp>("created_at")?,
+    };
+    Ok(json!(store::meta_text(&new)))
+}
+
+pub(super) fn apply_meta_ops(_: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let text: String = arguments.required("text")?;
+    let ops: Vec<MetaOp> = arguments.required("ops")?;
+    Ok(json!(store::apply_meta_ops(&text, &ops)?))
+}

@@ -1,0 +1,377 @@
+//! One pass over a text: is it JSON within the limits, and where are its values?
+
+use super::error::BadJson;
+use super::tree::{Entry, Kind, Tree};
+
+/// What a document may be.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Rules {
+    /// The greatest size in bytes.
+    pub max_bytes: usize,
+    /// How many containers may stand in each other.
+    pub max_depth: usize,
+    /// Whether a byte order mark may stand in front.
+    pub bom: Bom,
+    /// Down to which level values get a node. What lies deeper is checked, but stays opaque: its
+    /// repeated keys are nobody's business, and it costs no memory.
+    pub levels: usize,
+}
+
+impl Default for Rules {
+    /// 4 MiB, 127 levels, no byte order mark, a node for every value.
+    fn default() -> Self {
+        Self {
+            max_bytes: 4 << 20,
+            max_depth: 127,
+            bom: Bom::Refuse,
+            levels: usize::MAX,
+        }
+    }
+}
+
+impl Rules {
+    /// Sets the greatest size in bytes.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Sets what is done with a byte order mark.
+    #[must_use]
+    pub fn bom(mut self, bom: Bom) -> Self {
+        self.bom = bom;
+        self
+    }
+
+    /// Sets down to which level values get a node; the root is level 0.
+    #[must_use]
+    pub fn levels(mut self, levels: usize) -> Self {
+        self.levels = levels;
+        self
+    }
+}
+
+/// What is done with a byte order mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bom {
+    /// It is no JSON.
+    Refuse,
+    /// It is skipped, and kept by edits.
+    Keep,
+}
+
+/// Spans are kept as 32-bit numbers.
+const MAX_TEXT: usize = u32::MAX as usize;
+
+/// Scans a document that may not even be text.
+///
+/// # Errors
+/// [`BadJson`], also for what is not UTF-8, with the place of the first bad byte.
+pub fn scan_bytes<'t>(bytes: &'t [u8], rules: &Rules) -> Result<Tree<'t>, BadJson> {
+    within_size(bytes, rules)?;
+    match std::str::from_utf8(bytes) {
+        Ok(text) => scan(text, rules),
+        Err(error) => Err(BadJson::at(bytes, error.valid_up_to(), "it is not UTF-8")),
+    }
+}
+
+/// Scans a document: exactly one JSON value, and white space around it.
+///
+/// # Errors
+/// [`BadJson`] with the place of the first byte that cannot stand where it stands.
+pub fn scan<'t>(text: &'t str, rules: &Rules) -> Result<Tree<'t>, BadJson> {
+    within_size(text.as_bytes(), rules)?;
+    let mut scanner = Scanner {
+        bytes: text.as_bytes(),
+        at: 0,
+        rules,
+        entries: Vec::new(),
+        open: Vec::new(),
+    };
+    if text.starts_with('\u{feff}') {
+        if rules.bom == Bom::Refuse {
+            return Err(scanner.bad("it begins with a byte order mark"));
+        }
+        scanner.at = '\u{feff}'.len_utf8();
+    }
+    scanner.document()?;
+    Ok(Tree {
+        text,
+        entries: scanner.entries,
+    })
+}
+
+fn within_size(bytes: &[u8], rules: &Rules) -> Result<(), BadJson> {
+    let limit = rules.max_bytes.min(MAX_TEXT);
+    if bytes.len() <= limit {
+        return Ok(());
+    }
+    Err(BadJson {
+        reason: format!("it is larger than {limit} bytes"),
+        offset: limit,
+        line: 1,
+        column: 1,
+    })
+}
+
+/// A container that is not closed yet.
+struct Open {
+    object: bool,
+    /// Its node, unless it lies too deep for one.
+    entry: Option<usize>,
+}
+
+struct Scanner<'t> {
+    bytes: &'t [u8],
+    at: usize,
+    rules: &'t Rules,
+    entries: Vec<Entry>,
+    open: Vec<Open>,
+}
+
+impl Scanner<'_> {
+    fn bad(&self, reason: impl Into<String>) -> BadJson {
+        BadJson::at(self.bytes, self.at, reason)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn document(&mut self) -> Result<(), BadJson> {
+        self.space();
+        let mut key = None;
+        loop {
+            // A value begins here. An opened container that is not empty begins its first one.
+            if self.value(key.take())? {
+                key = self.key_if_object()?;
+                continue;
+            }
+            // A value has ended here, and with it perhaps the containers around it.
+            loop {
+                self.space();
+                let Some(open) = self.open.last() else {
+                    return match self.peek() {
+                        None => Ok(()),
+                        Some(_) => Err(self.bad("something follows the document")),
+                    };
+                };
+                let close = if open.object { b'}' } else { b']' };
+                match self.peek() {
+                    Some(b',') => {
+                        self.at += 1;
+                        self.space();
+                        key = self.key_if_object()?;
+                        break;
+                    }
+                    Some(byte) if byte == close => self.close(),
+                    _ if open.object => return Err(self.expected("`,` or `}`")),
+                    _ => return Err(self.expected("`,` or `]`")),
+                }
+            }
+        }
+    }
+
+    /// Reads a value or the beginning of one; whether it is a container with something in it.
+    fn value(&mut self, key: Option<(usize, usize)>) -> Result<bool, BadJson> {
+        let start = self.at;
+        let kind = match self.peek() {
+            Some(b'{') => Kind::Object,
+            Some(b'[') => Kind::Array,
+            Some(b'"') => Kind::String,
+            Some(b'-' | b'0'..=b'9') => Kind::Number,
+            Some(b't' | b'f') => Kind::Bool,
+            Some(b'n') => Kind::Null,
+            _ => return Err(self.expected("a value")),
+        };
+        let entry = self.record(kind, start, key);
+        match kind {
+            Kind::Object | Kind::Array => return self.open(kind == Kind::Object, entry),
+            Kind::String => self.string()?,
+            Kind::Number => self.number()?,
+            Kind::Bool | Kind::Null => self.word()?,
+        }
+        self.end(entry);
+        Ok(false)
+    }
+
+    fn record(&mut self, kind: Kind, start: usize, key: Option<(usize, usize)>) -> Option<usize> {
+        if self.open.len() > self.rules.levels {
+            return None;
+        }
+        let (key_start, key_end) = key.unwrap_or((0, 0));
+        self.entries.push(Entry {
+            kind,
+            start: short(start),
+            end: short(start),
+            key_start: short(key_start),
+            key_end: short(key_end),
+            next: 0,
+        });
+        Some(self.entries.len() - 1)
+    }
+
+    /// Completes the node of the value that ends here.
+    fn end(&mut self, entry: Option<usize>) {
+        let next = short(self.entries.len());
+        if let Some(entry) = entry.and_then(|index| self.entries.get_mut(index)) {
+            entry.end = short(self.at);
+            entry.next = next;
+        }
+    }
+
+    fn open(&mut self, object: bool, entry: Option<usize>) -> Result<bool, BadJson> {
+        if self.open.len() >= self.rules.max_depth {
+            let reason = format!("it is nested deeper than {} levels", self.rules.max_depth);
+            return Err(self.bad(reason));
+        }
+        self.at += 1;
+        self.open.push(Open { object, entry });
+        self.space();
+        let close = if object { b'}' } else { b']' };
+        if self.peek() == Some(close) {
+            self.close();
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn close(&mut self) {
+        self.at += 1;
+        let entry = self.open.pop().and_then(|open| open.entry);
+        self.end(entry);
+    }
+
+    /// The key and the colon, if an object is open.
+    fn key_if_object(&mut self) -> Result<Option<(usize, usize)>, BadJson> {
+        if !self.open.last().is_some_and(|open| open.object) {
+            return Ok(None);
+        }
+        if self.peek() != Some(b'"') {
+            return Err(self.expected("a key"));
+        }
+        let start = self.at;
+        self.string()?;
+        let end = self.at;
+        self.space();
+        if self.peek() != Some(b':') {
+            return Err(self.expected("`:`"));
+        }
+        self.at += 1;
+        self.space();
+        Ok(Some((start, end)))
+    }
+
+    fn string(&mut self) -> Result<(), BadJson> {
+        let start = self.at;
+        self.at += 1;
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => self.escape()?,
+                Some(0..0x20) => return Err(self.bad("a control character stands in a string")),
+                Some(_) => self.at += 1,
+                None => {
+                    self.at = start;
+                    return Err(self.bad("a string has no end"));
+                }
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), BadJson> {
+        let digits = match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 0,
+            Some(b'u') => 4,
+            _ => return Err(self.bad("an escape is unknown")),
+        };
+        let after = self.at + 2;
+        let is_whole = self
+            .bytes
+            .get(after..after + digits)
+            .is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit));
+        if !is_whole {
+            return Err(self.bad("an escape lacks its four digits"));
+        }
+        self.at = after + digits;
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), BadJson> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+            if self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+                return Err(self.bad("a number begins with 0"));
+            }
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), BadJson> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == start {
+            return Err(self.expected("a digit"));
+        }
+        Ok(())
+    }
+
+    fn word(&mut self) -> Result<(), BadJson> {
+        for word in ["true", "false", "null"] {
+            if self.bytes[self.at..].starts_with(word.as_bytes()) {
+                self.at += word.len();
+                return Ok(());
+            }
+        }
+        Err(self.expected("a value"))
+    }
+
+    /// What is wrong here, where `what` must stand.
+    fn expected(&self, what: &str) -> BadJson {
+        let rest = &self.bytes[self.at..];
+        for word in ["NaN", "Infinity", "nan", "inf"] {
+            if rest.starts_with(word.as_bytes()) {
+                return self.bad(format!("{word} is no JSON"));
+            }
+        }
+        let text = String::from_utf8_lossy(&rest[..rest.len().min(4)]);
+        self.bad(match text.chars().next() {
+            None => format!("it ends where {what} must stand"),
+            Some(found) => format!("`{}` stands where {what} must", found.escape_default()),
+        })
+    }
+}
+
+/// Offsets fit: larger texts were refused.
+fn short(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
+}

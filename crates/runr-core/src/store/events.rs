@@ -1,0 +1,97 @@
+//! What happened to a run: `events.jsonl`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::ops::RunStore;
+use crate::error::Result;
+use crate::fs::{Journal, Sequenced};
+use crate::id::RunId;
+use crate::time::Timestamp;
+
+const EVENTS: &str = "events.jsonl";
+/// Arguments of commands may hold secrets.
+const EVENTS_MODE: u32 = 0o600;
+
+/// A line of `events.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StoreEvent {
+    /// The version of the format.
+    #[serde(default)]
+    pub schema_version: String,
+    /// When it happened, as it was written.
+    #[serde(default)]
+    pub timestamp: String,
+    /// The repository.
+    #[serde(default)]
+    pub repo_id: String,
+    /// The run.
+    #[serde(default)]
+    pub run_id: String,
+    /// What happened.
+    #[serde(default)]
+    pub event: String,
+    /// More about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+    /// Its number. Lines of other programs have none; they count by their place.
+    #[serde(default)]
+    pub seq: u64,
+}
+
+impl Sequenced for StoreEvent {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn adopt(&mut self, seq: u64) -> bool {
+        self.seq = seq;
+        true
+    }
+}
+
+impl RunStore {
+    /// Appends an event to those of a run, durably.
+    ///
+    /// # Errors
+    /// `E_RUN_NOT_FOUND`; `E_STORE_CORRUPT` if the last line cannot be read; and those of a
+    /// durable write.
+    pub fn append_event(
+        &self,
+        id: &RunId,
+        event: &str,
+        data: Option<Value>,
+        now: Timestamp,
+    ) -> Result<StoreEvent> {
+        let repo_id = self.repo_id().unwrap_or_default();
+        let appended = self.events_journal(id).append(|seq| StoreEvent {
+            schema_version: "1.0".to_owned(),
+            timestamp: now.to_string(),
+            repo_id: repo_id.to_owned(),
+            run_id: id.to_string(),
+            event: event.to_owned(),
+            data,
+            seq,
+        });
+        appended.map_err(|error| self.unless_missing(id, error))
+    }
+
+    /// The events of a run with a number above `since`; a run without events has none.
+    ///
+    /// # Errors
+    /// `E_RUN_NOT_FOUND`; `E_STORE_CORRUPT` with `offset` and `line`; `E_IO`.
+    pub fn events(&self, id: &RunId, since: u64) -> Result<Vec<StoreEvent>> {
+        let events = self.events_journal(id).replay(since)?;
+        if events.is_empty() && !self.exists(id)? {
+            return Err(self.not_found(id));
+        }
+        Ok(events)
+    }
+
+    fn events_journal(&self, id: &RunId) -> Journal<StoreEvent> {
+        Journal::new(self.storage.clone(), self.run_dir(id), EVENTS)
+            .mode(EVENTS_MODE)
+            .wait(self.wait.clone())
+    }
+}
