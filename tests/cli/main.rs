@@ -14,6 +14,7 @@ mod gates;
 mod guard;
 mod holes;
 mod init;
+mod kept_runs;
 mod lifecycle;
 mod parallel;
 mod refusals;
