@@ -245,39 +245,98 @@ export interface CreatedRun {
   meta_path: string;
 }
 
+/** A run in the list of a store. */
+export interface StoreRow {
+  run_id: string;
+  repo_id: string;
+  repo_key: string | null;
+  origin_url: string | null;
+  title: string;
+  name: string | null;
+  runner: string | null;
+  created_at: string | null;
+  last_push_at: string | null;
+  tmux_active: boolean;
+  worktree_present: boolean;
+  archived: boolean;
+  pr_number: number | null;
+  pr_url: string | null;
+  derived_status: string;
+  summary: string | null;
+  broken: boolean;
+}
+/** Which run a reference means, and where it lies. */
+export interface ResolvedRun {
+  run_id: string;
+  repo_id: string;
+  run_dir: string;
+  meta_path: string;
+  broken: boolean;
+}
+/** The paths of a run; without a run only the first one. */
+export interface StorePaths {
+  runs_dir: string;
+  run_id?: string;
+  run_dir?: string;
+  logs_dir?: string;
+  meta_path?: string;
+  events_path?: string;
+}
+/** Something that happened to a run. */
+export interface StoreEvent {
+  schema_version: string;
+  timestamp: string;
+  repo_id: string;
+  run_id: string;
+  event: string;
+  data?: Json;
+  seq: number;
+}
+/** Fields by their paths, such as `/flags/needs_attention`. */
+export interface StoreChanges {
+  set?: Record<string, unknown>;
+  unset?: readonly string[];
+}
+
 /** A directory of run directories. */
 export class RunStore {
   private constructor();
   /** The store with this runs root; touches nothing. */
   static open(root: string): RunStore;
-  readonly root: string;
+  /** The store of a repository in the data directory; without `repoId` of all of them. */
+  static data(settings?: { dataDir?: string; repoId?: string }): RunStore;
+  readonly root: string | undefined;
   /** Creates a run directory with its meta.json; the fields keep their names in the file. */
   create(fields?: object, settings?: { worktreeCheck?: boolean }): Promise<CreatedRun>;
   createSync(fields?: object, settings?: { worktreeCheck?: boolean }): CreatedRun;
   /** The document of a run. */
   read(runId: string): Promise<JsonObject>;
   readSync(runId: string): JsonObject;
-  /** Changes a document under its lock and returns it. Keys are paths: `/flags/abandoned`. */
-  update(runId: string, changes: { set?: object; unset?: readonly string[] }): Promise<JsonObject>;
-  updateSync(runId: string, changes: { set?: object; unset?: readonly string[] }): JsonObject;
+  /** Sets and removes fields of a run, all at once; the document as it is then. */
+  update(runId: string, changes: StoreChanges): Promise<JsonObject>;
+  updateSync(runId: string, changes: StoreChanges): JsonObject;
   /** Replaces a document that is still `expected`; `null` if it is not. */
   compareAndSet(runId: string, expected: object, document: object): Promise<JsonObject | null>;
   compareAndSetSync(runId: string, expected: object, document: object): JsonObject | null;
-  /** All runs, the newest first; unusable ones are there, marked as broken. */
-  list(): Promise<JsonObject[]>;
-  listSync(): JsonObject[];
-  /** The run an id, a unique prefix, a name or `latest` means. */
-  resolve(ref: string): Promise<JsonObject>;
-  resolveSync(ref: string): JsonObject;
-  /** Where the files of a run are; nothing is touched. */
-  paths(runId: string): Promise<JsonObject>;
-  pathsSync(runId: string): JsonObject;
-  /** Appends an event and returns its record. */
-  appendEvent(runId: string, name: string, payload?: unknown): Promise<JsonObject>;
-  appendEventSync(runId: string, name: string, payload?: unknown): JsonObject;
-  /** The events after number `since`. */
-  events(runId: string, since?: number): Promise<JsonObject[]>;
-  eventsSync(runId: string, since?: number): JsonObject[];
+  /** All runs, the newest first; those whose document is unusable are `broken`. */
+  list(): Promise<StoreRow[]>;
+  listSync(): StoreRow[];
+  /** The run that an id, a unique prefix, the name of an active run or `latest` means. */
+  resolve(ref: string, settings?: { currentRepo?: string }): Promise<ResolvedRun>;
+  resolveSync(ref: string, settings?: { currentRepo?: string }): ResolvedRun;
+  /** The paths of a run; without one only the directory of the runs. */
+  paths(runId?: string): Promise<StorePaths>;
+  pathsSync(runId?: string): StorePaths;
+  runsDir(): string;
+  runDir(runId: string): string;
+  runMetaPath(runId: string): string;
+  runLogsDir(runId: string): string;
+  /** Appends an event to those of a run, durably. */
+  appendEvent(runId: string, name: string, data?: object | null): Promise<StoreEvent>;
+  appendEventSync(runId: string, name: string, data?: object | null): StoreEvent;
+  /** The events of a run with a number above `since`. */
+  events(runId: string, since?: number): Promise<StoreEvent[]>;
+  eventsSync(runId: string, since?: number): StoreEvent[];
 }
 
 // --- Pure functions ------------------------------------------------------------------------
@@ -440,15 +499,21 @@ export function enterPhase(state: PhasePosition, to: Phase): EnteredPhase;
 export function compareFingerprints(original: object, current: object): FingerprintDifference[];
 /** 16 hex digits that tell whether a reviewer asks for the same again. */
 export function reviewFingerprint(changes: readonly string[]): string;
-/** The data directory for these variables and this home, on `linux`, `macos` or `windows`. */
-export function dataDir(env: Record<string, string>, home: string | null, os?: string): string;
-/** What identifies a repository: its place on GitHub, else its path. */
+/** The state of a run after these events. */
+export function fold(events: readonly object[]): JsonObject;
+/** The report on a run with these events and this state. */
+export function report(events: readonly object[], state: object): JsonObject;
+/** A run id made from any text. */
+export function sanitizeRunId(text: string): SanitizedId;
+/** The data directory: by `RUNR_DATA_DIR`, `AGENCY_DATA_DIR`, or the place of the system. */
+export function dataDir(env?: Record<string, string>, home?: string, os?: string): string;
+/** What tells a repository from others. */
 export function repoKey(originUrl: string | null, repoRoot: string): string;
-/** 16 hex digits that stand for `repoKey`. */
+/** The id of a repository: 16 hex digits of its key's SHA-256. */
 export function repoId(originUrl: string | null, repoRoot: string): string;
-/** The branch of a run with this title; the prefix without its slash. */
+/** The branch of a run. */
 export function branchName(title: string, runId: string, prefix?: string): string;
-/** The text of a new `meta.json`. */
+/** The text of the meta.json of a new run. */
 export function newRunMeta(
   runId: string,
   repoId: string,
@@ -458,16 +523,14 @@ export function newRunMeta(
   parentBranch: string,
   branch: string,
   worktreePath: string,
-  createdAt: string,
+  createdAt: string | Date,
 ): string;
-/** The text of a `meta.json` after these changes; unknown fields keep their values. */
-export function applyMetaOps(text: string, ops: readonly object[]): string;
-/** The state of a run after these events. */
-export function fold(events: readonly object[]): JsonObject;
-/** The report on a run with these events and this state. */
-export function report(events: readonly object[], state: object): JsonObject;
-/** A run id made from any text. */
-export function sanitizeRunId(text: string): SanitizedId;
+/** A change of one field of a meta.json. */
+export type MetaOp =
+  | { op: 'set'; path: string; value: unknown }
+  | { op: 'unset'; path: string };
+/** The text of a meta.json after some changes; all that they do not concern is kept. */
+export function applyMetaOps(text: string, ops: readonly MetaOp[]): string;
 
 // --- Whole program -------------------------------------------------------------------------
 

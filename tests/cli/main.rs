@@ -21,6 +21,7 @@ mod refusals;
 mod report;
 mod resume;
 mod run;
+mod run_store;
 mod status;
 mod store;
 mod trust;

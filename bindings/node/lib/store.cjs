@@ -1,82 +1,93 @@
 'use strict';
 
 const wire = require('./wire.cjs');
-const { camelCase, options } = require('./options.cjs');
+const { options } = require('./options.cjs');
 const { usage } = require('./errors.cjs');
+
+/**
+ * The methods that touch the disk: the operation behind each, and how arguments become its own.
+ * Each returns a promise and has a blocking twin with the suffix `Sync`.
+ */
+const METHODS = {
+  create: [
+    'store_create',
+    (fields = {}, settings) => ({ fields, ...options(settings, ['worktree_check']) }),
+  ],
+  read: ['store_read', (runId) => ({ run_id: runId })],
+  update: [
+    'store_update',
+    (runId, values) => ({ run_id: runId, ...options(values, ['set', 'unset']) }),
+  ],
+  compareAndSet: [
+    'store_compare_and_set',
+    (runId, expected, document) => ({ run_id: runId, expected, document }),
+  ],
+  list: ['store_list', () => ({})],
+  resolve: [
+    'store_resolve',
+    (ref, settings) => ({ ref, ...options(settings, ['current_repo']) }),
+  ],
+  paths: ['store_paths', (runId) => ({ run_id: runId })],
+  appendEvent: ['store_append_event', (runId, name, data) => ({ run_id: runId, name, data })],
+  events: ['store_events', (runId, since) => ({ run_id: runId, since })],
+};
 
 /** A directory of run directories. */
 class RunStore {
-  constructor(root) {
-    if (typeof root !== 'string') throw usage('the root of a store must be a string');
-    this.root = root;
+  #place;
+
+  constructor(place) {
+    this.#place = place;
+    this.root = place.root;
     Object.freeze(this);
   }
 
   /** The store with this runs root; touches nothing. */
   static open(root) {
-    return new RunStore(root);
+    if (typeof root !== 'string') throw usage('the root of a store must be a string');
+    return new RunStore({ root });
   }
 
-  /** Creates a run directory with its meta.json; the fields keep their names in the file. */
-  async create(fields = {}, settings) {
-    return wire.call('store_create', this.#creation(fields, settings));
+  /** The store of a repository in the data directory; without `repoId` of all of them. */
+  static data(settings) {
+    return new RunStore({ data_store: options(settings, ['data_dir', 'repo_id']) });
   }
 
-  createSync(fields = {}, settings) {
-    return wire.callSync('store_create', this.#creation(fields, settings));
+  /** The directory of the runs. */
+  runsDir() {
+    return this.pathsSync().runs_dir;
+  }
+
+  /** The directory of a run. */
+  runDir(runId) {
+    return this.pathsSync(runId).run_dir;
   }
 
   /** The document of a run. */
-  async read(runId) {
-    return wire.call('store_read', { root: this.root, run_id: runId });
+  runMetaPath(runId) {
+    return this.pathsSync(runId).meta_path;
   }
 
-  readSync(runId) {
-    return wire.callSync('store_read', { root: this.root, run_id: runId });
+  /** The log files of a run. */
+  runLogsDir(runId) {
+    return this.pathsSync(runId).logs_dir;
   }
 
-  #creation(fields, settings) {
-    return { root: this.root, fields, ...options(settings, ['worktree_check']) };
+  static {
+    for (const [name, [operation, args]] of Object.entries(METHODS)) {
+      const define = (called, body) => {
+        Object.defineProperty(body, 'name', { value: called });
+        const property = { value: body, writable: true, configurable: true };
+        Object.defineProperty(RunStore.prototype, called, property);
+      };
+      define(name, async function method(...given) {
+        return wire.call(operation, { ...this.#place, ...args(...given) });
+      });
+      define(`${name}Sync`, function method(...given) {
+        return wire.callSync(operation, { ...this.#place, ...args(...given) });
+      });
+    }
   }
-}
-
-/** The arguments of the further methods, in order; each has a blocking twin. */
-const METHODS = {
-  compare_and_set: ['run_id', 'expected', 'document'],
-  list: [],
-  resolve: ['ref'],
-  paths: ['run_id'],
-  append_event: ['run_id', 'name', 'payload'],
-  events: ['run_id', 'since'],
-};
-
-for (const [name, parameters] of Object.entries(METHODS)) {
-  const args = (store, values) => {
-    const named = parameters.map((parameter, at) => [parameter, values[at]]);
-    return { root: store.root, ...Object.fromEntries(named) };
-  };
-  define(camelCase(name), async function method(...values) {
-    return wire.call(`store_${name}`, args(this, values));
-  });
-  define(`${camelCase(name)}Sync`, function method(...values) {
-    return wire.callSync(`store_${name}`, args(this, values));
-  });
-}
-
-define('update', async function update(runId, changes) {
-  return wire.call('store_update', updating(this, runId, changes));
-});
-define('updateSync', function updateSync(runId, changes) {
-  return wire.callSync('store_update', updating(this, runId, changes));
-});
-
-function updating(store, runId, changes) {
-  return { root: store.root, run_id: runId, ...options(changes, ['set', 'unset']) };
-}
-
-function define(name, value) {
-  Object.defineProperty(value, 'name', { value: name });
-  Object.defineProperty(RunStore.prototype, name, { value, writable: true, configurable: true });
 }
 
 module.exports = { RunStore };

@@ -37,6 +37,17 @@ function setUp({ git, dirs = [], files = {} } = {}, directory) {
   }
 }
 
+/** The arguments of the methods that take more than the id of a run. */
+const STORE_ARGUMENTS = {
+  store_create: ({ fields, worktree_check: worktreeCheck }) => [fields, { worktreeCheck }],
+  store_update: ({ run_id: runId, set, unset }) => [runId, { set, unset }],
+  store_compare_and_set: ({ run_id: runId, expected, document }) => [runId, expected, document],
+  store_list: () => [],
+  store_resolve: ({ ref }) => [ref],
+  store_append_event: ({ run_id: runId, name, data }) => [runId, name, data],
+  store_events: ({ run_id: runId, since }) => [runId, since],
+};
+
 /** The answers of a row: two where there is a promise and a blocking twin, each in turn. */
 function calls(operation, args) {
   const { kind, arguments: order } = table.operations[operation];
@@ -46,20 +57,9 @@ function calls(operation, args) {
   }
   if (kind === 'store') {
     const store = runr.RunStore.open(args.root);
-    if (operation !== 'store_create') {
-      const method = camelCase(operation.replace('store_', ''));
-      const { root, ...rest } = args;
-      const values =
-        operation === 'store_update'
-          ? [rest.run_id, { set: rest.set, unset: rest.unset }]
-          : order.filter((name) => name !== 'root').map((name) => rest[name]);
-      return [() => store[method](...values), async () => store[`${method}Sync`](...values)];
-    }
-    const settings = { worktreeCheck: args.worktree_check };
-    return [
-      () => store.create(args.fields, settings),
-      async () => store.createSync(args.fields, settings),
-    ];
+    const method = camelCase(operation.replace('store_', ''));
+    const given = STORE_ARGUMENTS[operation]?.(args) ?? [args.run_id];
+    return [() => store[method](...given), async () => store[`${method}Sync`](...given)];
   }
   const given = Object.fromEntries(Object.entries(args).map(([key, v]) => [camelCase(key), v]));
   return [() => runr[name](given), async () => runr[`${name}Sync`](given)];

@@ -63,6 +63,32 @@ mod _native {
         interruptible(py, || cancel.cancel(), work)
     }
 
+    /// Changes the document of a run by a function from JSON to JSON, under the lock of the run.
+    /// What the function raises leaves the file as it was, and is raised here.
+    #[pyfunction]
+    fn update_run(
+        py: Python<'_>,
+        place: &str,
+        run_id: &str,
+        function: Py<PyAny>,
+    ) -> PyResult<String> {
+        let mut raised = None;
+        let change = |document: &str| {
+            Python::attach(|py| function.call1(py, (document,))?.extract::<String>(py)).map_err(
+                |error| {
+                    raised = Some(error);
+                    runr_core::Error::internal("the function raised an exception")
+                },
+            )
+        };
+        // The wait for the lock holds nobody up.
+        let updated = py.detach(|| shield(|| embed::update_run(place, run_id, change)));
+        match (raised, updated) {
+            (Some(error), _) => Err(error),
+            (None, updated) => updated.map_err(|error| raise(py, &error)),
+        }
+    }
+
     /// One driver of one run.
     #[pyclass(frozen, module = "runr._native")]
     struct Session(Arc<embed::Session>);

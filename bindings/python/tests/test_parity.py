@@ -46,10 +46,9 @@ def call(operation: str, args: dict[str, Any]) -> Any:
         return store.create(args["fields"], worktree_check=args["worktree_check"])
     if operation.startswith("store_"):
         store = runr.RunStore.open(args.pop("root"))
-        named = {name: args.pop(name) for name in ("set", "unset") if name in args}
-        order = TABLE["operations"][operation]["arguments"]
-        placed = [args.pop(name) for name in order if name in args]
-        return getattr(store, operation.removeprefix("store_"))(*placed, **named, **args)
+        method = getattr(store, operation.removeprefix("store_"))
+        by_position = [args.pop(name) for name in ("run_id", "ref") if name in args]
+        return method(*by_position, **args)
     # By position, as far as the row goes: the order of the arguments is part of the interface.
     order = TABLE["operations"][operation]["arguments"]
     unknown = {name: value for name, value in args.items() if name not in order}

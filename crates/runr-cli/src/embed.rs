@@ -36,6 +36,23 @@ fn print(value: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Error::internal(format!("cannot print JSON: {e}")))
 }
 
+/// Changes the document of a run in a store by a function on its JSON text, which runs under the
+/// lock of the run; its error leaves the file as it was. `place` is `{"root"}` or `{"data_store"}`.
+///
+/// # Errors
+/// The error of `f`, and those of an update.
+pub fn update_run(
+    place: &str,
+    run_id: &str,
+    f: impl FnOnce(&str) -> Result<String>,
+) -> Result<String> {
+    let place = parse("update", place)?;
+    crate::operations::update_run(&Host::of_process(Vec::new()), place, run_id, |document| {
+        parse("update", &f(&document.to_string())?)
+    })
+    .map(|document| document.to_string())
+}
+
 /// One driver of one run, shared between threads.
 #[derive(Debug)]
 pub struct Session {

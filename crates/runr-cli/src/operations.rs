@@ -25,6 +25,8 @@ use crate::views;
 
 mod store;
 
+#[cfg(feature = "cli")]
+pub(crate) use store::update_run;
 use store::{
     apply_meta_ops, branch_name, data_dir, new_run_meta, repo_id, repo_key, store_append_event,
     store_compare_and_set, store_create, store_events, store_list, store_paths, store_read,
@@ -77,15 +79,15 @@ operations! {
     runs(root),
     report_run(run_id, root),
     trust(root),
-    store_create(root, data, fields, worktree_check),
-    store_read(root, data, run_id),
-    store_update(root, data, run_id, set, unset),
-    store_compare_and_set(root, data, run_id, expected, document),
-    store_list(root, data),
-    store_resolve(root, data, ref, current_repo),
-    store_paths(root, data, run_id),
-    store_append_event(root, data, run_id, name, payload),
-    store_events(root, data, run_id, since),
+    store_create(root, data_store, fields, worktree_check),
+    store_read(root, data_store, run_id),
+    store_update(root, data_store, run_id, set, unset),
+    store_compare_and_set(root, data_store, run_id, expected, document),
+    store_list(root, data_store),
+    store_resolve(root, data_store, ref, current_repo),
+    store_paths(root, data_store, run_id),
+    store_append_event(root, data_store, run_id, name, data),
+    store_events(root, data_store, run_id, since),
     data_dir(env, home, os),
     repo_key(origin_url, repo_root),
     repo_id(origin_url, repo_root),

@@ -165,6 +165,11 @@ fn missing(input: &str) -> Error {
         .hint("runr store ls")
 }
 
+/// The directory of the runs.
+pub(crate) fn root_json(store: &RunStore) -> Value {
+    json!({"runs_dir": store.runs_dir()})
+}
+
 /// All paths of a run.
 pub(crate) fn paths_json(store: &RunStore, paths: &RunPaths) -> Value {
     json!({

@@ -9,7 +9,7 @@ A program drives a run by answering its calls; see :class:`Run`. Every error is 
 """
 
 from ._command import main, run_command
-from ._disk import RunStore, report_run, runs, status, trust
+from ._disk import report_run, runs, status, trust
 from ._native import __version__
 from ._pure import (
     apply_meta_ops,
@@ -42,6 +42,7 @@ from ._pure import (
     unwrap_output,
 )
 from ._run import Run, WorkerCall
+from ._store import RunStore
 from .errors import (
     InvalidInput,
     LockTimeout,

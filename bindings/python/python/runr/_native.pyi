@@ -5,7 +5,7 @@ The functions the package `runr` is built on; not for direct use.
 from _typeshed import SupportsGetItem
 from typing import Final, final
 
-__all__ = ["__version__", "Session", "call", "entry", "main", "operations", "run_command"]
+__all__ = ["__version__", "Session", "call", "entry", "main", "operations", "run_command", "update_run"]
 
 __version__: Final[str]
 
@@ -76,4 +76,10 @@ def operations() -> list[str]:
 def run_command(argv: SupportsGetItem[int, str], self_command: SupportsGetItem[int, str]) -> str:
     """
     Runs a command line and returns the JSON of its exit status, result and messages.
+    """
+
+def update_run(place: str, run_id: str, function: object) -> str:
+    """
+    Changes the document of a run by a function from JSON to JSON, under the lock of the run.
+    What the function raises leaves the file as it was, and is raised here.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from . import _wire
@@ -202,23 +203,31 @@ def sanitize_run_id(text: str) -> SanitizedId:
     return cast(SanitizedId, _wire.call("sanitize_run_id", {"text": text}))
 
 
-def data_dir(env: Mapping[str, str], home: str | None, os: str | None = None) -> str:
-    """The data directory for these variables and this home, on ``linux``, ``macos`` or ``windows``."""
-    return cast(str, _wire.call("data_dir", {"env": env, "home": home, "os": os}))
+def data_dir(
+    env: Mapping[str, str] | None = None, home: str | None = None, os: str | None = None
+) -> str:
+    """The data directory: by ``RUNR_DATA_DIR``, ``AGENCY_DATA_DIR``, or the place of the system."""
+    return cast(str, _wire.call("data_dir", env=env, home=home, os=os))
 
 
 def repo_key(origin_url: str | None, repo_root: str) -> str:
-    """What identifies a repository: its place on GitHub, else its path."""
-    return cast(str, _wire.call("repo_key", {"origin_url": origin_url, "repo_root": repo_root}))
+    """What tells a repository from others."""
+    args = {"origin_url": origin_url, "repo_root": _wire.path(repo_root)}
+    return cast(str, _wire.call("repo_key", args))
 
 
 def repo_id(origin_url: str | None, repo_root: str) -> str:
-    """16 hex digits that stand for :func:`repo_key`."""
-    return cast(str, _wire.call("repo_id", {"origin_url": origin_url, "repo_root": repo_root}))
+    """The id of a repository: 16 hex digits of its key's SHA-256."""
+    args = {"origin_url": origin_url, "repo_root": _wire.path(repo_root)}
+    return cast(str, _wire.call("repo_id", args))
 
 
 def branch_name(title: str, run_id: str, prefix: str = "runr") -> str:
-    """The branch of a run with this title; the prefix without its slash."""
+    """The branch of a run.
+
+    >>> branch_name("Fix the login!", "20260110120000-a3f2")
+    'runr/fix-the-login-a3f2'
+    """
     args = {"title": title, "run_id": run_id, "prefix": prefix}
     return cast(str, _wire.call("branch_name", args))
 
@@ -232,9 +241,9 @@ def new_run_meta(
     parent_branch: str,
     branch: str,
     worktree_path: str,
-    created_at: str,
+    created_at: str | datetime,
 ) -> str:
-    """The text of a new ``meta.json``."""
+    """The text of the ``meta.json`` of a new run."""
     args = {
         "run_id": run_id,
         "repo_id": repo_id,
@@ -243,12 +252,12 @@ def new_run_meta(
         "runner_cmd": runner_cmd,
         "parent_branch": parent_branch,
         "branch": branch,
-        "worktree_path": worktree_path,
-        "created_at": created_at,
+        "worktree_path": _wire.path(worktree_path),
+        "created_at": _wire.time(created_at),
     }
     return cast(str, _wire.call("new_run_meta", args))
 
 
 def apply_meta_ops(text: str, ops: Sequence[Mapping[str, Any]]) -> str:
-    """The text of a ``meta.json`` after these changes; unknown fields keep their values."""
+    """The text of a ``meta.json`` after some changes; all that they do not concern is kept."""
     return cast(str, _wire.call("apply_meta_ops", {"text": text, "ops": ops}))

@@ -209,6 +209,53 @@ class CreatedRun(TypedDict):
     meta_path: str
 
 
+class StoreRow(TypedDict):
+    """A run in the list of a store."""
+
+    run_id: str
+    repo_id: str
+    repo_key: str | None
+    origin_url: str | None
+    title: str
+    name: str | None
+    runner: str | None
+    created_at: str | None
+    last_push_at: str | None
+    tmux_active: bool
+    worktree_present: bool
+    archived: bool
+    pr_number: int | None
+    pr_url: str | None
+    derived_status: str
+    summary: str | None
+    broken: bool
+
+
+class ResolvedRun(TypedDict):
+    """Which run a reference means, and where it lies."""
+
+    run_id: str
+    repo_id: str
+    run_dir: str
+    meta_path: str
+    broken: bool
+
+
+class _WithData(TypedDict, total=False):
+    data: Any
+
+
+class StoreEvent(_WithData):
+    """Something that happened to a run."""
+
+    schema_version: str
+    timestamp: str
+    repo_id: str
+    run_id: str
+    event: str
+    seq: int
+
+
 class CommandResult(TypedDict):
     """What a command printed and how it ended."""
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
-use runr_core::store::{self, MetaOp, NewRun, Os, RunMeta, RunStore};
+use runr_core::store::{self, MetaOp, NewRun, Os, RunStore};
 use runr_core::{Code, Error, Result, RunId, Timestamp};
 use serde_json::{Map, Value};
 
@@ -12,17 +12,33 @@ use crate::host::Host;
 use crate::store_fields;
 use crate::stores::{self, DataPlace, Stores};
 
-/// `data` is a place in the data directory, `root` a directory of runs.
+/// `data_store` is a place in the data directory, `root` a directory of runs.
 fn stores_of(host: &Host, arguments: &mut Arguments) -> Result<Stores> {
-    let root: Option<Utf8PathBuf> = arguments.optional("root")?;
-    let data: Option<DataPlace> = arguments.optional("data")?;
-    match (root, data) {
-        (Some(_), Some(_)) => Err(Error::new(
-            Code::Usage,
-            "a store is given by `root` or by `data`, not by both",
-        )),
-        (None, Some(data)) => Stores::data(host, &data),
-        (root, None) => Ok(Stores::at(host, &root.unwrap_or_else(|| ".".into()))),
+    Place {
+        root: arguments.optional("root")?,
+        data_store: arguments.optional("data_store")?,
+    }
+    .stores(host)
+}
+
+/// How a caller names a store.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Place {
+    root: Option<Utf8PathBuf>,
+    data_store: Option<DataPlace>,
+}
+
+impl Place {
+    fn stores(self, host: &Host) -> Result<Stores> {
+        match (self.root, self.data_store) {
+            (Some(_), Some(_)) => Err(Error::new(
+                Code::Usage,
+                "a store is given by `root` or by `data_store`, not by both",
+            )),
+            (None, Some(data)) => Stores::data(host, &data),
+            (root, None) => Ok(Stores::at(host, &root.unwrap_or_else(|| ".".into()))),
+        }
     }
 }
 
@@ -72,8 +88,20 @@ pub(super) fn store_compare_and_set(host: &Host, arguments: &mut Arguments) -> R
     let (store, id) = store_and_run(host, arguments)?;
     let expected: Value = arguments.required("expected")?;
     let document: Value = arguments.required("document")?;
-    let after: Option<RunMeta> = store.replace_if(&id, &expected, document)?;
-    json(&after)
+    json(&store.replace_if(&id, &expected, document)?)
+}
+
+/// Changes the document of a run by a function under the lock of the run.
+#[cfg(feature = "cli")]
+pub(crate) fn update_run(
+    host: &Host,
+    place: Place,
+    run_id: &str,
+    f: impl FnOnce(Value) -> Result<Value>,
+) -> Result<Value> {
+    let id = RunId::parse(run_id)?;
+    let store = place.stores(host)?.with_run(&id)?;
+    json(&store.update_document(&id, f)?)
 }
 
 pub(super) fn store_list(host: &Host, arguments: &mut Arguments) -> Result<Value> {
@@ -88,16 +116,22 @@ pub(super) fn store_resolve(host: &Host, arguments: &mut Arguments) -> Result<Va
     Ok(stores.resolve(&reference, current.as_deref())?.to_json())
 }
 
-/// Of a run in the data directory whose repository is not given, there must be a directory.
+/// Without a run only the directory of the runs; of a run among all repositories there must be a
+/// directory.
 pub(super) fn store_paths(host: &Host, arguments: &mut Arguments) -> Result<Value> {
-    let (store, id) = store_and_run(host, arguments)?;
+    let stores = stores_of(host, arguments)?;
+    let Some(id) = arguments.optional::<String>("run_id")? else {
+        return Ok(stores::root_json(&stores.for_new(None)?));
+    };
+    let id = RunId::parse(&id)?;
+    let store = stores.with_run(&id)?;
     Ok(stores::paths_json(&store, &store.paths(&id)))
 }
 
 pub(super) fn store_append_event(host: &Host, arguments: &mut Arguments) -> Result<Value> {
     let (store, id) = store_and_run(host, arguments)?;
     let name: String = arguments.required("name")?;
-    let data: Option<Value> = arguments.optional("payload")?;
+    let data: Option<Value> = arguments.optional("data")?;
     json(&store.append_event(&id, &name, data, host.clock.now())?)
 }
 
