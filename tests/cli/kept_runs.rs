@@ -1,4 +1,4 @@
-//! `runr store`: run directories kept for other programs.
+//! What `runr store` keeps, whatever happens to a document and whoever else is there.
 
 use std::fs;
 use std::path::PathBuf;
@@ -43,23 +43,6 @@ impl Kept {
 }
 
 #[test]
-fn a_run_is_created_changed_listed_and_found() {
-    let kept = Kept::new();
-    let id = kept.create("Fix the login");
-    kept.store(&["set", &id, "/pr_number=17", "/flags/needs_attention=true"])
-        .exits(0);
-    let meta = kept.store(&["show", "latest", "--json"]).exits(0).json();
-    assert_eq!(meta["title"], "Fix the login");
-    assert_eq!(meta["pr_number"], 17);
-    assert_eq!(meta["flags"], json!({"needs_attention": true}));
-    let listed = kept.store(&["ls", "--json"]).exits(0).json();
-    assert_eq!(listed["data"][0]["run_id"], id);
-    assert_eq!(listed["data"][0]["derived_status"], "needs attention");
-    let found = kept.store(&["resolve", &id[..16]]).exits(0);
-    assert_eq!(found.stdout.trim(), id);
-}
-
-#[test]
 fn a_field_that_runr_does_not_know_survives_a_change() {
     let kept = Kept::new();
     let id = kept.create("t");
@@ -74,18 +57,6 @@ fn a_field_that_runr_does_not_know_survives_a_change() {
 }
 
 #[test]
-fn a_refused_change_leaves_every_byte() {
-    let kept = Kept::new();
-    let id = kept.create("t");
-    let path = kept.meta_path(&id);
-    let before = fs::read(&path).unwrap();
-    for change in ["/run_id=x", "/pr_number=x", "/repo_id=0123456789abcdef"] {
-        kept.store(&["set", &id, "/title=new", change]).exits(2);
-        assert_eq!(fs::read(&path).unwrap(), before, "{change}");
-    }
-}
-
-#[test]
 fn a_damaged_document_is_listed_as_broken_and_left() {
     let kept = Kept::new();
     let id = kept.create("t");
@@ -97,22 +68,6 @@ fn a_damaged_document_is_listed_as_broken_and_left() {
     let shown = kept.store(&["show", &id, "--json"]);
     assert_ne!(shown.code, Some(0), "{shown}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "{\"run_id\": ");
-}
-
-#[test]
-fn events_are_numbered_and_read_from_where_one_was() {
-    let kept = Kept::new();
-    let id = kept.create("t");
-    for (name, data) in [("push", "{\"sha\":\"a\"}"), ("stop", "null")] {
-        kept.store(&["events", &id, "--append", name, "--data", data])
-            .exits(0);
-    }
-    let all = kept.store(&["events", &id]).exits(0).stdout;
-    assert_eq!(all.lines().count(), 2, "{all}");
-    let later = kept.store(&["events", &id, "--since", "1"]).exits(0);
-    let event = later.json_line();
-    assert_eq!(event["seq"], 2);
-    assert_eq!(event["event"], "stop");
 }
 
 #[test]
