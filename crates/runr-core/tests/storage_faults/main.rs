@@ -12,6 +12,7 @@ mod documents;
 mod follow;
 mod journals;
 mod runs;
+mod stages;
 
 use std::io::ErrorKind;
 

@@ -8,7 +8,7 @@ use runr_core::{Code, RunId, Timestamp};
 
 use crate::{committed, every_call_fails, heal, is_clear, open, temporaries};
 
-fn new_run(id: &str) -> NewRun {
+pub(crate) fn new_run(id: &str) -> NewRun {
     NewRun {
         run_id: RunId::parse(id).unwrap(),
         repo_id: String::new(),
