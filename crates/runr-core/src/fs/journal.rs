@@ -203,7 +203,7 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
     fn encode(&self, first: u64, records: &[R]) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for (seq, record) in (first..).zip(records) {
-            if record.seq() != seq {
+            if record.seq() != seq && !without("own-number") {
                 let wrong = format!("record {seq} calls itself {}", record.seq());
                 return Err(Error::internal(wrong).at(self.path()));
             }

@@ -50,10 +50,17 @@ fn no_links(step: &str) -> OFlags {
     OFlags::NOFOLLOW
 }
 
+/// The flag by which a pipe planted under a name does not make the open hang.
+fn no_wait() -> OFlags {
+    if without("no-wait") {
+        return OFlags::empty();
+    }
+    OFlags::NONBLOCK
+}
+
 impl RealDir {
     fn open_fd(&self, name: &str, flags: OFlags, mode: u32) -> io::Result<OwnedFd> {
-        // NONBLOCK: a pipe planted under the name must not make the open hang.
-        let flags = flags | no_links("file-links") | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = flags | no_links("file-links") | no_wait() | OFlags::CLOEXEC;
         let name = component(name)?;
         retry(|| rustix::fs::openat(&self.fd, name, flags, mode_of(mode)))
     }

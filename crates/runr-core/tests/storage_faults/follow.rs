@@ -1,9 +1,9 @@
 //! Following a journal to its end, and to its damage.
 
 use runr_core::Code;
-use runr_core::fs::{CancelFlag, FaultFs, MemoryFs, Poll};
+use runr_core::fs::{CancelFlag, FaultFs, MemoryFs, Open, Poll};
 
-use crate::{journal, note, write_raw};
+use crate::{journal, note, open, write_raw};
 
 #[test]
 fn follow_hands_over_what_is_there_and_what_is_appended() {
@@ -55,5 +55,23 @@ fn follow_ends_at_damage_after_the_records_before_it() {
         follow.next().unwrap().unwrap_err().code(),
         Code::StoreCorrupt
     );
+    assert!(follow.next().is_none());
+}
+
+#[test]
+fn follow_ends_when_what_it_has_read_is_cut_off() {
+    let fs = FaultFs::new(MemoryFs::new().into());
+    let notes = journal(fs.storage());
+    notes.append_batch(2, |_, seq| note("")(seq)).unwrap();
+    // Raised: should the cut go unnoticed, the next look is the last.
+    let cancel = CancelFlag::new();
+    cancel.cancel();
+    let mut follow = notes.follow(0, Poll::new(std::time::Duration::ZERO, cancel));
+    follow.next().unwrap().unwrap();
+    follow.next().unwrap().unwrap();
+    let mut file = open(&fs, "/").open("notes.jsonl", Open::Append).unwrap();
+    file.truncate(3).unwrap();
+    let error = follow.next().unwrap().unwrap_err();
+    assert_eq!(error.code(), Code::StoreCorrupt);
     assert!(follow.next().is_none());
 }

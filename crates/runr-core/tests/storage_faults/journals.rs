@@ -200,3 +200,15 @@ fn replay_crosses_the_pieces_it_reads() {
         .collect();
     assert_eq!(sizes, [10, 262_000, 100, 1_000_000, 5]);
 }
+
+#[test]
+fn a_record_that_lies_about_its_number_is_not_written() {
+    let fs = FaultFs::new(MemoryFs::new().into());
+    let notes = journal(fs.storage());
+    notes.append(note("first")).unwrap();
+    let before = bytes_of(&fs);
+    let error = notes.append(|_| note("second")(3)).unwrap_err();
+    assert_eq!(error.code(), Code::Internal);
+    assert_eq!(bytes_of(&fs), before);
+    assert_eq!(notes.append(note("second")).unwrap().seq, 2);
+}
