@@ -1,8 +1,8 @@
 //! The suites that break storage call by call, kill processes, and look at what is left.
 
-use crate::Failure;
 use crate::built::cargo;
 use crate::steps::Steps;
+use crate::{Failure, mutants};
 
 /// A suite and the words cargo needs to run it.
 struct Suite {
@@ -10,7 +10,7 @@ struct Suite {
     chosen: &'static [&'static str],
 }
 
-const SUITES: [Suite; 4] = [
+const SUITES: [Suite; 5] = [
     Suite {
         about: "faults: locks, and one contract for all file systems",
         chosen: &["--package", "runr-core", "--lib", "fs::"],
@@ -18,6 +18,10 @@ const SUITES: [Suite; 4] = [
     Suite {
         about: "faults: every storage call fails once, or for good",
         chosen: &["--package", "runr-core", "--test", "storage_faults"],
+    },
+    Suite {
+        about: "faults: the power is cut after every operation",
+        chosen: &["--package", "runr-core", "--test", "crash_replay"],
     },
     Suite {
         about: "faults: many processes on one file, and killed writers",
@@ -47,6 +51,9 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Failure> {
         if let Err(failure) = steps.run(suite.about, &mut test) {
             eprintln!("xtask: {failure}");
         }
+    }
+    if let Err(failure) = steps.check("faults: mutants", || mutants::run(&[])) {
+        eprintln!("xtask: {failure}");
     }
     if steps.summary() {
         Ok(())

@@ -198,6 +198,19 @@ mod planted {
 
     #[test]
     fn a_pipe_makes_nothing_hang() {
+        let (done, watch) = std::sync::mpsc::channel::<()>();
+        let work = std::thread::spawn(move || {
+            let _done = done;
+            pipes_are_refused();
+        });
+        let long = Duration::from_secs(10);
+        if watch.recv_timeout(long) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            panic!("it hangs");
+        }
+        work.join().unwrap();
+    }
+
+    fn pipes_are_refused() {
         let (_keep, root) = temporary();
         for name in ["doc", "log", ".lock"] {
             let path = root.join(name);

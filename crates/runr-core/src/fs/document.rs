@@ -9,6 +9,7 @@ use super::dir::{Contents, Dir, Stat, open_dir_if_present};
 use super::lock::{Lock, Wait};
 use super::write::{Durability, Failed, Replacing, write_atomic, write_failed};
 use crate::error::{Code, Error, Result};
+use crate::mutant::without;
 
 /// One text file that several processes read and change.
 ///
@@ -126,7 +127,7 @@ impl Document {
     pub fn create(&self, text: &str) -> Result<()> {
         let dir = self.open_dir()?;
         let _guard = Lock::acquire_in(dir.as_ref(), &self.lock_name, self.wait.clone())?;
-        match self.stat(dir.as_ref())? {
+        match self.stat(dir.as_ref())?.filter(|_| !without("exists")) {
             None => self.store(dir.as_ref(), text, None),
             Some(_) => Err(Failed {
                 stage: "exists",
@@ -146,13 +147,14 @@ impl Document {
     /// `E_LOCK_TIMEOUT`; `E_IO`.
     pub fn update(&self, f: impl FnOnce(Option<&str>) -> Result<String>) -> Result<Update> {
         let dir = self.open_dir()?;
-        let _guard = Lock::acquire_in(dir.as_ref(), &self.lock_name, self.wait.clone())?;
+        let lock = || Lock::acquire_in(dir.as_ref(), &self.lock_name, self.wait.clone());
+        let _guard = (!without("update-lock")).then(lock).transpose()?;
         let old = self.load(dir.as_ref())?;
         let text = f(old.as_ref().map(|(text, _)| text.as_str()))?;
         let changed = old.as_ref().is_none_or(|(before, _)| *before != text);
         if changed {
             self.store(dir.as_ref(), &text, old.map(|(_, stat)| stat))?;
-        } else if self.durability == Durability::Full {
+        } else if self.durability == Durability::Full && !without("equal-sync") {
             // Whoever wrote this text may have been killed before the directory was synced. Saying
             // "done" makes it our promise.
             dir.sync()
@@ -207,7 +209,7 @@ impl Document {
     }
 
     fn store(&self, dir: &dyn Dir, text: &str, old: Option<Stat>) -> Result<()> {
-        if text.len() as u64 > self.limit {
+        if text.len() as u64 > self.limit && !without("write-limit") {
             let path = self.path();
             let message = format!(
                 "cannot write {path}: {} bytes are over the limit of {}",

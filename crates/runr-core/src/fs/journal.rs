@@ -21,6 +21,7 @@ use super::dir::{Dir, File, Open, open_dir_if_present, write_all};
 use super::lock::{Lock, Wait};
 use super::write::{Failed, at, write_failed};
 use crate::error::{Error, Result};
+use crate::mutant::without;
 
 pub use self::follow::{Follow, Poll, Wake, Woken};
 
@@ -177,7 +178,8 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
             .open_dir(&self.dir)
             .map_err(|error| Error::io("open", &self.dir, error))?;
         let dir = dir.as_ref();
-        let _guard = Lock::acquire_in(dir, &self.lock_name, self.wait.clone())?;
+        let lock = || Lock::acquire_in(dir, &self.lock_name, self.wait.clone());
+        let _guard = (!without("append-lock")).then(lock).transpose()?;
         let file = self.open_to_append(dir)?;
         let tail = tail::read::<R>(file.as_ref(), &self.path())?;
         let first = tail.last_seq + 1;
@@ -201,7 +203,7 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
     fn encode(&self, first: u64, records: &[R]) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for (seq, record) in (first..).zip(records) {
-            if record.seq() != seq {
+            if record.seq() != seq && !without("own-number") {
                 let wrong = format!("record {seq} calls itself {}", record.seq());
                 return Err(Error::internal(wrong).at(self.path()));
             }
@@ -210,7 +212,7 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
                 Error::internal(format!("record {seq} has no JSON form: {error}")).at(self.path())
             })?;
             let len = bytes.len() - start;
-            if len > MAX_LINE {
+            if len > MAX_LINE && !without("line-limit") {
                 let path = self.path();
                 let message = format!(
                     "cannot append to {path}: a record of {len} bytes is over the limit of {MAX_LINE}"
@@ -231,11 +233,11 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         bytes: &[u8],
     ) -> Result<()> {
         let failed = |failed: Failed, committed| failed.into_error(dir, &self.name, committed);
-        if tail.torn {
+        if tail.torn && !without("tail-cut") {
             file.truncate(tail.end)
                 .map_err(|error| failed(at("truncate")(error), false))?;
         }
-        if tail.end == 0 {
+        if tail.end == 0 && !without("journal-dir-sync") {
             // Before the first record rather than after it: if this fails, the file stays empty,
             // and the next append does it again.
             dir.sync()
@@ -243,11 +245,16 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         }
         let written = write_all(file.as_mut(), bytes).map_err(at("write"));
         let whole = written.is_ok();
-        let written = written.and_then(|()| file.sync().map_err(at("sync")));
+        let written = written.and_then(|()| {
+            if without("record-sync") {
+                return Ok(());
+            }
+            file.sync().map_err(at("sync"))
+        });
         if let Err(error) = written {
             // What a failed sync leaves in memory may never reach the disk: it must not become the
             // ground of later records. Torn bytes go with the next append at the latest.
-            let undone = file.truncate(tail.end).is_ok();
+            let undone = !without("take-back") && file.truncate(tail.end).is_ok();
             return Err(failed(error, whole && !undone));
         }
         // The records are durable; a close has nothing to add.

@@ -13,7 +13,9 @@
 //!
 //! What they do not promise: locks are advisory, so a program that edits the files without taking
 //! them can still lose an update; and they are only as good as the file system's, which on some
-//! network mounts is not at all.
+//! network mounts is not at all. A directory that a process made and was killed before it could
+//! sync its name is trusted by those who find it: if the power is cut before the system has written
+//! the name back by itself, what they put there is lost with it.
 
 #[cfg(test)]
 mod conformance;

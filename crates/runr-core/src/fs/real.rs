@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::dir::{Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat};
 use super::lock::KernelLock;
+use crate::mutant::without;
 
 #[derive(Debug)]
 pub(super) struct RealFs;
@@ -35,15 +36,31 @@ struct RealDir {
 }
 
 fn open_dir_at(at: impl AsFd, name: &str, path: Utf8PathBuf) -> io::Result<Box<dyn Dir>> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let links = no_links("dir-links");
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | links | OFlags::CLOEXEC;
     let fd = retry(|| rustix::fs::openat(&at, name, flags, Mode::empty()))?;
     Ok(Box::new(RealDir { fd, path }))
 }
 
+/// The flag by which a link is refused.
+fn no_links(step: &str) -> OFlags {
+    if without(step) {
+        return OFlags::empty();
+    }
+    OFlags::NOFOLLOW
+}
+
+/// The flag by which a pipe planted under a name does not make the open hang.
+fn no_wait() -> OFlags {
+    if without("no-wait") {
+        return OFlags::empty();
+    }
+    OFlags::NONBLOCK
+}
+
 impl RealDir {
     fn open_fd(&self, name: &str, flags: OFlags, mode: u32) -> io::Result<OwnedFd> {
-        // NONBLOCK: a pipe planted under the name must not make the open hang.
-        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = flags | no_links("file-links") | no_wait() | OFlags::CLOEXEC;
         let name = component(name)?;
         retry(|| rustix::fs::openat(&self.fd, name, flags, mode_of(mode)))
     }
@@ -243,7 +260,8 @@ fn rename_no_replace(_: &OwnedFd, _: &str, _: &str) -> io::Result<()> {
 
 /// A name that cannot lead out of its directory.
 fn component(name: &str) -> io::Result<&str> {
-    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+    let leads_out = name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']);
+    if leads_out && !without("component") {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "not a single path component",

@@ -4,6 +4,7 @@ use std::io;
 
 use super::dir::{Dir, File, Open, Stat, write_all};
 use crate::error::{Code, Error, Result};
+use crate::mutant::{minding, without};
 
 /// What survives a power cut when a write has returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,19 +45,24 @@ pub fn write_atomic(
     replacing: Replacing,
     durability: Durability,
 ) -> Result<()> {
-    let temporary = format!(".{name}.tmp");
+    let temporary = if without("temporary") {
+        name.to_owned()
+    } else {
+        format!(".{name}.tmp")
+    };
     fill(dir, &temporary, bytes, replacing, durability)
         .and_then(|()| dir.rename(&temporary, name).map_err(at("rename")))
         .map_err(|failed| {
-            if failed.stage != "create" {
+            if failed.stage != "create" && !without("cleanup") {
                 // Best effort: the first error is the one to report, and the next write clears it.
                 drop(dir.unlink(&temporary));
             }
             failed.into_error(dir, name, false)
         })?;
-    if durability == Durability::Full {
+    if durability == Durability::Full && !without("dir-sync") {
+        let committed = !without("committed");
         dir.sync()
-            .map_err(|error| at("sync_dir")(error).into_error(dir, name, true))?;
+            .map_err(|error| at("sync_dir")(error).into_error(dir, name, committed))?;
     }
     Ok(())
 }
@@ -69,7 +75,12 @@ pub fn write_atomic(
 pub(crate) fn write_new(dir: &dyn Dir, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
     let new = Replacing::Nothing(mode);
     fill(dir, name, bytes, new, Durability::Full)
-        .and_then(|()| dir.sync().map_err(at("sync_run_dir")))
+        .and_then(|()| {
+            if without("run-dir-sync") {
+                return Ok(());
+            }
+            dir.sync().map_err(at("sync_run_dir"))
+        })
         .map_err(|failed| failed.into_error(dir, name, false))
 }
 
@@ -90,15 +101,19 @@ fn fill(
         keep_access(file.as_mut(), &old).map_err(at("mode"))?;
     }
     write_all(file.as_mut(), bytes).map_err(at("write"))?;
-    if durability != Durability::None {
-        file.sync().map_err(at("sync"))?;
+    if durability != Durability::None && !without("file-sync") {
+        let synced = file.sync().or_else(minding("sync-error"));
+        synced.map_err(at("sync"))?;
     }
-    file.close().map_err(at("close"))
+    let closed = file.close().or_else(minding("close-error"));
+    closed.map_err(at("close"))
 }
 
 fn create_temporary(dir: &dyn Dir, temporary: &str, mode: u32) -> io::Result<Box<dyn File>> {
     match dir.open(temporary, Open::CreateNew(mode)) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+        Err(error)
+            if error.kind() == io::ErrorKind::AlreadyExists && !without("stale-temporary") =>
+        {
             dir.unlink(temporary)?;
             dir.open(temporary, Open::CreateNew(mode))
         }
@@ -109,7 +124,7 @@ fn create_temporary(dir: &dyn Dir, temporary: &str, mode: u32) -> io::Result<Box
 /// Restores what the umask or the directory's group changed. A file that only its owner may open
 /// needs no look: neither can change what it grants.
 fn keep_access(file: &mut dyn File, old: &Stat) -> io::Result<()> {
-    if old.mode & 0o077 == 0 {
+    if old.mode & 0o077 == 0 || without("mode") {
         return Ok(());
     }
     let new = file.stat()?;

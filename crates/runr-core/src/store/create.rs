@@ -11,6 +11,7 @@ use super::print::meta_text;
 use crate::error::{Code, Error, Result};
 use crate::fs::{Dir, Durability, Kind, Replacing, create_dirs, write_atomic, write_new};
 use crate::id::RunId;
+use crate::mutant::without;
 use crate::time::Timestamp;
 
 /// How far a harness run may be moved into the future to find a free second: an hour of starts.
@@ -46,6 +47,9 @@ impl RunStore {
             Err(Unpublished::NoSuchRename) => make_in_place(root, &paths, &text, self.modes)?,
             Err(Unpublished::Error(error)) => return Err(error),
             Ok(()) => {}
+        }
+        if without("publish-sync") {
+            return Ok(paths);
         }
         root.sync().map_err(|error| {
             let message = format!("cannot sync {}: {error}", self.root);
@@ -164,14 +168,18 @@ pub(super) fn publish(
     let renamed = fill(root, temporary, paths, text, modes)
         .map_err(Unpublished::Error)
         .and_then(|()| {
-            root.rename_no_replace(temporary, id)
-                .map_err(|error| match error.kind() {
-                    io::ErrorKind::AlreadyExists => taken(paths).into(),
-                    io::ErrorKind::Unsupported => Unpublished::NoSuchRename,
-                    _ => io_failed("run_dir", &paths.run_dir, error).into(),
-                })
+            let renamed = if without("no-replace") {
+                root.rename(temporary, id)
+            } else {
+                root.rename_no_replace(temporary, id)
+            };
+            renamed.map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => taken(paths).into(),
+                io::ErrorKind::Unsupported => Unpublished::NoSuchRename,
+                _ => io_failed("run_dir", &paths.run_dir, error).into(),
+            })
         });
-    if renamed.is_err() {
+    if renamed.is_err() && !without("publish-cleanup") {
         remove(root, temporary);
     }
     renamed

@@ -6,6 +6,7 @@ use super::model::{Archive, Flags, RunMeta, Setup};
 use super::unknown::{Spellings, Unknown};
 use crate::id::RunId;
 use crate::json::{BadJson, Kind, Node, Rules, scan};
+use crate::mutant::without;
 
 /// Why a text is no `meta.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +73,8 @@ pub(super) fn parse_loose(text: &str) -> Result<RunMeta, BadMeta> {
 
 fn parse(text: &str, id: Option<&RunId>, repo_id: Option<&str>) -> Result<RunMeta, BadMeta> {
     let tree = scan(text, &Rules::default())?;
-    if let Some(repeated) = tree.repeated_key() {
+    let repeated = tree.repeated_key().filter(|_| !without("repeated-key"));
+    if let Some(repeated) = repeated {
         let offset = repeated.key_span().start;
         let reason = format!("the key {} is repeated", repeated.key_text());
         return Err(BadJson::at(text.as_bytes(), offset, reason).into());
@@ -90,6 +92,7 @@ fn parse(text: &str, id: Option<&RunId>, repo_id: Option<&str>) -> Result<RunMet
     let found_repo_id = fields.text("repo_id")?;
     if let (Some(found), Some(expected)) = (&found_repo_id, repo_id)
         && found != expected
+        && !without("repo-id")
     {
         return Err(fields.wrong("repo_id", "is not that of the store"));
     }
@@ -131,6 +134,7 @@ fn schema_version(fields: &Fields<'_>) -> Result<String, BadMeta> {
     match fields.filled("schema_version")? {
         None => Err(BadMeta::new("`schema_version` is missing or empty")),
         Some(version) if version.split('.').next() == Some("1") => Ok(version),
+        Some(version) if without("version") => Ok(version),
         Some(version) => Err(BadMeta {
             schema_version: Some(version.clone()),
             ..BadMeta::new(format!("version {version} of the format is unknown"))
@@ -142,6 +146,7 @@ fn run_id(fields: &Fields<'_>, directory: Option<&RunId>) -> Result<RunId, BadMe
     match (fields.text("run_id")?, directory) {
         (None, Some(id)) => Ok(id.clone()),
         (Some(found), Some(id)) if found == id.as_str() => Ok(id.clone()),
+        (Some(_), Some(id)) if without("run-id") => Ok(id.clone()),
         (Some(_), Some(_)) => Err(fields.wrong("run_id", "is not the name of the directory")),
         (Some(found), None) => {
             RunId::parse(&found).map_err(|_| fields.wrong("run_id", "is no valid id"))
@@ -275,6 +280,9 @@ impl<'a> Fields<'a> {
 
     /// The members nobody asked for; to be called last.
     fn unknown(&self) -> Unknown {
+        if without("unknown") {
+            return Unknown::default();
+        }
         Unknown::of(self.object, &self.known.borrow())
     }
 }

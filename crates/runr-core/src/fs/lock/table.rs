@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::patience::{GaveUp, Patience};
 use crate::fs::dir::FileId;
+use crate::mutant::without;
 
 /// Taking a lock again within this time counts as at once.
 const AT_ONCE: Duration = Duration::from_millis(5);
@@ -101,14 +102,22 @@ impl Drop for Turn {
 /// Waits for the turn of this thread.
 pub(super) fn enter(id: FileId, patience: &Patience) -> Result<Turn, Refused> {
     let me = thread::current().id();
+    if without("lock-table") {
+        let (waited, series) = (None, 0);
+        return Ok(Turn { id, waited, series });
+    }
     let mut table = table();
     let slot = table.entry(id).or_default();
-    if slot.holder == Some(me) {
+    if slot.holder == Some(me) && !without("reentry") {
         return Err(Refused::Reentrant);
     }
     let ticket = slot.next_ticket;
     slot.next_ticket += 1;
-    slot.waiting.push_back(ticket);
+    if without("queue") {
+        slot.waiting.push_front(ticket);
+    } else {
+        slot.waiting.push_back(ticket);
+    }
     loop {
         let slot = table.entry(id).or_default();
         if slot.holder.is_none() && slot.waiting.front() == Some(&ticket) {
@@ -140,7 +149,8 @@ pub(super) fn enter(id: FileId, patience: &Patience) -> Result<Turn, Refused> {
 /// What a new turn inherits from the last one: the wait it has to reckon with, and the length of the
 /// series it belongs to; and how long to rest before it.
 fn after(last: Option<Last>) -> (Option<Duration>, u32, Option<Duration>) {
-    let Some(last) = last.filter(|last| last.released.elapsed() < AT_ONCE) else {
+    let at_once = |last: &Last| last.released.elapsed() < AT_ONCE && !without("rest");
+    let Some(last) = last.filter(at_once) else {
         return (None, 0, None);
     };
     match last.waited {
@@ -159,4 +169,36 @@ fn after(last: Option<Last>) -> (Option<Duration>, u32, Option<Duration>) {
 fn table() -> MutexGuard<'static, BTreeMap<FileId, Slot>> {
     // Every change is complete before anything can panic.
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many threads wait for their turn.
+#[cfg(test)]
+pub(super) fn waiting(id: FileId) -> usize {
+    table().get(&id).map_or(0, |slot| slot.waiting.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rest_after(waited: Option<Duration>, series: u32) -> Option<Duration> {
+        // Released later than now, so that no machine is too slow for it to be at once.
+        let released = Instant::now() + Duration::from_secs(60);
+        let last = Last {
+            released,
+            waited,
+            series,
+        };
+        after(Some(last)).2
+    }
+
+    #[test]
+    fn who_had_to_wait_or_went_on_for_long_rests_before_it_takes_the_lock_again() {
+        assert_eq!(after(None).2, None);
+        assert_eq!(rest_after(None, 0), None);
+        assert_eq!(rest_after(None, SERIES), Some(SHORT_REST));
+        let wait = Duration::from_millis(8);
+        assert_eq!(rest_after(Some(wait), 0), Some(wait / 4));
+        assert_eq!(rest_after(Some(wait * 100), 0), Some(LONG_REST));
+    }
 }
