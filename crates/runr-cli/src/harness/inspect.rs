@@ -12,6 +12,7 @@ use runr_core::phase::scope::ScopeRules;
 
 use super::baseline::{Baseline, Prints, print_of, prints};
 use super::git::{Git, Touched, TreeStatus};
+use super::index::OwnIndex;
 
 /// A `.gitignore` above this size is not looked into.
 const IGNORE_FILE_LIMIT: u64 = 1024 * 1024;
@@ -69,11 +70,17 @@ pub(crate) fn inspect(
     git: &Git,
     guard: &Guard,
     baseline: &Baseline,
+    index: &OwnIndex,
     expected_head: &str,
 ) -> Result<Seen> {
-    let status = git.status()?;
+    let forged = index.is_forged()?;
+    let mut status = git.status()?;
+    if index.may_hold_more()? {
+        status.absorb(git.with_index_of_tree().status()?);
+    }
     let (committed, history) = committed_since(git, &status, expected_head)?;
-    let sorted = sort_out(git, guard, baseline, &status, committed, expected_head)?;
+    let mut sorted = sort_out(git, guard, baseline, &status, committed, expected_head)?;
+    sorted.protected.extend(forged.then(|| index.name()));
     let scope = guard.scope.check(&sorted.judged);
     let owned = (!guard.owns.is_empty())
         .then(|| check_owned_paths(&sorted.judged, &guard.owns, Some(&guard.env_allowlist)))
@@ -111,9 +118,9 @@ fn sort_out(
 ) -> Result<Sorted> {
     let tree = git.dir();
     let mut sorted = Sorted::default();
-    let in_history: HashSet<&String> = committed.paths.iter().collect();
+    let in_history: HashSet<&str> = committed.paths.iter().map(String::as_str).collect();
     for path in &status.changed {
-        if in_history.contains(path) {
+        if in_history.contains(path.trim_end_matches('/')) {
             continue; // Judged below, without excuses.
         }
         if is_own_output(path) || is_noise_of_init(git, path, expected_head) {

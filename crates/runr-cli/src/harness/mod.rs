@@ -9,6 +9,8 @@ mod checkpoint;
 mod context;
 mod driver;
 mod git;
+mod gitdir;
+mod index;
 mod inspect;
 mod owner;
 mod process;

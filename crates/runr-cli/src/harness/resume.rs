@@ -25,6 +25,8 @@ use super::baseline::Baseline;
 use super::context::{self, Context, Layout, Workers};
 use super::driver::Driver;
 use super::git::Git;
+use super::gitdir::GitDir;
+use super::index::OwnIndex;
 use super::inspect::Guard;
 use super::owner::Ownership;
 use super::process;
@@ -78,7 +80,7 @@ pub(crate) fn resume(
         before.open_phase == Some(Phase::Checkpoint) && before.step == Step::Entered;
     let state = end_what_is_left(&files, host)?;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
-    let mut reopened = Reopened::new(&layout, &state, &git, host)?;
+    let mut reopened = Reopened::new(&layout, &files, &state, &git, host)?;
     if !died_at_work {
         reopened.refuse_strangers_work(&files, &state)?;
     }
@@ -122,7 +124,7 @@ pub(crate) fn resume(
         task,
         &recorder.state,
     );
-    let mut driver = Driver::new(context, recorder, Some(ownership), baseline);
+    let mut driver = Driver::new(context, recorder, Some(ownership), baseline, reopened.index);
     driver.take_up(was_committing)?;
     Ok(driver)
 }
@@ -370,6 +372,10 @@ fn finished(
     state: State,
     config: Config,
 ) -> Result<Driver> {
+    let git_dir = GitDir {
+        own: layout.repo_root.join(".git"),
+    };
+    let index = OwnIndex::at(&git_dir, files.dir());
     let context = Context {
         policy: context::policy(&config, None),
         env: Vec::new(),
@@ -385,5 +391,11 @@ fn finished(
         compiled: Default::default(),
     };
     let recorder = Recorder::new(files, state, host.clock.clone(), None);
-    Ok(Driver::new(context, recorder, None, Baseline::default()))
+    Ok(Driver::new(
+        context,
+        recorder,
+        None,
+        Baseline::default(),
+        index,
+    ))
 }

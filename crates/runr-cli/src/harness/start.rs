@@ -24,6 +24,8 @@ use super::baseline::Baseline;
 use super::context::{self, Context, Workers};
 use super::driver::Driver;
 use super::git::{Git, TreeStatus};
+use super::gitdir::GitDir;
+use super::index::OwnIndex;
 use super::inspect::Guard;
 use super::owner::{self, Ownership};
 use super::recorder::{Listener, Recorder, SUPERVISOR};
@@ -73,6 +75,7 @@ pub(crate) fn start(
                 recorder,
                 Some(ready.ownership),
                 ready.baseline,
+                ready.index,
             ))
         }
         Err(error) => {
@@ -106,6 +109,7 @@ struct Ready {
     git: Git,
     ownership: Ownership,
     baseline: Baseline,
+    index: OwnIndex,
 }
 
 fn settle_in(
@@ -127,10 +131,12 @@ fn settle_in(
         baseline.dirty = guard.dirty_prints(git.dir(), &before)?;
     }
     baseline.save(&files)?;
+    let index = OwnIndex::take(&GitDir::of(git.dir())?, files.dir())?;
     Ok(Ready {
-        git,
+        git: git.judging_by(index.path()),
         ownership,
         baseline,
+        index,
     })
 }
 

@@ -22,6 +22,7 @@ impl Driver {
             &self.context.git,
             self.context.guard(state)?.as_ref(),
             &self.baseline,
+            &self.index,
             state.expected_head(),
         )
     }

@@ -11,6 +11,8 @@ use super::choice::Chosen;
 use crate::harness::baseline::Leftover;
 use crate::harness::context::Layout;
 use crate::harness::git::{Git, TreeStatus};
+use crate::harness::gitdir::GitDir;
+use crate::harness::index::OwnIndex;
 use crate::harness::{owner, worktree};
 use crate::host::Host;
 
@@ -19,16 +21,25 @@ pub(super) struct Reopened {
     pub(super) git: Git,
     pub(super) tree_lock: LockGuard,
     pub(super) status: TreeStatus,
+    pub(super) index: OwnIndex,
     /// Whether uncommitted work of the run is gone.
     pub(super) lost_work: bool,
     pub(super) events: Vec<Event>,
 }
 
 impl Reopened {
-    pub(super) fn new(layout: &Layout, state: &State, git: &Git, host: &Host) -> Result<Self> {
+    pub(super) fn new(
+        layout: &Layout,
+        files: &RunFiles,
+        state: &State,
+        git: &Git,
+        host: &Host,
+    ) -> Result<Self> {
         let tree = Utf8PathBuf::from(&state.repo_path);
         let mut events = Vec::new();
         let mut lost_work = false;
+        // Until a worker was asked, and in a fresh tree, nobody has written the index.
+        let mut is_fresh = state.calls_started == 0;
         if state.options.worktree {
             let half_made = state.worktree_path.is_none() && tree.exists();
             if half_made {
@@ -44,6 +55,7 @@ impl Reopened {
                     state.branch.as_deref(),
                 )?;
                 lost_work = state.open_phase.is_some();
+                is_fresh = true;
                 events.push(if state.worktree_path.is_none() {
                     Event::WorktreeCreated(made)
                 } else {
@@ -65,12 +77,19 @@ impl Reopened {
         } else if state.worktree_path.is_none() && state.open_phase.is_none() {
             put_on_branch(&git, state)?;
         }
-        let git = git.pinned();
+        let (git, git_dir) = (git.pinned(), GitDir::of(&tree)?);
+        let index = if is_fresh {
+            OwnIndex::take(&git_dir, files.dir())?
+        } else {
+            OwnIndex::reopen(&git, &git_dir, files.dir())?
+        };
+        let git = git.judging_by(index.path());
         let status = git.status()?;
         Ok(Self {
             git,
             tree_lock,
             status,
+            index,
             lost_work,
             events,
         })
@@ -92,7 +111,9 @@ impl Reopened {
             return Ok(());
         }
         let left = Leftover::read(files)?;
-        let strange = left.strange(self.git.dir(), &self.status)?;
+        // By the index of the tree: what the user has committed or switched to is no dirt.
+        let status = self.git.with_index_of_tree().status()?;
+        let strange = left.strange(self.git.dir(), &status)?;
         if strange.is_empty() {
             return Ok(());
         }
