@@ -3,6 +3,7 @@
 mod hidden;
 mod judged;
 mod reopened;
+mod settings;
 mod workers;
 
 use std::fs;

@@ -3,10 +3,10 @@
 use super::*;
 use crate::support::Tree;
 
-const BOTH: [Tree; 2] = [Tree::Checkout, Tree::Worktree];
+pub(super) const BOTH: [Tree; 2] = [Tree::Checkout, Tree::Worktree];
 const FLAGS: [&str; 2] = ["--skip-worktree", "--assume-unchanged"];
 
-fn flags_of(tree: Tree) -> &'static [&'static str] {
+pub(super) fn flags_of(tree: Tree) -> &'static [&'static str] {
     if tree == Tree::Worktree {
         &["--worktree"]
     } else {

@@ -357,6 +357,12 @@ impl Driver {
 
     /// Gives the run and its tree free.
     pub(crate) fn leave(&mut self) {
+        let state = &self.recorder.state;
+        if self.ownership.is_some() && state.is_stopped() && !state.is_complete() {
+            // A worker can have written the file; a resume must not go by that. It says what it
+            // says if the disk fails.
+            drop(self.baseline.save(&self.recorder.files));
+        }
         self.pending = None;
         self.ownership = None;
     }

@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct OwnIndex {
     path: Utf8PathBuf,
     of_tree: Utf8PathBuf,
+    git_dir: GitDir,
     own: Stamp,
     tree: Stamp,
 }
@@ -33,7 +34,7 @@ type Stamp = Option<(u64, u64, [i64; 4])>;
 
 impl OwnIndex {
     /// Takes over the index of a tree that no worker has touched.
-    pub(crate) fn take(git_dir: &GitDir, run_dir: &Utf8Path) -> Result<Self> {
+    pub(crate) fn take(git_dir: GitDir, run_dir: &Utf8Path) -> Result<Self> {
         let mut index = Self::at(git_dir, run_dir);
         copy(&index.of_tree, &index.path)?;
         index.own_written()?;
@@ -42,7 +43,7 @@ impl OwnIndex {
     }
 
     /// Goes on with the index of an earlier session; one that is lost is made from HEAD.
-    pub(crate) fn reopen(git: &Git, git_dir: &GitDir, run_dir: &Utf8Path) -> Result<Self> {
+    pub(crate) fn reopen(git: &Git, git_dir: GitDir, run_dir: &Utf8Path) -> Result<Self> {
         let mut index = Self::at(git_dir, run_dir);
         // No git of the run is left, so a lock is a dead one's.
         remove(&Utf8PathBuf::from(format!("{}.lock", index.path)))?;
@@ -57,10 +58,11 @@ impl OwnIndex {
     }
 
     /// Not opened yet.
-    pub(crate) fn at(git_dir: &GitDir, run_dir: &Utf8Path) -> Self {
+    pub(crate) fn at(git_dir: GitDir, run_dir: &Utf8Path) -> Self {
         Self {
             path: run_dir.join(FILE),
             of_tree: git_dir.index(),
+            git_dir,
             own: None,
             tree: None,
         }
@@ -68,6 +70,11 @@ impl OwnIndex {
 
     pub(crate) fn path(&self) -> &Utf8Path {
         &self.path
+    }
+
+    /// Where git keeps the index of the tree, and everything else it goes by.
+    pub(crate) fn git_dir(&self) -> &GitDir {
+        &self.git_dir
     }
 
     /// As a violation names it.

@@ -65,6 +65,27 @@ pub(crate) struct Seen {
     pub(crate) to_commit: Vec<String>,
 }
 
+impl Seen {
+    /// A tree that git cannot tell about, because of what was done to its own files.
+    fn blind(guard: &Guard, protected: Vec<String>) -> Self {
+        Self {
+            status: TreeStatus::default(),
+            verdict: Inspection {
+                scope: guard.scope.check(&[]),
+                protected,
+                owned: None,
+                history: None,
+            },
+            to_commit: Vec::new(),
+        }
+    }
+
+    /// Whether git could not tell about the tree.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.status.head.is_empty()
+    }
+}
+
 /// Looks at the tree and judges everything that differs from `expected_head`.
 pub(crate) fn inspect(
     git: &Git,
@@ -73,14 +94,31 @@ pub(crate) fn inspect(
     index: &OwnIndex,
     expected_head: &str,
 ) -> Result<Seen> {
-    let forged = index.is_forged()?;
+    let mut tampered = baseline.changed_rules(&index.git_dir().rules()?);
+    tampered.extend(index.is_forged()?.then(|| index.name()));
+    match look(git, guard, baseline, index, expected_head) {
+        Ok(mut seen) => {
+            seen.verdict.protected.extend(tampered);
+            Ok(seen)
+        }
+        Err(_) if !tampered.is_empty() => Ok(Seen::blind(guard, tampered)),
+        Err(error) => Err(error),
+    }
+}
+
+fn look(
+    git: &Git,
+    guard: &Guard,
+    baseline: &Baseline,
+    index: &OwnIndex,
+    expected_head: &str,
+) -> Result<Seen> {
     let mut status = git.status()?;
     if index.may_hold_more()? {
         status.absorb(git.with_index_of_tree().status()?);
     }
     let (committed, history) = committed_since(git, &status, expected_head)?;
-    let mut sorted = sort_out(git, guard, baseline, &status, committed, expected_head)?;
-    sorted.protected.extend(forged.then(|| index.name()));
+    let sorted = sort_out(git, guard, baseline, &status, committed, expected_head)?;
     let scope = guard.scope.check(&sorted.judged);
     let owned = (!guard.owns.is_empty())
         .then(|| check_owned_paths(&sorted.judged, &guard.owns, Some(&guard.env_allowlist)))

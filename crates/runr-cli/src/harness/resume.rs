@@ -94,11 +94,11 @@ pub(crate) fn resume(
         &task.owns_normalized,
     )?;
     refuse_first_dirt(&reopened, &guard, &state)?;
-    let mut baseline = baseline_of(&files, &guard, &state, &reopened)?;
+    let mut baseline = reopened.baseline(&files, &guard, &state)?;
     if scope.is_some() {
         baseline.extend(guard.guarded_prints(reopened.git.dir(), &reopened.status)?);
-        baseline.save(&files)?;
     }
+    baseline.save(&files)?;
     if config != snapshot {
         let changed = Snapshot {
             config: config.clone(),
@@ -338,31 +338,6 @@ fn context_of(
     }
 }
 
-fn baseline_of(
-    files: &RunFiles,
-    guard: &Guard,
-    state: &State,
-    reopened: &Reopened,
-) -> Result<Baseline> {
-    if let Some(kept) = Baseline::read(files)? {
-        return Ok(kept);
-    }
-    // An empty one is not written; and once a worker was asked, what is there proves nothing.
-    if state.calls_started > 0 {
-        return Ok(Baseline::default());
-    }
-    let (tree, status) = (reopened.git.dir(), &reopened.status);
-    let mut baseline = Baseline {
-        guarded: guard.guarded_prints(tree, status)?,
-        ..Baseline::default()
-    };
-    if !state.options.worktree {
-        baseline.dirty = guard.dirty_prints(tree, status)?;
-    }
-    baseline.save(files)?;
-    Ok(baseline)
-}
-
 /// A driver of a run that has ended: it only tells the outcome.
 fn finished(
     host: &Host,
@@ -372,10 +347,7 @@ fn finished(
     state: State,
     config: Config,
 ) -> Result<Driver> {
-    let git_dir = GitDir {
-        own: layout.repo_root.join(".git"),
-    };
-    let index = OwnIndex::at(&git_dir, files.dir());
+    let index = OwnIndex::at(GitDir::main(&layout.repo_root), files.dir());
     let context = Context {
         policy: context::policy(&config, None),
         env: Vec::new(),

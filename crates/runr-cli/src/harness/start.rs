@@ -130,8 +130,10 @@ fn settle_in(
         baseline.guarded = guard.guarded_prints(git.dir(), &before)?;
         baseline.dirty = guard.dirty_prints(git.dir(), &before)?;
     }
+    let git_dir = GitDir::of(git.dir())?;
+    baseline.rules = git_dir.rules()?;
     baseline.save(&files)?;
-    let index = OwnIndex::take(&GitDir::of(git.dir())?, files.dir())?;
+    let index = OwnIndex::take(git_dir, files.dir())?;
     Ok(Ready {
         git: git.judging_by(index.path()),
         ownership,

@@ -188,7 +188,9 @@ impl Driver {
         }
         let checked = self.with_claims_checked(reply)?;
         let events = rules::after_implement(after, &checked, &seen.verdict);
-        self.note_leftover(&seen.status)?;
+        if !seen.is_blind() {
+            self.note_leftover(&seen.status)?;
+        }
         self.index.staged_judged()?;
         self.seen = Some(seen);
         Ok(events)

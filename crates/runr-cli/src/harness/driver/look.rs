@@ -29,7 +29,7 @@ impl Driver {
 
     /// The stop for a tree that is no longer on the run's branch.
     pub(super) fn wrong_branch(&self, state: &State, seen: &Seen) -> Option<Vec<Event>> {
-        if seen.status.branch == state.branch {
+        if seen.is_blind() || seen.status.branch == state.branch {
             return None;
         }
         let actual = seen.status.branch.clone();

@@ -8,11 +8,12 @@ use runr_core::phase::state::State;
 use runr_core::{Code, Error, Result, RunId};
 
 use super::choice::Chosen;
-use crate::harness::baseline::Leftover;
+use crate::harness::baseline::{Baseline, Leftover};
 use crate::harness::context::Layout;
 use crate::harness::git::{Git, TreeStatus};
 use crate::harness::gitdir::GitDir;
 use crate::harness::index::OwnIndex;
+use crate::harness::inspect::Guard;
 use crate::harness::{owner, worktree};
 use crate::host::Host;
 
@@ -79,9 +80,9 @@ impl Reopened {
         }
         let (git, git_dir) = (git.pinned(), GitDir::of(&tree)?);
         let index = if is_fresh {
-            OwnIndex::take(&git_dir, files.dir())?
+            OwnIndex::take(git_dir, files.dir())?
         } else {
-            OwnIndex::reopen(&git, &git_dir, files.dir())?
+            OwnIndex::reopen(&git, git_dir, files.dir())?
         };
         let git = git.judging_by(index.path());
         let status = git.status()?;
@@ -102,6 +103,40 @@ impl Reopened {
             return Ok(Chosen::recorded(layout, state));
         }
         Chosen::on_branch(layout, &self.git, state, &self.status)
+    }
+
+    /// What stood in the tree before any worker: as it was kept, or as it is if none was asked.
+    pub(super) fn baseline(
+        &self,
+        files: &RunFiles,
+        guard: &Guard,
+        state: &State,
+    ) -> Result<Baseline> {
+        let git_dir = self.index.git_dir();
+        if let Some(mut kept) = Baseline::read(files)? {
+            if !self.events.is_empty() {
+                // The tree was made again, and with it what belongs to it alone.
+                kept.rules.append(&mut git_dir.own_rules()?);
+            }
+            return Ok(kept);
+        }
+        // Once a worker was asked, what is there proves nothing.
+        if state.calls_started > 0 {
+            return Ok(Baseline {
+                rules: git_dir.rules()?,
+                ..Baseline::default()
+            });
+        }
+        let (tree, status) = (self.git.dir(), &self.status);
+        let mut baseline = Baseline {
+            guarded: guard.guarded_prints(tree, status)?,
+            rules: git_dir.rules()?,
+            ..Baseline::default()
+        };
+        if !state.options.worktree {
+            baseline.dirty = guard.dirty_prints(tree, status)?;
+        }
+        Ok(baseline)
     }
 
     /// Uncommitted changes are the run's own in its worktree; in the user's checkout only as long as
