@@ -117,3 +117,35 @@ fn a_review_shows_no_content_from_behind_a_link() {
         assert!(!prompt.contains("TOPSECRET"), "{prompt}");
     }
 }
+
+#[test]
+fn a_directory_replaced_by_a_link_is_a_violation() {
+    for (directory, then) in [
+        ("src", ""),
+        ("src", "git add -A; git commit -q -m moved"),
+        ("src/deep", ""),
+    ] {
+        let sandbox = process(&format!(
+            "mv {directory} \"$SCRATCH/moved\"; ln -s \"$SCRATCH/moved\" {directory}
+echo part > src/part.txt; {then}"
+        ));
+        sandbox.write("src/deep/file.txt", "a file\n");
+        sandbox.commit("a deep file");
+        for flags in [&["--worktree"][..], &[]] {
+            fs::remove_dir_all(sandbox.scratch().join("moved")).ok();
+            run_processes(&sandbox, flags).exits(1);
+            let id = sandbox.run_ids().pop().unwrap();
+            let status = sandbox.status(&id);
+            assert_eq!(status["stop_reason"], "guard_violation", "{status}");
+            assert_eq!(violations(&sandbox, &id), [directory]);
+            let error = status["last_error"].as_str().unwrap();
+            assert!(error.contains("symbolic link"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_link_in_place_of_a_file_is_judged_as_that_file() {
+    let sandbox = process("rm src/base.txt; echo part > src/part.txt; ln -s part.txt src/base.txt");
+    run_processes(&sandbox, &["--worktree"]).exits(0);
+}
