@@ -68,6 +68,9 @@ pub enum Reply {
     Review(ReviewReply),
 }
 
+/// A plan is one record of the timeline, whose lines have a limit.
+const MAX_PLAN: usize = 512 * 1024;
+
 /// Reads the reply of a stage: what stands between `BEGIN_JSON` and `END_JSON`, else the whole
 /// text. Defaults are filled in, unknown keys dropped; nothing is rescued out of prose.
 ///
@@ -75,6 +78,9 @@ pub enum Reply {
 /// A sentence for the next prompt, which names the field that is wrong.
 pub fn parse_reply(stage: Stage, text: &str) -> Result<Reply, String> {
     let json = marked(text).unwrap_or(text);
+    if stage == Stage::Plan && json.trim().len() > MAX_PLAN {
+        return Err(format!("the plan is longer than {MAX_PLAN} bytes"));
+    }
     let value: Value = serde_json::from_str(json).map_err(|error| format!("not JSON: {error}"))?;
     let root = Field::root(&value);
     match stage {

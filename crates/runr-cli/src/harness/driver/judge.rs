@@ -80,7 +80,8 @@ impl Driver {
                 ));
             }
         };
-        match parse_reply(call.stage, &text) {
+        let parsed = parse_reply(call.stage, &text);
+        match parsed.and_then(|reply| self.without_directories(reply)) {
             Err(error) => {
                 self.keep_raw(call, &text);
                 Ok(rules::after_parse_failure(
@@ -95,6 +96,21 @@ impl Driver {
             Ok(Parsed::Plan(reply)) => self.judge_plan(after, reply),
             Ok(Parsed::Implement(reply)) => self.judge_implement(after, &reply),
             Ok(Parsed::Review(reply)) => self.judge_review(after, reply),
+        }
+    }
+
+    /// A plan of files; one that names a directory of the tree is no answer.
+    fn without_directories(&self, reply: Parsed) -> std::result::Result<Parsed, String> {
+        let tree = self.context.git.dir();
+        let is_directory = |path: &str| {
+            let metadata = tree.join(path).symlink_metadata();
+            metadata.is_ok_and(|metadata| metadata.is_dir())
+        };
+        match &reply {
+            Parsed::Plan(PlanReply::Plan(plan)) => {
+                rules::named_directory(plan, is_directory).map_or(Ok(reply), Err)
+            }
+            _ => Ok(reply),
         }
     }
 
