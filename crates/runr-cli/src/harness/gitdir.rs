@@ -65,6 +65,20 @@ impl GitDir {
         self.own.join("index")
     }
 
+    /// What is gone of what every repository has, and how to go on without it.
+    pub(crate) fn missing(&self) -> Option<(String, &'static str)> {
+        const RESTORE: &str =
+            "git's own directory is gone; restore it from a clone or a backup, then resume";
+        const LOST: &str = "the worktree is gone; a resume makes it again at the last checkpoint";
+        const CUT: &str = "the worktree is gone as one; move it away, and a resume makes it again";
+        if !self.common.join("HEAD").exists() {
+            return Some((self.name(&self.common), RESTORE));
+        }
+        let tree = self.link.parent().filter(|tree| tree.exists());
+        let whole = self.own.join("HEAD").exists() && self.link.exists();
+        (!whole).then(|| (self.name(&self.link), tree.map_or(LOST, |_| CUT)))
+    }
+
     /// The prints of everything git goes by, under the names a violation uses.
     pub(crate) fn rules(&self) -> Result<Prints> {
         let mut rules = self.rules_in(&self.common)?;

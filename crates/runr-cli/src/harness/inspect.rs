@@ -67,14 +67,14 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// A tree that git cannot tell about, because of what was done to its own files.
-    fn blind(guard: &Guard, protected: Vec<String>) -> Self {
+    fn blind(guard: &Guard, protected: Vec<String>, why: Option<String>) -> Self {
         Self {
             status: TreeStatus::default(),
             verdict: Inspection {
                 scope: guard.scope.check(&[]),
                 protected,
                 owned: None,
-                history: None,
+                history: why,
             },
             to_commit: Vec::new(),
         }
@@ -94,6 +94,9 @@ pub(crate) fn inspect(
     index: &OwnIndex,
     expected_head: &str,
 ) -> Result<Seen> {
+    if let Some((name, why)) = index.git_dir().missing() {
+        return Ok(Seen::blind(guard, vec![name], Some(why.to_owned())));
+    }
     let mut tampered = baseline.changed_rules(&index.git_dir().rules()?);
     tampered.extend(index.is_forged()?.then(|| index.name()));
     match look(git, guard, baseline, index, expected_head) {
@@ -101,7 +104,7 @@ pub(crate) fn inspect(
             seen.verdict.protected.extend(tampered);
             Ok(seen)
         }
-        Err(_) if !tampered.is_empty() => Ok(Seen::blind(guard, tampered)),
+        Err(_) if !tampered.is_empty() => Ok(Seen::blind(guard, tampered, None)),
         Err(error) => Err(error),
     }
 }
