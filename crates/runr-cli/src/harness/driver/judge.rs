@@ -15,6 +15,7 @@ use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
 
 use super::{Driver, WorkerCall};
+use crate::harness::others::live_runs;
 use crate::harness::worker::{Answer, CallEnd};
 use crate::harness::{context, verify};
 
@@ -176,20 +177,14 @@ impl Driver {
     }
 
     pub(super) fn collisions(&self, files: &[String]) -> Result<Vec<Collision>> {
-        let mut active = Vec::new();
-        for id in self.context.layout.store().ids()? {
-            let other = self.context.layout.files(&id);
-            if id == self.context.run_id || !crate::liveness::is_live(&other)? {
-                continue;
-            }
-            // A run whose timeline cannot be read collides with nothing that could be named.
-            if let Ok(state) = other.state() {
-                active.push(ActiveRun {
-                    run_id: id.to_string(),
-                    files_expected: state.files_expected(),
-                });
-            }
-        }
+        let live = live_runs(&self.context.layout, Some(&self.context.run_id))?;
+        let active: Vec<ActiveRun> = live
+            .into_iter()
+            .map(|(id, state)| ActiveRun {
+                run_id: id.to_string(),
+                files_expected: state.files_expected(),
+            })
+            .collect();
         Ok(file_collisions(files, &active))
     }
 
