@@ -124,17 +124,21 @@ fn an_index_that_lies_about_a_file_is_not_believed() {
         eprintln!("skipped: an index cannot be forged without python3");
         return;
     }
-    // The worker's index says that the file is as it was: same size, same times.
+    // The worker's index says that the file is as it was. Git looks at the content of a file that is
+    // as young as the index, in whole seconds.
     let forge = "echo part > src/part.txt
 cp docs/guide.txt \"$SCRATCH/kept\"
 tr a-z A-Z < \"$SCRATCH/kept\" > docs/guide.txt
-sleep 0.1
+sleep 1.1
 git add docs/guide.txt
 blob=$(git rev-parse HEAD:docs/guide.txt)
 python3 - \"$(git rev-parse --absolute-git-dir)/index\" \"$blob\" \"$(git rev-parse :docs/guide.txt)\" <<'END'
-import hashlib, sys
+import hashlib, os, sys
 path, blob, staged = sys.argv[1], bytes.fromhex(sys.argv[2]), bytes.fromhex(sys.argv[3])
-body = open(path, 'rb').read()[:-20].replace(staged, blob)
+body = bytearray(open(path, 'rb').read()[:-20])
+at = body.index(staged)
+size = os.stat('docs/guide.txt').st_size
+body[at - 4:at + 20] = size.to_bytes(4, 'big') + blob
 open(path, 'wb').write(body + hashlib.sha1(body).digest())
 END";
     let sandbox = process(forge);
