@@ -9,9 +9,15 @@ use runr_core::{Code, Error, Result};
 /// `E_NOT_A_REPO`.
 pub(crate) fn find_root(start: &Utf8Path) -> Result<Utf8PathBuf> {
     let not_a_repo = || {
+        let was_one = start.ancestors().any(|dir| dir.join(".runr/runs").is_dir());
+        let hint = if was_one {
+            "its `.git` is gone: restore it from a clone or a backup"
+        } else {
+            "git init"
+        };
         Error::new(Code::NotARepo, format!("Not a git repository: {start}"))
             .at(start)
-            .hint("git init")
+            .hint(hint)
     };
     let real = start.canonicalize_utf8().map_err(|_| not_a_repo())?;
     let top = real

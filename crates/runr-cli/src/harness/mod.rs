@@ -9,7 +9,10 @@ mod checkpoint;
 mod context;
 mod driver;
 mod git;
+mod gitdir;
+mod index;
 mod inspect;
+mod others;
 mod owner;
 mod process;
 mod recorder;
@@ -30,6 +33,7 @@ pub use worker::{Answer, display_name};
 
 pub(crate) use context::Layout;
 pub(crate) use git::Git;
+pub(crate) use others::warnings;
 pub(crate) use process::{host_name, is_alive, tail_of};
 pub(crate) use request::{Prepared, load_config};
 pub(crate) use resume::plan_resume;

@@ -24,6 +24,8 @@ use super::baseline::Baseline;
 use super::context::{self, Context, Workers};
 use super::driver::Driver;
 use super::git::{Git, TreeStatus};
+use super::gitdir::GitDir;
+use super::index::OwnIndex;
 use super::inspect::Guard;
 use super::owner::{self, Ownership};
 use super::recorder::{Listener, Recorder, SUPERVISOR};
@@ -73,6 +75,7 @@ pub(crate) fn start(
                 recorder,
                 Some(ready.ownership),
                 ready.baseline,
+                ready.index,
             ))
         }
         Err(error) => {
@@ -106,6 +109,7 @@ struct Ready {
     git: Git,
     ownership: Ownership,
     baseline: Baseline,
+    index: OwnIndex,
 }
 
 fn settle_in(
@@ -126,11 +130,15 @@ fn settle_in(
         baseline.guarded = guard.guarded_prints(git.dir(), &before)?;
         baseline.dirty = guard.dirty_prints(git.dir(), &before)?;
     }
+    let git_dir = GitDir::of(git.dir())?;
+    baseline.rules = git_dir.rules()?;
     baseline.save(&files)?;
+    let index = OwnIndex::take(git_dir, files.dir())?;
     Ok(Ready {
-        git,
+        git: git.judging_by(index.path()),
         ownership,
         baseline,
+        index,
     })
 }
 
