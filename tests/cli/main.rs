@@ -24,5 +24,6 @@ mod run;
 mod run_store;
 mod status;
 mod store;
+mod store_errors;
 mod trust;
 mod usage;

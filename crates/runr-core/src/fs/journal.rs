@@ -211,11 +211,8 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
             })?;
             let len = bytes.len() - start;
             if len > MAX_LINE {
-                let path = self.path();
-                let message = format!(
-                    "cannot append to {path}: a record of {len} bytes is over the limit of {MAX_LINE}"
-                );
-                return Err(write_failed(message, &path, "limit", false));
+                let cause = format!("a record of {len} bytes is over the limit of {MAX_LINE}");
+                return Err(write_failed(&self.path(), "limit", &cause, false));
             }
             bytes.push(b'\n');
         }

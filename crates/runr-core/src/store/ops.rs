@@ -157,7 +157,7 @@ impl RunStore {
         };
         let text = text.map_err(|error| unreadable(&paths.meta_path, error))?;
         let text = text.ok_or_else(|| self.not_found(id))?;
-        parse_meta(&text, id, self.repo_id()).map_err(|bad| corrupt(paths.meta_path, bad))
+        parse_meta(&text, id, self.repo_id()).map_err(|bad| corrupt(&paths.meta_path, bad))
     }
 
     /// The ids of all runs, sorted. What has no valid id for a name, or is no directory, is none.
@@ -190,7 +190,8 @@ impl RunStore {
     }
 
     /// The repository this store belongs to, where its path says so: `repos/<repo_id>/runs`.
-    pub(super) fn repo_id(&self) -> Option<&str> {
+    #[must_use]
+    pub fn repo_id(&self) -> Option<&str> {
         let repo = self.root.parent()?;
         let named = self.root.file_name() == Some("runs")
             && repo.parent().and_then(Utf8Path::file_name) == Some("repos");
@@ -231,17 +232,16 @@ pub(super) fn is_taken(root: &dyn Dir, id: &RunId) -> Result<bool> {
 /// Also a link, a pipe or a missing permission is a run we cannot read, not one that is missing.
 fn unreadable(path: &Utf8Path, error: Error) -> Error {
     match error.code() {
-        Code::Io => corrupt(path.to_owned(), BadMeta::new(error.to_string())),
+        Code::Io => corrupt(path, BadMeta::new(error.to_string())),
         _ => error,
     }
 }
 
-pub(super) fn corrupt(path: Utf8PathBuf, bad: BadMeta) -> Error {
-    let message = format!("cannot parse {path}: {}", bad.reason);
-    let mut error = Error::new(Code::StoreCorrupt, message)
-        .at(&path)
-        .during("read")
-        .with("cause", bad.reason);
+pub(super) fn corrupt(path: &Utf8Path, bad: BadMeta) -> Error {
+    let mut error = crate::fs::corrupt(path, &bad.reason);
+    if let Some(hint) = bad.hint {
+        error = error.hint(hint);
+    }
     if let Some(place) = bad.place {
         error = error
             .with("offset", place.offset)

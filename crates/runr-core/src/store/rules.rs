@@ -16,6 +16,8 @@ pub struct BadMeta {
     pub place: Option<Place>,
     /// The version of the format, if that is what is wrong.
     pub schema_version: Option<String>,
+    /// What to do about it, if that is no matter of course.
+    pub hint: Option<&'static str>,
 }
 
 /// A place in a text.
@@ -35,7 +37,17 @@ impl BadMeta {
             reason: reason.into(),
             place: None,
             schema_version: None,
+            hint: None,
         }
+    }
+
+    /// What a file system leaves of a file that was never synced: no bytes at all, or zeros.
+    fn lost(text: &str) -> Option<Self> {
+        let is_nothing = |byte: u8| byte == 0 || byte.is_ascii_whitespace();
+        text.bytes().all(is_nothing).then(|| Self {
+            hint: Some("likely a power loss: restore the file, or move the run away"),
+            ..BadJson::at(text.as_bytes(), 0, "it is empty").into()
+        })
     }
 }
 
@@ -71,6 +83,9 @@ pub(super) fn parse_loose(text: &str) -> Result<RunMeta, BadMeta> {
 }
 
 fn parse(text: &str, id: Option<&RunId>, repo_id: Option<&str>) -> Result<RunMeta, BadMeta> {
+    if let Some(lost) = BadMeta::lost(text) {
+        return Err(lost);
+    }
     let tree = scan(text, &Rules::default())?;
     if let Some(repeated) = tree.repeated_key() {
         let offset = repeated.key_span().start;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::model::RunMeta;
 use super::names::check_name;
@@ -234,7 +234,7 @@ impl RunStore {
         let updated = document.update(|text| {
             let text = text.ok_or_else(|| self.not_found(id))?;
             let old = parse_meta(text, id, self.repo_id())
-                .map_err(|bad| corrupt(paths.meta_path.clone(), bad))?;
+                .map_err(|bad| corrupt(&paths.meta_path, bad))?;
             let new = f(&old)?;
             check(&old, &new)?;
             self.check_free(&old, &new)?;
@@ -268,7 +268,11 @@ impl RunStore {
                 format!("the run {} has the name `{name}`", other.run_id),
             )
             .with("input", name)
-            .with("candidates", vec![other.run_id.as_str()])),
+            .with(
+                "candidates",
+                json!([{"repo_id": other.repo_id, "run_id": other.run_id}]),
+            )
+            .hint("choose another name")),
         }
     }
 }
