@@ -8,11 +8,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../hostile/mod.rs"]
+mod hostile;
+
 mod call;
 mod doctor;
 mod gates;
 mod guard;
 mod holes;
+mod hostile_json;
 mod init;
 mod kept_runs;
 mod lifecycle;

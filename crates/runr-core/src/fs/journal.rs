@@ -37,6 +37,45 @@ pub trait Sequenced {
     fn adopt(&mut self, _seq: u64) -> bool {
         false
     }
+
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn parse(line: &[u8]) -> Result<Self, BadRecord>
+    where
+        Self: DeserializeOwned,
+    {
+        serde_json::from_slice(line).map_err(|error| BadRecord::new(error.to_string()))
+    }
+}
+
+/// Why a line is no record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRecord {
+    /// What is wrong.
+    pub reason: String,
+    /// The version of the format, if that is what is wrong.
+    pub schema_version: Option<String>,
+}
+
+impl BadRecord {
+    /// A line that is wrong for this reason.
+    #[must_use]
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            schema_version: None,
+        }
+    }
+
+    /// Says which version it is.
+    fn describe(self, error: Error) -> Error {
+        match self.schema_version {
+            Some(version) => error.with("schema_version", version),
+            None => error,
+        }
+    }
 }
 
 /// A file of records, to which several processes append.

@@ -36,7 +36,7 @@ pub use dir::{create_dirs, open_dir_if_present};
 pub(crate) use document::corrupt;
 pub use document::{Document, Update};
 pub use fault::{Fault, FaultFs, Lasting};
-pub use journal::{Follow, Journal, Poll, Sequenced, Wake, Woken};
+pub use journal::{BadRecord, Follow, Journal, Poll, Sequenced, Wake, Woken};
 pub use lock::{CancelFlag, Lock, LockGuard, Wait};
 pub use memory::MemoryFs;
 pub use write::{Durability, Replacing, write_atomic};

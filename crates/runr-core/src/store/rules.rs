@@ -142,10 +142,15 @@ fn parse(text: &str, id: Option<&RunId>, repo_id: Option<&str>) -> Result<RunMet
     Ok(meta)
 }
 
+/// Later minor versions only add fields, and those are kept.
+pub(super) fn is_known_version(version: &str) -> bool {
+    version.split('.').next() == Some("1")
+}
+
 fn schema_version(fields: &Fields<'_>) -> Result<String, BadMeta> {
     match fields.filled("schema_version")? {
         None => Err(BadMeta::new("`schema_version` is missing or empty")),
-        Some(version) if version.split('.').next() == Some("1") => Ok(version),
+        Some(version) if is_known_version(&version) => Ok(version),
         Some(version) => Err(BadMeta {
             schema_version: Some(version.clone()),
             ..BadMeta::new(format!("version {version} of the format is unknown"))

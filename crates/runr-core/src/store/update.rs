@@ -54,7 +54,9 @@ fn apply(old: &RunMeta, ops: &[MetaOp]) -> Result<RunMeta> {
     };
     // In the canonical text there is no null in the way of a path.
     let text = old.to_text();
-    let mut editor = Editor::new(text.as_str(), Rules::default())
+    // What is too large is refused when it is written, by the limit of the file.
+    let rules = Rules::default().max_bytes(usize::MAX);
+    let mut editor = Editor::new(text.as_str(), rules)
         .map_err(|bad| Error::internal(format!("meta.json was printed wrong: {bad}")))?;
     for op in ops {
         let (MetaOp::Set { path, .. } | MetaOp::Unset { path }) = op;

@@ -4,7 +4,7 @@ use camino::Utf8Path;
 use serde::de::DeserializeOwned;
 
 use super::reader::Reader;
-use super::{MAX_LINE, Sequenced};
+use super::{BadRecord, MAX_LINE, Sequenced};
 use crate::error::{Error, Result};
 use crate::fs::dir::{File, read_range};
 use crate::fs::document::corrupt;
@@ -90,15 +90,16 @@ fn seq_of<R: Sequenced + DeserializeOwned>(
     offset: u64,
     path: &Utf8Path,
 ) -> Result<Option<u64>> {
-    let reason = match serde_json::from_slice::<R>(line) {
+    let bad = match R::parse(line) {
         Ok(record) if record.seq() > 0 => return Ok(Some(record.seq())),
         Ok(mut record) => {
             if record.adopt(1) {
                 return Ok(None);
             }
-            "its last record has the number 0".to_owned()
+            BadRecord::new("it has the number 0")
         }
-        Err(error) => format!("its last line is no record ({error})"),
+        Err(bad) => bad,
     };
-    Err(corrupt(path, &reason).with("offset", offset))
+    let reason = format!("its last line is no record ({})", bad.reason);
+    Err(bad.describe(corrupt(path, &reason).with("offset", offset)))
 }
