@@ -8,6 +8,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../hostile/canary.rs"]
+mod canary;
 #[path = "../hostile/mod.rs"]
 mod hostile;
 
@@ -17,6 +19,7 @@ mod gates;
 mod guard;
 mod holes;
 mod hostile_json;
+mod hostile_paths;
 mod init;
 mod kept_runs;
 mod lifecycle;

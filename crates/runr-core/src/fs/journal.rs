@@ -17,9 +17,9 @@ use serde::de::DeserializeOwned;
 
 use self::reader::Reader;
 use super::Storage;
-use super::dir::{Dir, File, Open, open_dir_if_present, write_all};
+use super::dir::{Dir, File, Open, open_dir_if_present, read_range, write_all};
 use super::lock::{Lock, Wait};
-use super::write::{Failed, at, write_failed};
+use super::write::{Durability, Failed, Replacing, at, write_atomic, write_failed};
 use crate::error::{Error, Result};
 
 pub use self::follow::{Follow, Poll, Wake, Woken};
@@ -217,8 +217,11 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
             .map_err(|error| Error::io("open", &self.dir, error))?;
         let dir = dir.as_ref();
         let _guard = Lock::acquire_in(dir, &self.lock_name, self.wait.clone())?;
-        let file = self.open_to_append(dir)?;
-        let tail = tail::read::<R>(file.as_ref(), &self.path())?;
+        let mut file = self.open_to_append(dir)?;
+        let mut tail = tail::read::<R>(file.as_ref(), &self.path())?;
+        if tail.stat.links > 1 {
+            file = self.unshare(dir, file.as_ref(), &mut tail)?;
+        }
         let first = tail.last_seq + 1;
         let records = build(first);
         let bytes = self.encode(first, &records)?;
@@ -235,6 +238,22 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
             other => other,
         };
         opened.map_err(|error| at("create")(error).into_error(dir, &self.name, false))
+    }
+
+    /// Puts a copy in the place of a file that has other names too: what is appended here must not
+    /// appear there, be it in a backup or in a trap.
+    fn unshare(
+        &self,
+        dir: &dyn Dir,
+        file: &dyn File,
+        tail: &mut tail::Tail,
+    ) -> Result<Box<dyn File>> {
+        let whole = read_range(file, 0, tail.end)
+            .map_err(|error| Error::io("read", &self.path(), error))?;
+        let replacing = Replacing::File(tail.stat);
+        write_atomic(dir, &self.name, &whole, replacing, Durability::Full)?;
+        tail.torn = false;
+        self.open_to_append(dir)
     }
 
     fn encode(&self, first: u64, records: &[R]) -> Result<Vec<u8>> {

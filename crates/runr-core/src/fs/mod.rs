@@ -15,6 +15,7 @@
 //! them can still lose an update; and they are only as good as the file system's, which on some
 //! network mounts is not at all.
 
+mod confined;
 #[cfg(test)]
 mod conformance;
 mod dir;
@@ -31,6 +32,7 @@ mod write;
 
 use std::sync::Arc;
 
+pub use confined::confined;
 pub use dir::{Contents, Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat};
 pub use dir::{create_dirs, open_dir_if_present};
 pub(crate) use document::corrupt;

@@ -14,7 +14,7 @@ use super::places::DataDir;
 use super::rules::{BadMeta, parse_meta};
 use super::scan::directories;
 use crate::error::{Code, Error, Result};
-use crate::fs::{Dir, Document, Storage, Wait, open_dir_if_present};
+use crate::fs::{Dir, Document, Storage, Wait, confined, open_dir_if_present};
 use crate::id::RunId;
 
 pub(super) const META: &str = "meta.json";
@@ -74,23 +74,32 @@ pub struct RunStore {
 
 impl RunStore {
     /// The store whose runs are the directories in `root`. Nothing is created yet.
+    ///
+    /// `root` must be no link, and neither is a link in it ever followed.
     #[must_use]
     pub fn open(storage: Storage, root: impl Into<Utf8PathBuf>) -> Self {
+        let root = root.into();
+        let base = root.parent().unwrap_or(&root).to_owned();
+        Self::within(storage, base, root)
+    }
+
+    fn within(storage: Storage, base: Utf8PathBuf, root: Utf8PathBuf) -> Self {
         Self {
-            storage,
-            root: root.into(),
+            storage: confined(storage, base),
+            root,
             suffixes: Arc::new(SystemSuffixes),
             wait: Wait::USUAL,
             modes: Modes::REPOSITORY,
         }
     }
 
-    /// The store of a repository in a data directory, private to its owner. Nothing is created yet.
+    /// The store of a repository in a data directory, private to its owner. Nothing is created yet,
+    /// and no link below the data directory is ever followed.
     #[must_use]
     pub fn data(storage: Storage, data: &DataDir, repo: &RepoId) -> Self {
         Self {
             modes: Modes::PRIVATE,
-            ..Self::open(storage, data.runs_dir(repo))
+            ..Self::within(storage, data.path().to_owned(), data.runs_dir(repo))
         }
     }
 
@@ -230,7 +239,7 @@ pub(super) fn is_taken(root: &dyn Dir, id: &RunId) -> Result<bool> {
 }
 
 /// Also a link, a pipe or a missing permission is a run we cannot read, not one that is missing.
-fn unreadable(path: &Utf8Path, error: Error) -> Error {
+pub(super) fn unreadable(path: &Utf8Path, error: Error) -> Error {
     match error.code() {
         Code::Io => corrupt(path, BadMeta::new(error.to_string())),
         _ => error,

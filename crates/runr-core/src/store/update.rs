@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::model::RunMeta;
 use super::names::check_name;
-use super::ops::{META, META_MODE, RunStore, corrupt};
+use super::ops::{META, META_MODE, RunStore, corrupt, unreadable};
 use super::rules::{BadMeta, parse_loose, parse_meta};
 use crate::error::{Code, Error, Result};
 use crate::fs::Document;
@@ -248,7 +248,10 @@ impl RunStore {
             after = Some(new);
             Ok(printed)
         });
-        updated.map_err(|error| self.unless_missing(id, error))?;
+        updated.map_err(|error| match error.path() {
+            Some(path) if path == paths.meta_path => unreadable(&paths.meta_path, error),
+            _ => self.unless_missing(id, error),
+        })?;
         after.ok_or_else(|| Error::internal("an update returned no document"))
     }
 
