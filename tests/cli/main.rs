@@ -33,4 +33,5 @@ mod status;
 mod store;
 mod store_errors;
 mod trust;
+mod upgrade;
 mod usage;
