@@ -24,6 +24,7 @@ mod init;
 mod kept_runs;
 mod lifecycle;
 mod parallel;
+mod permissions;
 mod refusals;
 mod report;
 mod resume;
