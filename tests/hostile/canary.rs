@@ -61,7 +61,7 @@ impl Plant {
     }
 }
 
-fn node(path: &Path, kind: FileType, device: u64) -> rustix::io::Result<()> {
+fn node(path: &Path, kind: FileType, device: rustix::fs::Dev) -> rustix::io::Result<()> {
     let name = CString::new(path.to_str().unwrap()).unwrap();
     mknodat(CWD, &name, kind, Mode::from_raw_mode(0o644), device)
 }
