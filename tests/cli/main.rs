@@ -8,15 +8,23 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../hostile/canary.rs"]
+mod canary;
+#[path = "../hostile/mod.rs"]
+mod hostile;
+
 mod call;
 mod doctor;
 mod gates;
 mod guard;
 mod holes;
+mod hostile_json;
+mod hostile_paths;
 mod init;
 mod kept_runs;
 mod lifecycle;
 mod parallel;
+mod permissions;
 mod refusals;
 mod report;
 mod resume;
@@ -24,5 +32,7 @@ mod run;
 mod run_store;
 mod status;
 mod store;
+mod store_errors;
 mod trust;
+mod upgrade;
 mod usage;

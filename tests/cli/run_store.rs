@@ -3,36 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Command, Sandbox};
-
-struct Shop(Sandbox);
-
-impl Shop {
-    fn new() -> Self {
-        Self(Sandbox::bare())
-    }
-
-    fn data(&self) -> PathBuf {
-        self.0.scratch().join("data")
-    }
-
-    fn store(&self, args: &[&str]) -> Command {
-        let words: Vec<_> = ["store"].iter().chain(args).copied().collect();
-        self.0.runr(&words).env("RUNR_DATA_DIR", self.data())
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        let words: Vec<_> = args.iter().chain(&["--json"]).copied().collect();
-        self.store(&words).output().exits(0).json()
-    }
-
-    fn create(&self, title: &str) -> String {
-        let created = self.json(&["new", "--title", title, "--runner", "claude"]);
-        created["run_id"].as_str().unwrap().to_owned()
-    }
-}
+use crate::support::Shop;
 
 #[test]
 fn a_run_is_created_changed_shown_and_found() {
@@ -157,7 +130,7 @@ fn a_refused_change_has_its_exit_status_and_changes_nothing() {
 #[test]
 fn a_directory_of_runs_is_a_store_too() {
     let shop = Shop::new();
-    let runs = shop.0.scratch().join("runs");
+    let runs = shop.sandbox.scratch().join("runs");
     let runs = runs.to_str().unwrap();
     let created = shop.json(&["new", "--title", "One", "--runs", runs]);
     assert!(created["run_dir"].as_str().unwrap().starts_with(runs));

@@ -91,11 +91,18 @@ impl Stores {
         match found.len() {
             1 => found.pop().ok_or_else(|| missing(id.as_str())),
             0 => Err(missing(id.as_str())),
-            _ => Err(Error::new(
-                Code::RunIdAmbiguous,
-                format!("several repositories have a run {id}"),
-            )
-            .with("input", id.as_str())),
+            _ => {
+                let candidate =
+                    |store: &RunStore| json!({"repo_id": store.repo_id(), "run_id": id});
+                let candidates: Vec<_> = found.iter().map(candidate).collect();
+                Err(Error::new(
+                    Code::RunIdAmbiguous,
+                    format!("several repositories have a run {id}"),
+                )
+                .with("input", id.as_str())
+                .with("candidates", candidates)
+                .hint("name the repository"))
+            }
         }
     }
 

@@ -321,9 +321,17 @@ fn freeze(prepared: &Prepared, run: &RunPaths) -> Result<()> {
     snapshot.write(&files)?;
     // For people; a resume takes the task from the snapshot.
     let path = run.run_dir.join("artifacts");
-    std::fs::create_dir_all(&path)
+    private_dir(&path)
         .and_then(|()| std::fs::write(path.join("task.md"), &prepared.task_text))
         .map_err(|source| Error::io("write the task to", &path, source))
+}
+
+/// A directory for what commands print, which may be secret: for its owner alone.
+fn private_dir(path: &Utf8Path) -> std::io::Result<()> {
+    let mut dir = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut dir, 0o700);
+    dir.recursive(true).create(path)
 }
 
 fn run_started(

@@ -28,6 +28,32 @@ pub trait Fs: fmt::Debug + Send + Sync {
     /// # Errors
     /// The error of the system call.
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat>;
+
+    /// Opens the directory at `path`, which lies below `base`; a link on the way there is refused.
+    ///
+    /// # Errors
+    /// The error of the system call; `InvalidInput` for a path that does not lie below.
+    fn open_dir_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn Dir>> {
+        step_by_step(base, path, |path| self.open_dir(path))
+    }
+}
+
+/// Opens a directory, and from there on one component after the other.
+pub(super) fn step_by_step(
+    base: &Utf8Path,
+    path: &Utf8Path,
+    open: impl Fn(&Utf8Path) -> io::Result<Box<dyn Dir>>,
+) -> io::Result<Box<dyn Dir>> {
+    let not_below = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    let mut names = path.strip_prefix(base).map_err(not_below)?.iter();
+    let Some(first) = names.next() else {
+        return open(path);
+    };
+    let mut dir = open(&base.join(first))?;
+    for name in names {
+        dir = dir.open_dir(name)?;
+    }
+    Ok(dir)
 }
 
 /// An open directory. Every `name` is one path component.
@@ -248,6 +274,8 @@ pub struct Stat {
     pub mode: u32,
     /// Its group.
     pub group: u32,
+    /// How many names it has, in this directory and elsewhere.
+    pub links: u64,
     /// Its identity.
     pub id: FileId,
 }

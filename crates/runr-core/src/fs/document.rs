@@ -210,13 +210,8 @@ impl Document {
 
     fn store(&self, dir: &dyn Dir, text: &str, old: Option<Stat>) -> Result<()> {
         if text.len() as u64 > self.limit && !without("write-limit") {
-            let path = self.path();
-            let message = format!(
-                "cannot write {path}: {} bytes are over the limit of {}",
-                text.len(),
-                self.limit
-            );
-            return Err(write_failed(message, &path, "limit", false));
+            let cause = format!("{} bytes are over the limit of {}", text.len(), self.limit);
+            return Err(write_failed(&self.path(), "limit", &cause, false));
         }
         let replacing = match old {
             Some(stat) if stat.regular().is_ok() => Replacing::File(stat),
@@ -232,4 +227,5 @@ pub(crate) fn corrupt(path: &camino::Utf8Path, reason: &str) -> Error {
         .at(path)
         .during("read")
         .with("cause", reason)
+        .hint("repair or move the file; nothing of it was changed")
 }

@@ -150,6 +150,12 @@ impl Fs for FaultFs {
         Ok(self.desk.dir(inner))
     }
 
+    fn open_dir_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn Dir>> {
+        let open = || self.inner.open_dir_beneath(base, path);
+        let inner = self.desk.call("open_dir", open)?;
+        Ok(self.desk.dir(inner))
+    }
+
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat> {
         self.desk.call("stat", || self.inner.stat(path))
     }

@@ -17,9 +17,9 @@ use serde::de::DeserializeOwned;
 
 use self::reader::Reader;
 use super::Storage;
-use super::dir::{Dir, File, Open, open_dir_if_present, write_all};
+use super::dir::{Dir, File, Open, open_dir_if_present, read_range, write_all};
 use super::lock::{Lock, Wait};
-use super::write::{Failed, at, write_failed};
+use super::write::{Durability, Failed, Replacing, at, write_atomic, write_failed};
 use crate::error::{Error, Result};
 use crate::mutant::without;
 
@@ -37,6 +37,45 @@ pub trait Sequenced {
     /// as number 0); `false` if that is damage.
     fn adopt(&mut self, _seq: u64) -> bool {
         false
+    }
+
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn parse(line: &[u8]) -> Result<Self, BadRecord>
+    where
+        Self: DeserializeOwned,
+    {
+        serde_json::from_slice(line).map_err(|error| BadRecord::new(error.to_string()))
+    }
+}
+
+/// Why a line is no record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRecord {
+    /// What is wrong.
+    pub reason: String,
+    /// The version of the format, if that is what is wrong.
+    pub schema_version: Option<String>,
+}
+
+impl BadRecord {
+    /// A line that is wrong for this reason.
+    #[must_use]
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            schema_version: None,
+        }
+    }
+
+    /// Says which version it is.
+    fn describe(self, error: Error) -> Error {
+        match self.schema_version {
+            Some(version) => error.with("schema_version", version),
+            None => error,
+        }
     }
 }
 
@@ -180,8 +219,11 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         let dir = dir.as_ref();
         let lock = || Lock::acquire_in(dir, &self.lock_name, self.wait.clone());
         let _guard = (!without("append-lock")).then(lock).transpose()?;
-        let file = self.open_to_append(dir)?;
-        let tail = tail::read::<R>(file.as_ref(), &self.path())?;
+        let mut file = self.open_to_append(dir)?;
+        let mut tail = tail::read::<R>(file.as_ref(), &self.path())?;
+        if tail.stat.links > 1 {
+            file = self.unshare(dir, file.as_ref(), &mut tail)?;
+        }
         let first = tail.last_seq + 1;
         let records = build(first);
         let bytes = self.encode(first, &records)?;
@@ -200,6 +242,22 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         opened.map_err(|error| at("create")(error).into_error(dir, &self.name, false))
     }
 
+    /// Puts a copy in the place of a file that has other names too: what is appended here must not
+    /// appear there, be it in a backup or in a trap.
+    fn unshare(
+        &self,
+        dir: &dyn Dir,
+        file: &dyn File,
+        tail: &mut tail::Tail,
+    ) -> Result<Box<dyn File>> {
+        let whole = read_range(file, 0, tail.end)
+            .map_err(|error| Error::io("read", &self.path(), error))?;
+        let replacing = Replacing::File(tail.stat);
+        write_atomic(dir, &self.name, &whole, replacing, Durability::Full)?;
+        tail.torn = false;
+        self.open_to_append(dir)
+    }
+
     fn encode(&self, first: u64, records: &[R]) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for (seq, record) in (first..).zip(records) {
@@ -213,11 +271,8 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
             })?;
             let len = bytes.len() - start;
             if len > MAX_LINE && !without("line-limit") {
-                let path = self.path();
-                let message = format!(
-                    "cannot append to {path}: a record of {len} bytes is over the limit of {MAX_LINE}"
-                );
-                return Err(write_failed(message, &path, "limit", false));
+                let cause = format!("a record of {len} bytes is over the limit of {MAX_LINE}");
+                return Err(write_failed(&self.path(), "limit", &cause, false));
             }
             bytes.push(b'\n');
         }

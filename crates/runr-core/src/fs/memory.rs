@@ -164,6 +164,7 @@ impl Node {
             size,
             mode,
             group: 0,
+            links: 1,
             id: FileId { dev: DEVICE, ino },
         }
     }

@@ -220,6 +220,8 @@ fn stat_of(path: &Utf8Path, metadata: &fs::Metadata) -> Stat {
             0o600
         },
         group: 0,
+        // Not told without asking for more.
+        links: 1,
         id: FileId {
             dev: 0,
             ino: hasher.finish(),

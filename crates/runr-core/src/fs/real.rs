@@ -12,7 +12,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RawMode, RenameFlags};
 use rustix::io::Errno;
 
-use super::dir::{Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat};
+use super::dir::{Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat, step_by_step};
 use super::lock::KernelLock;
 use crate::mutant::without;
 
@@ -27,6 +27,32 @@ impl Fs for RealFs {
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat> {
         Ok(stat_of(&rustix::fs::stat(path.as_str())?))
     }
+
+    fn open_dir_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn Dir>> {
+        match open_without_links(path) {
+            // What is missing is missing either way. Anything else may be a link on the way to the
+            // base, which is welcome, or a system that does not know the call.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                step_by_step(base, path, |path| self.open_dir(path))
+            }
+            other => other,
+        }
+    }
+}
+
+/// Opens a directory with one call, if there is no link anywhere in its path.
+#[cfg(target_os = "linux")]
+fn open_without_links(path: &Utf8Path) -> io::Result<Box<dyn Dir>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let none = rustix::fs::ResolveFlags::NO_SYMLINKS;
+    let fd = retry(|| rustix::fs::openat2(CWD, path.as_str(), flags, Mode::empty(), none))?;
+    let path = path.to_owned();
+    Ok(Box::new(RealDir { fd, path }))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_without_links(_: &Utf8Path) -> io::Result<Box<dyn Dir>> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[derive(Debug)]
@@ -301,6 +327,7 @@ fn stat_of(stat: &rustix::fs::Stat) -> Stat {
         size: stat.st_size as u64,
         mode: stat.st_mode as u32 & 0o7777,
         group: stat.st_gid as u32,
+        links: stat.st_nlink as u64,
         id: FileId {
             dev: stat.st_dev as u64,
             ino: stat.st_ino as u64,

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use camino::Utf8Path;
+
 use super::dir::{Dir, File, Open, Stat, write_all};
 use crate::error::{Code, Error, Result};
 use crate::mutant::{minding, without};
@@ -148,31 +150,23 @@ pub(super) fn at(stage: &'static str) -> impl Fn(io::Error) -> Failed {
 impl Failed {
     pub(super) fn into_error(self, dir: &dyn Dir, name: &str, committed: bool) -> Error {
         let path = dir.path().join(name);
-        write_failed(
-            format!(
-                "cannot write {path}: {} failed: {}",
-                self.stage, self.source
-            ),
-            &path,
-            self.stage,
-            committed,
-        )
-        .with("errno", self.source.raw_os_error())
-        .caused_by(self.source)
+        let cause = format!("{} failed: {}", self.stage, self.source);
+        write_failed(&path, self.stage, &cause, committed)
+            .with("errno", self.source.raw_os_error())
+            .caused_by(self.source)
     }
 }
 
 /// An `E_META_WRITE_FAILED` with its fixed context.
-pub(super) fn write_failed(
-    message: String,
-    path: &camino::Utf8Path,
-    stage: &str,
-    committed: bool,
-) -> Error {
-    Error::new(Code::MetaWriteFailed, message)
-        .at(path)
-        .during("write")
-        .with("meta_path", path.as_str())
-        .with("stage", stage)
-        .with("committed", committed)
+pub(crate) fn write_failed(path: &Utf8Path, stage: &str, cause: &str, committed: bool) -> Error {
+    Error::new(
+        Code::MetaWriteFailed,
+        format!("cannot write {path}: {cause}"),
+    )
+    .at(path)
+    .during("write")
+    .with("meta_path", path.as_str())
+    .with("stage", stage)
+    .with("committed", committed)
+    .with("cause", cause)
 }

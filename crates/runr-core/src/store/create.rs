@@ -9,7 +9,9 @@ use super::names::{branch_name, store_run_id};
 use super::ops::{LOGS, META, META_MODE, Modes, RunStore, is_taken};
 use super::print::meta_text;
 use crate::error::{Code, Error, Result};
-use crate::fs::{Dir, Durability, Kind, Replacing, create_dirs, write_atomic, write_new};
+use crate::fs::{
+    Dir, Durability, Kind, Replacing, create_dirs, write_atomic, write_failed, write_new,
+};
 use crate::id::RunId;
 use crate::mutant::without;
 use crate::time::Timestamp;
@@ -29,8 +31,10 @@ impl RunStore {
     ///
     /// # Errors
     /// `E_RUN_DIR_EXISTS`; `E_RUN_DIR_CREATE_FAILED` with the directory at fault;
-    /// `E_META_WRITE_FAILED` with `stage` and `committed`; `E_INTERNAL` if the worktree is missing.
+    /// `E_META_WRITE_FAILED` with `stage` and `committed`; `E_INTERNAL` if the worktree is missing;
+    /// `E_USAGE` for a run of another repository than that of the store.
     pub fn create(&self, new: &NewRun, worktree_check: bool) -> Result<RunPaths> {
+        self.check_repository(&new.repo_id)?;
         if worktree_check {
             self.check_worktree(&new.worktree_path)?;
         }
@@ -52,13 +56,8 @@ impl RunStore {
             return Ok(paths);
         }
         root.sync().map_err(|error| {
-            let message = format!("cannot sync {}: {error}", self.root);
-            Error::new(Code::MetaWriteFailed, message)
-                .at(&paths.meta_path)
-                .during("sync")
-                .with("meta_path", paths.meta_path.as_str())
-                .with("stage", "sync_dir")
-                .with("committed", true)
+            let cause = format!("sync_dir failed: {error}");
+            write_failed(&paths.meta_path, "sync_dir", &cause, true)
                 .with("errno", error.raw_os_error())
                 .caused_by(error)
         })?;
@@ -123,6 +122,20 @@ impl RunStore {
             branch: fields.branch.clone().unwrap_or_else(branch),
             worktree_path: fields.worktree_path.clone(),
             created_at: fields.created_at.unwrap_or(now),
+        }
+    }
+
+    /// A document that names another repository than its place could never be read again.
+    fn check_repository(&self, repo_id: &str) -> Result<()> {
+        match self.repo_id() {
+            Some(own) if own != repo_id => {
+                let message = format!(
+                    "the store is that of the repository {own}, not of {}",
+                    repo_id.escape_debug()
+                );
+                Err(Error::new(Code::Usage, message).with("field", "repo_id"))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -14,7 +14,7 @@ use super::places::DataDir;
 use super::rules::{BadMeta, parse_meta};
 use super::scan::directories;
 use crate::error::{Code, Error, Result};
-use crate::fs::{Dir, Document, Storage, Wait, open_dir_if_present};
+use crate::fs::{Dir, Document, Storage, Wait, confined, open_dir_if_present};
 use crate::id::RunId;
 
 pub(super) const META: &str = "meta.json";
@@ -74,23 +74,32 @@ pub struct RunStore {
 
 impl RunStore {
     /// The store whose runs are the directories in `root`. Nothing is created yet.
+    ///
+    /// `root` must be no link, and neither is a link in it ever followed.
     #[must_use]
     pub fn open(storage: Storage, root: impl Into<Utf8PathBuf>) -> Self {
+        let root = root.into();
+        let base = root.parent().unwrap_or(&root).to_owned();
+        Self::within(storage, base, root)
+    }
+
+    fn within(storage: Storage, base: Utf8PathBuf, root: Utf8PathBuf) -> Self {
         Self {
-            storage,
-            root: root.into(),
+            storage: confined(storage, base),
+            root,
             suffixes: Arc::new(SystemSuffixes),
             wait: Wait::USUAL,
             modes: Modes::REPOSITORY,
         }
     }
 
-    /// The store of a repository in a data directory, private to its owner. Nothing is created yet.
+    /// The store of a repository in a data directory, private to its owner. Nothing is created yet,
+    /// and no link below the data directory is ever followed.
     #[must_use]
     pub fn data(storage: Storage, data: &DataDir, repo: &RepoId) -> Self {
         Self {
             modes: Modes::PRIVATE,
-            ..Self::open(storage, data.runs_dir(repo))
+            ..Self::within(storage, data.path().to_owned(), data.runs_dir(repo))
         }
     }
 
@@ -157,7 +166,7 @@ impl RunStore {
         };
         let text = text.map_err(|error| unreadable(&paths.meta_path, error))?;
         let text = text.ok_or_else(|| self.not_found(id))?;
-        parse_meta(&text, id, self.repo_id()).map_err(|bad| corrupt(paths.meta_path, bad))
+        parse_meta(&text, id, self.repo_id()).map_err(|bad| corrupt(&paths.meta_path, bad))
     }
 
     /// The ids of all runs, sorted. What has no valid id for a name, or is no directory, is none.
@@ -190,7 +199,8 @@ impl RunStore {
     }
 
     /// The repository this store belongs to, where its path says so: `repos/<repo_id>/runs`.
-    pub(super) fn repo_id(&self) -> Option<&str> {
+    #[must_use]
+    pub fn repo_id(&self) -> Option<&str> {
         let repo = self.root.parent()?;
         let named = self.root.file_name() == Some("runs")
             && repo.parent().and_then(Utf8Path::file_name) == Some("repos");
@@ -229,19 +239,18 @@ pub(super) fn is_taken(root: &dyn Dir, id: &RunId) -> Result<bool> {
 }
 
 /// Also a link, a pipe or a missing permission is a run we cannot read, not one that is missing.
-fn unreadable(path: &Utf8Path, error: Error) -> Error {
+pub(super) fn unreadable(path: &Utf8Path, error: Error) -> Error {
     match error.code() {
-        Code::Io => corrupt(path.to_owned(), BadMeta::new(error.to_string())),
+        Code::Io => corrupt(path, BadMeta::new(error.to_string())),
         _ => error,
     }
 }
 
-pub(super) fn corrupt(path: Utf8PathBuf, bad: BadMeta) -> Error {
-    let message = format!("cannot parse {path}: {}", bad.reason);
-    let mut error = Error::new(Code::StoreCorrupt, message)
-        .at(&path)
-        .during("read")
-        .with("cause", bad.reason);
+pub(super) fn corrupt(path: &Utf8Path, bad: BadMeta) -> Error {
+    let mut error = crate::fs::corrupt(path, &bad.reason);
+    if let Some(hint) = bad.hint {
+        error = error.hint(hint);
+    }
     if let Some(place) = bad.place {
         error = error
             .with("offset", place.offset)

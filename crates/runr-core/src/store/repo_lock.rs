@@ -136,7 +136,8 @@ impl RunStore {
                     .with(
                         "waited_ms",
                         u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
-                    );
+                    )
+                    .hint("another program works on the repository; try again when it has ended");
                 return Err(named(error, &holder));
             }
             thread::sleep(LOOK.min(wait.saturating_sub(waited)));

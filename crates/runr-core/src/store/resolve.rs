@@ -119,7 +119,7 @@ fn latest(candidates: &[Candidate<'_>]) -> Result<usize> {
     };
     (0..candidates.len())
         .max_by_key(age)
-        .ok_or_else(|| Error::new(Code::NoRuns, "no runs"))
+        .ok_or_else(|| Error::new(Code::NoRuns, "no runs").hint("runr store new --title <text>"))
 }
 
 fn ambiguous_id(input: &str, candidates: &[Candidate<'_>], found: &[usize]) -> Error {

@@ -17,6 +17,8 @@ pub struct BadMeta {
     pub place: Option<Place>,
     /// The version of the format, if that is what is wrong.
     pub schema_version: Option<String>,
+    /// What to do about it, if that is no matter of course.
+    pub hint: Option<&'static str>,
 }
 
 /// A place in a text.
@@ -36,7 +38,17 @@ impl BadMeta {
             reason: reason.into(),
             place: None,
             schema_version: None,
+            hint: None,
         }
+    }
+
+    /// What a file system leaves of a file that was never synced: no bytes at all, or zeros.
+    fn lost(text: &str) -> Option<Self> {
+        let is_nothing = |byte: u8| byte == 0 || byte.is_ascii_whitespace();
+        text.bytes().all(is_nothing).then(|| Self {
+            hint: Some("likely a power loss: restore the file, or move the run away"),
+            ..BadJson::at(text.as_bytes(), 0, "it is empty").into()
+        })
     }
 }
 
@@ -72,6 +84,9 @@ pub(super) fn parse_loose(text: &str) -> Result<RunMeta, BadMeta> {
 }
 
 fn parse(text: &str, id: Option<&RunId>, repo_id: Option<&str>) -> Result<RunMeta, BadMeta> {
+    if let Some(lost) = BadMeta::lost(text) {
+        return Err(lost);
+    }
     let tree = scan(text, &Rules::default())?;
     let repeated = tree.repeated_key().filter(|_| !without("repeated-key"));
     if let Some(repeated) = repeated {
@@ -130,10 +145,15 @@ fn parse(text: &str, id: Option<&RunId>, repo_id: Option<&str>) -> Result<RunMet
     Ok(meta)
 }
 
+/// Later minor versions only add fields, and those are kept.
+pub(super) fn is_known_version(version: &str) -> bool {
+    version.split('.').next() == Some("1")
+}
+
 fn schema_version(fields: &Fields<'_>) -> Result<String, BadMeta> {
     match fields.filled("schema_version")? {
         None => Err(BadMeta::new("`schema_version` is missing or empty")),
-        Some(version) if version.split('.').next() == Some("1") => Ok(version),
+        Some(version) if is_known_version(&version) => Ok(version),
         Some(version) if without("version") => Ok(version),
         Some(version) => Err(BadMeta {
             schema_version: Some(version.clone()),

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::model::RunMeta;
 use super::names::check_name;
-use super::ops::{META, META_MODE, RunStore, corrupt};
+use super::ops::{META, META_MODE, RunStore, corrupt, unreadable};
 use super::rules::{BadMeta, parse_loose, parse_meta};
 use crate::error::{Code, Error, Result};
 use crate::fs::Document;
@@ -55,7 +55,9 @@ fn apply(old: &RunMeta, ops: &[MetaOp]) -> Result<RunMeta> {
     };
     // In the canonical text there is no null in the way of a path.
     let text = old.to_text();
-    let mut editor = Editor::new(text.as_str(), Rules::default())
+    // What is too large is refused when it is written, by the limit of the file.
+    let rules = Rules::default().max_bytes(usize::MAX);
+    let mut editor = Editor::new(text.as_str(), rules)
         .map_err(|bad| Error::internal(format!("meta.json was printed wrong: {bad}")))?;
     for op in ops {
         let (MetaOp::Set { path, .. } | MetaOp::Unset { path }) = op;
@@ -240,7 +242,7 @@ impl RunStore {
         let updated = document.update(|text| {
             let text = text.ok_or_else(|| self.not_found(id))?;
             let old = parse_meta(text, id, self.repo_id())
-                .map_err(|bad| corrupt(paths.meta_path.clone(), bad))?;
+                .map_err(|bad| corrupt(&paths.meta_path, bad))?;
             let new = f(&old)?;
             check(&old, &new)?;
             self.check_free(&old, &new)?;
@@ -252,7 +254,10 @@ impl RunStore {
             after = Some(new);
             Ok(printed)
         });
-        updated.map_err(|error| self.unless_missing(id, error))?;
+        updated.map_err(|error| match error.path() {
+            Some(path) if path == paths.meta_path => unreadable(&paths.meta_path, error),
+            _ => self.unless_missing(id, error),
+        })?;
         after.ok_or_else(|| Error::internal("an update returned no document"))
     }
 
@@ -275,7 +280,11 @@ impl RunStore {
                 format!("the run {} has the name `{name}`", other.run_id),
             )
             .with("input", name)
-            .with("candidates", vec![other.run_id.as_str()])),
+            .with(
+                "candidates",
+                json!([{"repo_id": other.repo_id, "run_id": other.run_id}]),
+            )
+            .hint("choose another name")),
         }
     }
 }

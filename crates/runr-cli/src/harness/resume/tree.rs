@@ -68,13 +68,16 @@ impl Reopened {
                 Code::WorktreeMissing,
                 format!("Worktree is missing: {tree}"),
             )
+            .with("run_id", state.run_id.as_str())
+            .with("worktree_path", tree.as_str())
             .at(tree));
         }
         let tree_lock = owner::take_tree(&host.storage, &layout.runs_dir(), &tree)?;
         let main = git;
         let git = git.at(&tree);
         if state.options.worktree {
-            remove_stale_index_lock(main, &git)?;
+            remove_stale_index_lock(main, &git)
+                .map_err(|error| error.with("run_id", state.run_id.as_str()))?;
         } else if state.worktree_path.is_none() && state.open_phase.is_none() {
             put_on_branch(&git, state)?;
         }
@@ -223,6 +226,7 @@ fn remove_stale_index_lock(main: &Git, git: &Git) -> Result<()> {
             ),
         )
         .at(git.dir())
+        .with("worktree_path", git.dir().as_str())
         .hint("move the directory away, then resume: it is made again at the last checkpoint"));
     }
     match std::fs::remove_file(lock) {

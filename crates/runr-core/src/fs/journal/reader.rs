@@ -74,8 +74,10 @@ impl Reader {
             let reason = format!("a line is longer than {MAX_LINE} bytes");
             return Err(self.corrupt(&reason));
         }
-        let mut record: R = serde_json::from_slice(line)
-            .map_err(|error| self.corrupt(&format!("a line is no record ({error})")))?;
+        let mut record = R::parse(line).map_err(|bad| {
+            let error = self.corrupt(&format!("a line is no record ({})", bad.reason));
+            bad.describe(error)
+        })?;
         let expected = self.last_seq + 1;
         let is_next = record.seq() == expected || (record.seq() == 0 && record.adopt(expected));
         if !is_next && !without("gap") {

@@ -4,9 +4,9 @@ use camino::Utf8Path;
 use serde::de::DeserializeOwned;
 
 use super::reader::Reader;
-use super::{MAX_LINE, Sequenced};
+use super::{BadRecord, MAX_LINE, Sequenced};
 use crate::error::{Error, Result};
-use crate::fs::dir::{File, read_range};
+use crate::fs::dir::{File, Stat, read_range};
 use crate::fs::document::corrupt;
 
 /// Read at first; most records are shorter.
@@ -17,6 +17,8 @@ const MAX_WINDOW: u64 = 2 * (MAX_LINE as u64 + 1) + 1;
 /// Where a journal ends.
 #[derive(Debug)]
 pub(super) struct Tail {
+    /// What the file was when it was looked at.
+    pub(super) stat: Stat,
     /// The number of the last record; 0 if there is none.
     pub(super) last_seq: u64,
     /// The end of the last whole line.
@@ -30,11 +32,8 @@ pub(super) fn read<R: Sequenced + DeserializeOwned>(
     path: &Utf8Path,
 ) -> Result<Tail> {
     let io = |error| Error::io("read", path, error);
-    let size = file
-        .stat()
-        .and_then(|stat| stat.regular())
-        .map_err(io)?
-        .size;
+    let stat = file.stat().and_then(|stat| stat.regular()).map_err(io)?;
+    let size = stat.size;
     let mut window = WINDOW.min(size);
     loop {
         let start = size - window;
@@ -43,6 +42,7 @@ pub(super) fn read<R: Sequenced + DeserializeOwned>(
             let end_offset = start + end as u64;
             let seq = seq_of::<R>(&bytes[line.clone()], start + line.start as u64, path)?;
             return Ok(Tail {
+                stat,
                 last_seq: match seq {
                     Some(seq) => seq,
                     None => count::<R>(file, path)?,
@@ -53,6 +53,7 @@ pub(super) fn read<R: Sequenced + DeserializeOwned>(
         }
         if start == 0 {
             return Ok(Tail {
+                stat,
                 last_seq: 0,
                 end: 0,
                 torn: size > 0,
@@ -90,15 +91,16 @@ fn seq_of<R: Sequenced + DeserializeOwned>(
     offset: u64,
     path: &Utf8Path,
 ) -> Result<Option<u64>> {
-    let reason = match serde_json::from_slice::<R>(line) {
+    let bad = match R::parse(line) {
         Ok(record) if record.seq() > 0 => return Ok(Some(record.seq())),
         Ok(mut record) => {
             if record.adopt(1) {
                 return Ok(None);
             }
-            "its last record has the number 0".to_owned()
+            BadRecord::new("it has the number 0")
         }
-        Err(error) => format!("its last line is no record ({error})"),
+        Err(bad) => bad,
     };
-    Err(corrupt(path, &reason).with("offset", offset))
+    let reason = format!("its last line is no record ({})", bad.reason);
+    Err(bad.describe(corrupt(path, &reason).with("offset", offset)))
 }
