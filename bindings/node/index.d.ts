@@ -297,6 +297,8 @@ export interface StoreChanges {
   set?: Record<string, unknown>;
   unset?: readonly string[];
 }
+/** Makes the new document of the present one, which it may change in place. */
+export type StoreChange = (document: JsonObject) => object;
 
 /** A directory of run directories. */
 export class RunStore {
@@ -312,12 +314,14 @@ export class RunStore {
   /** The document of a run. */
   read(runId: string): Promise<JsonObject>;
   readSync(runId: string): JsonObject;
-  /** Sets and removes fields of a run, all at once; the document as it is then. */
-  update(runId: string, changes: StoreChanges): Promise<JsonObject>;
-  updateSync(runId: string, changes: StoreChanges): JsonObject;
-  /** Replaces a document that is still `expected`; `null` if it is not. */
-  compareAndSet(runId: string, expected: object, document: object): Promise<JsonObject | null>;
-  compareAndSetSync(runId: string, expected: object, document: object): JsonObject | null;
+  /**
+   * Changes the document of a run; the document as it is then. Values are set and removed all at
+   * once. A function makes the new document of the present one: it is synchronous, holds no lock,
+   * and runs again when another program has changed the document meanwhile, at most 8 times
+   * (`E_LOCK_TIMEOUT`). If it throws, nothing is changed.
+   */
+  update(runId: string, changes: StoreChanges | StoreChange): Promise<JsonObject>;
+  updateSync(runId: string, changes: StoreChanges | StoreChange): JsonObject;
   /** All runs, the newest first; those whose document is unusable are `broken`. */
   list(): Promise<StoreRow[]>;
   listSync(): StoreRow[];

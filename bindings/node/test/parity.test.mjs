@@ -41,7 +41,6 @@ function setUp({ git, dirs = [], files = {} } = {}, directory) {
 const STORE_ARGUMENTS = {
   store_create: ({ fields, worktree_check: worktreeCheck }) => [fields, { worktreeCheck }],
   store_update: ({ run_id: runId, set, unset }) => [runId, { set, unset }],
-  store_compare_and_set: ({ run_id: runId, expected, document }) => [runId, expected, document],
   store_list: () => [],
   store_resolve: ({ ref }) => [ref],
   store_append_event: ({ run_id: runId, name, data }) => [runId, name, data],

@@ -3,7 +3,11 @@
 //! `runr call`, the Python package and the Node package all come through [`call`], so a function
 //! that stands here exists everywhere, and one that does not exists nowhere.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
 use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::json::{Kind, Rules, Written, scan};
 use runr_core::phase::config::Config;
 use runr_core::phase::event::Record;
 use runr_core::phase::model::{Evidence, Phase, RiskLevel, Stage, Tier};
@@ -29,9 +33,10 @@ mod store;
 pub(crate) use store::update_run;
 use store::{
     apply_meta_ops, branch_name, data_dir, new_run_meta, repo_id, repo_key, store_append_event,
-    store_compare_and_set, store_create, store_events, store_list, store_paths, store_read,
-    store_resolve, store_update,
+    store_create, store_events, store_list, store_paths, store_read, store_resolve, store_update,
 };
+#[cfg(feature = "cli")]
+use store::{store_read_version, store_save_version};
 
 /// A function of the library.
 struct Operation {
@@ -82,7 +87,6 @@ operations! {
     store_create(root, data_store, fields, worktree_check),
     store_read(root, data_store, run_id),
     store_update(root, data_store, run_id, set, unset),
-    store_compare_and_set(root, data_store, run_id, expected, document),
     store_list(root, data_store),
     store_resolve(root, data_store, ref, current_repo),
     store_paths(root, data_store, run_id),
@@ -96,12 +100,45 @@ operations! {
     apply_meta_ops(text, ops),
 }
 
-/// Calls a function with a JSON object of arguments.
+/// What only the bindings call, to build a function of theirs from.
+#[cfg(feature = "cli")]
+const INTERNAL: &[Operation] = &[
+    Operation {
+        name: "store_read_version",
+        arguments: &["root", "data_store", "run_id"],
+        run: store_read_version,
+    },
+    Operation {
+        name: "store_save_version",
+        arguments: &["root", "data_store", "run_id", "version", "document"],
+        run: store_save_version,
+    },
+];
+
+/// Calls a function with the text of a JSON object of arguments.
 ///
 /// # Errors
 /// `E_USAGE` for an unknown function or unusable arguments, and the function's own codes.
-pub fn call(host: &Host, name: &str, arguments: Value) -> Result<Value> {
-    let Some(operation) = OPERATIONS.iter().find(|operation| operation.name == name) else {
+pub fn call(host: &Host, name: &str, arguments: &str) -> Result<Value> {
+    run(OPERATIONS.iter(), host, name, arguments)
+}
+
+/// Calls a function, or an internal one, for a binding.
+///
+/// # Errors
+/// As [`call`].
+#[cfg(feature = "cli")]
+pub(crate) fn call_for_binding(host: &Host, name: &str, arguments: &str) -> Result<Value> {
+    run(OPERATIONS.iter().chain(INTERNAL), host, name, arguments)
+}
+
+fn run(
+    mut among: impl Iterator<Item = &'static Operation>,
+    host: &Host,
+    name: &str,
+    arguments: &str,
+) -> Result<Value> {
+    let Some(operation) = among.find(|operation| operation.name == name) else {
         return Err(
             Error::new(Code::Usage, format!("no function is called `{name}`"))
                 .with("functions", NAMES.to_vec())
@@ -111,57 +148,72 @@ pub fn call(host: &Host, name: &str, arguments: Value) -> Result<Value> {
     (operation.run)(host, &mut Arguments::new(operation, arguments)?)
 }
 
-/// Named arguments, each taken once.
+/// Named arguments, each taken once, as they are written: a number keeps its spelling for those
+/// who pass it on.
 struct Arguments {
     of: &'static Operation,
-    left: Map<String, Value>,
+    left: BTreeMap<String, Written>,
 }
 
 impl Arguments {
     /// Refuses what the function does not have, before it does anything.
-    fn new(of: &'static Operation, value: Value) -> Result<Self> {
+    fn new(of: &'static Operation, text: &str) -> Result<Self> {
         let function = of.name;
-        let Value::Object(left) = value else {
-            return Err(Error::new(
-                Code::Usage,
-                format!("{function}: the arguments are not a JSON object"),
-            ));
-        };
+        let usage = |problem: String| Error::new(Code::Usage, format!("{function}: {problem}"));
+        let rules = Rules::default().max_bytes(usize::MAX).levels(1);
+        let tree = scan(text, &rules).map_err(|bad| usage(bad.to_string()))?;
+        if tree.root().kind() != Kind::Object {
+            return Err(usage("the arguments are not a JSON object".to_owned()));
+        }
+        let members = tree.root().members();
+        let left: BTreeMap<_, _> = members
+            .map(|member| (member.key_lossy(), member.value.written()))
+            .collect();
         let is_unknown = |name: &&String| !of.arguments.contains(&name.as_str());
         if let Some(unknown) = left.keys().find(is_unknown) {
-            return Err(Error::new(
-                Code::Usage,
-                format!("{function}: there is no argument `{unknown}`"),
-            )
-            .with("argument", unknown.as_str())
-            .with("known", of.arguments.to_vec()));
+            return Err(usage(format!("there is no argument `{unknown}`"))
+                .with("argument", unknown.as_str())
+                .with("known", of.arguments.to_vec()));
         }
         Ok(Self { of, left })
     }
 
-    fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>> {
+    /// An argument as it is written.
+    fn written(&mut self, name: &'static str) -> Option<Written> {
         debug_assert!(
             self.of.arguments.contains(&name),
             "{} does not list `{name}`",
             self.of.name
         );
-        match self.left.shift_remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => serde_json::from_value(value).map(Some).map_err(|e| {
-                Error::new(Code::Usage, format!("{}: `{name}`: {e}", self.of.name))
-                    .with("argument", name)
-            }),
-        }
+        self.left
+            .remove(name)
+            .filter(|value| value.text() != "null")
+    }
+
+    fn unusable(&self, name: &'static str, problem: impl Display) -> Error {
+        Error::new(
+            Code::Usage,
+            format!("{}: `{name}`: {problem}", self.of.name),
+        )
+        .with("argument", name)
+    }
+
+    fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>> {
+        let value = self.written(name);
+        let read = |value: Written| serde_json::from_str(value.text());
+        value
+            .map(read)
+            .transpose()
+            .map_err(|e| self.unusable(name, e))
     }
 
     fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T> {
-        self.optional(name)?.ok_or_else(|| {
-            Error::new(
-                Code::Usage,
-                format!("{}: `{name}` is missing", self.of.name),
-            )
-            .with("argument", name)
-        })
+        self.optional(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    fn missing(&self, name: &'static str) -> Error {
+        let message = format!("{}: `{name}` is missing", self.of.name);
+        Error::new(Code::Usage, message).with("argument", name)
     }
 
     fn or<T: DeserializeOwned>(&mut self, name: &'static str, default: T) -> Result<T> {

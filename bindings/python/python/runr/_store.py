@@ -92,15 +92,6 @@ class RunStore:
         place = _wire.encode(self._place)
         return cast(Document, json.loads(_native.update_run(place, run_id, change)))
 
-    def compare_and_set(
-        self, run_id: str, expected: Mapping[str, Any], document: Mapping[str, Any]
-    ) -> Document | None:
-        """Replaces a document that is still ``expected``; ``None`` if it is not."""
-        after = self._call(
-            "store_compare_and_set", run_id=run_id, expected=expected, document=document
-        )
-        return cast("Document | None", after)
-
     def list(self) -> Rows:
         """All runs, the newest first; those whose document is unusable are ``broken``."""
         return cast(Rows, self._call("store_list"))

@@ -313,7 +313,7 @@ pub(crate) struct StoreSetArgs {
     pub(crate) run: String,
     /// Field and value: JSON where it is JSON, else text
     #[arg(value_name = "PATH=VALUE", value_parser = super::store::change, required_unless_present = "unset")]
-    pub(crate) changes: Vec<(String, serde_json::Value)>,
+    pub(crate) changes: Vec<(String, runr_core::json::Written)>,
     /// Field to remove
     #[arg(long, value_name = "PATH")]
     pub(crate) unset: Vec<String>,

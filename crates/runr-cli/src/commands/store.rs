@@ -2,6 +2,7 @@
 
 use comfy_table::Table;
 use runr_core::Result;
+use runr_core::json::Written;
 use runr_core::store::{MetaOp, RepoId, RunFields, RunMeta};
 use serde_json::{Value, json};
 
@@ -205,11 +206,11 @@ fn rooted(path: &str) -> String {
     }
 }
 
-/// `path=value`: JSON where it is JSON, else text.
-pub(super) fn change(text: &str) -> std::result::Result<(String, Value), String> {
+/// `path=value`: JSON where it is JSON, in its spelling, else text.
+pub(super) fn change(text: &str) -> std::result::Result<(String, Written), String> {
     let Some((path, value)) = text.split_once('=') else {
         return Err("expected PATH=VALUE".to_owned());
     };
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    let value = Written::parse(value).unwrap_or_else(|_| json!(value).into());
     Ok((rooted(path), value))
 }

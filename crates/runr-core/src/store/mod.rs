@@ -9,6 +9,7 @@
 //! in its directory; readers take none. Fields that this version does not know are kept.
 
 mod create;
+mod difference;
 mod events;
 mod model;
 mod names;
@@ -22,6 +23,7 @@ mod scan;
 mod transitions;
 mod unknown;
 mod update;
+mod version;
 
 pub use events::StoreEvent;
 pub use model::{Archive, Flags, NewRun, RunFields, RunMeta, RunPaths, Setup};
@@ -35,6 +37,7 @@ pub use rules::{BadMeta, Place, parse_meta};
 pub use scan::{Record, RepoRecord, list_order, scan_all};
 pub use unknown::Unknown;
 pub use update::{MetaOp, apply_meta_ops};
+pub use version::Versioned;
 
 #[cfg(test)]
 mod tests;

@@ -150,14 +150,19 @@ impl RunStore {
     /// and cannot be read (the file stays as it is).
     pub fn read(&self, id: &RunId) -> Result<RunMeta> {
         let paths = self.paths(id);
+        let text = self.read_text(&paths)?;
+        parse_meta(&text, id, self.repo_id()).map_err(|bad| corrupt(paths.meta_path, bad))
+    }
+
+    /// The text of the `meta.json` of a run, whatever it says.
+    pub(super) fn read_text(&self, paths: &RunPaths) -> Result<String> {
         let document = Document::new(Storage::clone(&self.storage), &paths.run_dir, META);
         let text = match document.read() {
-            Ok(None) => self.read_again(id, &document),
+            Ok(None) => self.read_again(&paths.run_id, &document),
             other => other,
         };
         let text = text.map_err(|error| unreadable(&paths.meta_path, error))?;
-        let text = text.ok_or_else(|| self.not_found(id))?;
-        parse_meta(&text, id, self.repo_id()).map_err(|bad| corrupt(paths.meta_path, bad))
+        text.ok_or_else(|| self.not_found(&paths.run_id))
     }
 
     /// The ids of all runs, sorted. What has no valid id for a name, or is no directory, is none.

@@ -1,10 +1,10 @@
 //! Changes of a `meta.json`, one after the other.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::difference::{Numbers, difference, view};
 use super::model::RunMeta;
 use super::names::check_name;
 use super::ops::{META, META_MODE, RunStore, corrupt};
@@ -12,24 +12,64 @@ use super::rules::{BadMeta, parse_loose, parse_meta};
 use crate::error::{Code, Error, Result};
 use crate::fs::Document;
 use crate::id::RunId;
-use crate::json::{Editor, Rules, Step, scan};
+use crate::json::{Editor, Kind, Node, Rules, Step, Written, scan};
 
 /// A change of one field.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MetaOp {
     /// Sets a field, and makes the objects around it.
     Set {
         /// Names of fields, each with a slash before it.
         path: String,
-        /// The new value.
-        value: Value,
+        /// The new value, in the spelling it is to have.
+        value: Written,
     },
     /// Removes a field.
     Unset {
         /// Names of fields, each with a slash before it.
         path: String,
     },
+}
+
+impl MetaOp {
+    /// Reads a JSON array of `{"op": "set", "path", "value"}` and `{"op": "unset", "path"}`.
+    ///
+    /// # Errors
+    /// `E_USAGE`.
+    pub fn list(text: &str) -> Result<Vec<Self>> {
+        let usage = |reason: String| Error::new(Code::Usage, format!("not a change: {reason}"));
+        let tree = scan(text, &Rules::default()).map_err(|bad| usage(bad.to_string()))?;
+        if tree.root().kind() != Kind::Array {
+            return Err(usage("the changes are no list".to_owned()));
+        }
+        let ops = tree.root().elements().map(Self::read);
+        ops.map(|op| op.map_err(usage)).collect()
+    }
+
+    fn read(op: Node<'_>) -> Result<Self, String> {
+        let text = |key: &str| op.get(key).and_then(Node::as_str).map(Cow::into_owned);
+        let path = text("path").ok_or("`path` is no text")?;
+        let known = |keys: &[&str]| {
+            let mut members = op.members();
+            match members.find(|member| !keys.iter().any(|key| member.is_called(key))) {
+                None => Ok(()),
+                Some(unknown) => Err(format!("unknown field {}", unknown.key_text())),
+            }
+        };
+        match text("op").as_deref() {
+            Some("set") => {
+                known(&["op", "path", "value"])?;
+                let value = op.get("value").ok_or("`value` is missing")?;
+                let value = value.written();
+                Ok(Self::Set { path, value })
+            }
+            Some("unset") => {
+                known(&["op", "path"])?;
+                Ok(Self::Unset { path })
+            }
+            _ => Err("`op` is neither `set` nor `unset`".to_owned()),
+        }
+    }
 }
 
 /// Applies changes to the text of a `meta.json` and returns its new text.
@@ -48,7 +88,7 @@ pub fn apply_meta_ops(text: &str, ops: &[MetaOp]) -> Result<String> {
     })
 }
 
-fn apply(old: &RunMeta, ops: &[MetaOp]) -> Result<RunMeta> {
+pub(super) fn apply(old: &RunMeta, ops: &[MetaOp]) -> Result<RunMeta> {
     let usage = |path: &str, reason: String| {
         Error::new(Code::Usage, format!("cannot change `{path}`: {reason}")).with("field", path)
     };
@@ -61,7 +101,7 @@ fn apply(old: &RunMeta, ops: &[MetaOp]) -> Result<RunMeta> {
         let keys = keys(path)?;
         let steps: Vec<_> = keys.iter().map(|key| Step::Key(key)).collect();
         let changed = match op {
-            MetaOp::Set { value, .. } => editor.set(&steps, &value.to_string()),
+            MetaOp::Set { value, .. } => editor.set(&steps, value.text()),
             MetaOp::Unset { .. } => editor.remove(&steps),
         };
         changed.map_err(|bad| usage(path, bad.reason))?;
@@ -125,42 +165,6 @@ fn check(old: &RunMeta, new: &RunMeta) -> Result<()> {
     }
 }
 
-/// The changes that lead from one view of a document to another.
-fn difference(old: &Map<String, Value>, new: &Map<String, Value>, path: &str) -> Vec<MetaOp> {
-    let mut ops = Vec::new();
-    let keys: BTreeSet<_> = new.keys().collect();
-    for key in old.keys().filter(|key| !keys.contains(key)) {
-        let path = below(path, key);
-        ops.push(MetaOp::Unset { path });
-    }
-    for (key, value) in new {
-        let path = below(path, key);
-        match (old.get(key), value) {
-            (Some(before), after) if before == after => {}
-            (Some(Value::Object(before)), Value::Object(after)) => {
-                ops.extend(difference(before, after, &path));
-            }
-            (_, value) => ops.push(MetaOp::Set {
-                path,
-                value: value.clone(),
-            }),
-        }
-    }
-    ops
-}
-
-fn below(path: &str, key: &str) -> String {
-    format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"))
-}
-
-/// A document as programs see it: plain JSON, known fields first.
-fn view(meta: &RunMeta) -> Result<Map<String, Value>> {
-    match serde_json::to_value(meta) {
-        Ok(Value::Object(map)) => Ok(map),
-        _ => Err(Error::internal("a meta.json has no JSON form")),
-    }
-}
-
 impl RunStore {
     /// Changes the document of a run. `f` runs under the lock of the run, so no change of another
     /// process comes between; it must not call the store. If it fails or panics, or if nothing
@@ -175,7 +179,7 @@ impl RunStore {
         id: &RunId,
         f: impl FnOnce(&mut RunMeta) -> Result<()>,
     ) -> Result<RunMeta> {
-        self.rewrite(id, |old| {
+        self.rewrite(id, |_, old| {
             let mut new = old.clone();
             f(&mut new)?;
             Ok(new)
@@ -187,7 +191,7 @@ impl RunStore {
     /// # Errors
     /// As [`update`](Self::update) and [`apply_meta_ops`].
     pub fn update_values(&self, id: &RunId, ops: &[MetaOp]) -> Result<RunMeta> {
-        self.rewrite(id, |old| apply(old, ops))
+        self.rewrite(id, |_, old| apply(old, ops))
     }
 
     /// Changes the document of a run as a JSON object: what `f` leaves alone stays as it is
@@ -195,37 +199,24 @@ impl RunStore {
     ///
     /// # Errors
     /// As [`update`](Self::update); `E_USAGE` if `f` does not return an object of the right shape.
-    pub fn update_document(
+    pub fn update_document<T: Into<Written>>(
         &self,
         id: &RunId,
-        f: impl FnOnce(Value) -> Result<Value>,
+        f: impl FnOnce(Value) -> Result<T>,
     ) -> Result<RunMeta> {
-        self.rewrite(id, |old| {
-            let before = view(old)?;
-            match f(Value::Object(before.clone()))? {
-                Value::Object(after) => apply(old, &difference(&before, &after, "")),
-                _ => Err(Error::new(
-                    Code::Usage,
-                    "the document must stay a JSON object",
-                )),
-            }
+        self.rewrite(id, |_, old| {
+            let before = old.to_text();
+            let after = f(view(&before)?)?.into();
+            apply(old, &difference(&before, after.text(), Numbers::Exact)?)
         })
     }
 
-    /// Changes the document of a run to `new` if it still is `expected`; `None` if it is not.
-    ///
-    /// # Errors
-    /// As [`update_document`](Self::update_document).
-    pub fn replace_if(&self, id: &RunId, expected: &Value, new: Value) -> Result<Option<RunMeta>> {
-        let mut differs = false;
-        let meta = self.update_document(id, |present| {
-            differs = present != *expected;
-            Ok(if differs { present } else { new })
-        })?;
-        Ok((!differs).then_some(meta))
-    }
-
-    fn rewrite(&self, id: &RunId, f: impl FnOnce(&RunMeta) -> Result<RunMeta>) -> Result<RunMeta> {
+    /// `f` gets the text of the file and what it says.
+    pub(super) fn rewrite(
+        &self,
+        id: &RunId,
+        f: impl FnOnce(&str, &RunMeta) -> Result<RunMeta>,
+    ) -> Result<RunMeta> {
         let paths = self.paths(id);
         let mut after = None;
         let document = Document::new(self.storage.clone(), &paths.run_dir, META)
@@ -235,7 +226,7 @@ impl RunStore {
             let text = text.ok_or_else(|| self.not_found(id))?;
             let old = parse_meta(text, id, self.repo_id())
                 .map_err(|bad| corrupt(paths.meta_path.clone(), bad))?;
-            let new = f(&old)?;
+            let new = f(text, &old)?;
             check(&old, &new)?;
             self.check_free(&old, &new)?;
             let printed = if new == old {
