@@ -80,7 +80,7 @@ impl Stores {
     pub(crate) fn with_run(&self, id: &RunId) -> Result<RunStore> {
         let mut stores = self.all()?;
         if let Self::One(_) = self {
-            return stores.pop().ok_or_else(|| missing(id.as_str()));
+            return stores.pop().ok_or_else(|| self.missing(id));
         }
         let mut found = Vec::new();
         for store in stores {
@@ -89,13 +89,31 @@ impl Stores {
             }
         }
         match found.len() {
-            1 => found.pop().ok_or_else(|| missing(id.as_str())),
-            0 => Err(missing(id.as_str())),
-            _ => Err(Error::new(
-                Code::RunIdAmbiguous,
-                format!("several repositories have a run {id}"),
-            )
-            .with("input", id.as_str())),
+            1 => found.pop().ok_or_else(|| self.missing(id)),
+            0 => Err(self.missing(id)),
+            _ => {
+                let repos = found.iter().filter_map(RunStore::repo_id);
+                let candidates = repos.map(|repo| json!({"repo_id": repo, "run_id": id}));
+                let message = format!("ambiguous run id `{id}`: several repositories have it");
+                Err(Error::new(Code::RunIdAmbiguous, message)
+                    .with("input", id.as_str())
+                    .with("candidates", candidates.collect::<Vec<_>>())
+                    .hint("name the repository: --repo-id"))
+            }
+        }
+    }
+
+    fn missing(&self, id: &RunId) -> Error {
+        Error::new(Code::RunNotFound, format!("run not found: {id}"))
+            .with("input", id.as_str())
+            .hint(self.list_command())
+    }
+
+    /// The command that lists these runs.
+    fn list_command(&self) -> String {
+        match self {
+            Self::One(store) => store.list_command(),
+            Self::All(..) => "runr store ls".to_owned(),
         }
     }
 
@@ -130,7 +148,12 @@ impl Stores {
             found.extend(records.into_iter().map(|record| (record, store)));
         }
         let candidates: Vec<_> = found.iter().map(|it| Candidate::from(&it.0)).collect();
-        let index = resolve(reference, &candidates, current_repo)?;
+        let index = resolve(reference, &candidates, current_repo).map_err(|error| {
+            match error.hint_text() {
+                None => error.hint(self.list_command()),
+                Some(_) => error,
+            }
+        })?;
         let (record, store) = found.swap_remove(index);
         Ok(Found {
             store: store.clone(),
@@ -157,12 +180,6 @@ impl Found {
             "broken": self.record.is_broken(),
         })
     }
-}
-
-fn missing(input: &str) -> Error {
-    Error::new(Code::RunNotFound, format!("run not found: {input}"))
-        .with("input", input)
-        .hint("runr store ls")
 }
 
 /// The directory of the runs.

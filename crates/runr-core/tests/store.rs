@@ -634,9 +634,12 @@ fn meta_write_failed_names_stage_and_whether_it_counts() {
         let error = fails(
             updated,
             Code::MetaWriteFailed,
-            &["meta_path", "stage", "committed"],
+            &["meta_path", "stage", "committed", "cause", "hint"],
         );
         let form = error.to_json();
+        let hint = error.hint_text().unwrap();
+        assert_eq!(hint.contains("nothing was changed"), !committed, "{hint}");
+        assert_eq!(hint.contains("power cut"), committed, "{hint}");
         assert_eq!(
             (form["stage"].as_str(), form["committed"].as_bool()),
             (Some(stage), Some(committed))
@@ -657,6 +660,38 @@ fn a_missing_worktree_is_found_before_anything_is_made() {
     );
     assert_eq!(error.to_json()["step"], "WriteMeta");
     assert_eq!(world.data.stores(&world.fs.storage()).unwrap().len(), 0);
+}
+
+#[test]
+fn a_failed_event_is_not_called_a_meta_json() {
+    let world = World::new();
+    let run = world.create("gh-17");
+    world.fs.fail_call(
+        "write",
+        1,
+        Fault::Error(ErrorKind::StorageFull),
+        Lasting::Once,
+    );
+    let appended = world.store.append_event(&run, "stop", None, now());
+    let error = fails(appended, Code::MetaWriteFailed, &["stage", "hint"]);
+    let events = world.store.run_dir(&run).join("events.jsonl");
+    assert_eq!(error.path(), Some(events.as_path()));
+    assert!(!error.context().contains_key("meta_path"), "{error:?}");
+}
+
+#[test]
+fn a_missing_run_hints_at_the_list_of_its_store() {
+    let storage: Storage = MemoryFs::new().into();
+    for (root, hint) in [
+        ("/data/repos/r1/runs", "runr store ls"),
+        ("/shop/.runr/runs", "runr status --all"),
+        ("/elsewhere", "runr store ls --runs /elsewhere"),
+    ] {
+        let store = RunStore::open(storage.clone(), root);
+        let error = fails(store.read(&id("gh-17")), Code::RunNotFound, &["meta_path"]);
+        assert_eq!(error.hint_text(), Some(hint));
+        assert_eq!(error.to_string(), "run not found: gh-17");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 
 use super::model::{NewRun, RunFields, RunPaths};
 use super::names::{branch_name, store_run_id};
-use super::ops::{LOGS, META, META_MODE, Modes, RunStore, is_taken};
+use super::ops::{LOGS, META, META_MODE, Modes, RunStore, is_taken, of_meta};
 use super::print::meta_text;
 use crate::error::{Code, Error, Result};
 use crate::fs::{Dir, Durability, Kind, Replacing, create_dirs, write_atomic, write_new};
@@ -52,9 +52,11 @@ impl RunStore {
             Error::new(Code::MetaWriteFailed, message)
                 .at(&paths.meta_path)
                 .during("sync")
+                .hint("the run is there, but a power cut may still undo it; look before you make another")
                 .with("meta_path", paths.meta_path.as_str())
                 .with("stage", "sync_dir")
                 .with("committed", true)
+                .with("cause", error.to_string())
                 .with("errno", error.raw_os_error())
                 .caused_by(error)
         })?;
@@ -187,7 +189,8 @@ fn make_in_place(root: &dyn Dir, paths: &RunPaths, text: &str, modes: Modes) -> 
         })?;
     let dir = make_logs(root, id, paths, modes).and_then(|dir| {
         let new = Replacing::Nothing(META_MODE);
-        write_atomic(dir.as_ref(), META, text.as_bytes(), new, Durability::Full)
+        let written = write_atomic(dir.as_ref(), META, text.as_bytes(), new, Durability::Full);
+        written.map_err(|error| of_meta(error, &paths.meta_path))
     });
     if dir.is_err() {
         remove(root, id);
@@ -198,12 +201,9 @@ fn make_in_place(root: &dyn Dir, paths: &RunPaths, text: &str, modes: Modes) -> 
 /// Fills a directory that nobody sees yet, durably.
 fn fill(root: &dyn Dir, name: &str, paths: &RunPaths, text: &str, modes: Modes) -> Result<()> {
     let dir = make_logs(root, name, paths, modes)?;
-    write_new(dir.as_ref(), META, text.as_bytes(), META_MODE).map_err(|error| {
-        // The path by which the caller knows it, not that of the unfinished directory.
-        error
-            .at(&paths.meta_path)
-            .with("meta_path", paths.meta_path.as_str())
-    })
+    // The path by which the caller knows it, not that of the unfinished directory.
+    write_new(dir.as_ref(), META, text.as_bytes(), META_MODE)
+        .map_err(|error| of_meta(error, &paths.meta_path).at(&paths.meta_path))
 }
 
 fn make_logs(root: &dyn Dir, name: &str, paths: &RunPaths, modes: Modes) -> Result<Box<dyn Dir>> {
@@ -241,6 +241,7 @@ fn create_failed(which: &str, path: &Utf8Path, cause: Error) -> Error {
     Error::new(Code::RunDirCreateFailed, message)
         .at(path)
         .during("create")
+        .hint("check the permissions of the directory and the space on the disk")
         .with(which, path.as_str())
         .with("cause", cause.to_string())
 }

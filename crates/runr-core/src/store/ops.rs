@@ -195,7 +195,8 @@ impl RunStore {
     }
 
     /// The repository this store belongs to, where its path says so: `repos/<repo_id>/runs`.
-    pub(super) fn repo_id(&self) -> Option<&str> {
+    #[must_use]
+    pub fn repo_id(&self) -> Option<&str> {
         let repo = self.root.parent()?;
         let named = self.root.file_name() == Some("runs")
             && repo.parent().and_then(Utf8Path::file_name) == Some("repos");
@@ -204,11 +205,23 @@ impl RunStore {
 
     pub(super) fn not_found(&self, id: &RunId) -> Error {
         let meta_path = self.paths(id).meta_path;
-        Error::new(Code::RunNotFound, "Run not found")
+        Error::new(Code::RunNotFound, format!("run not found: {id}"))
             .at(&meta_path)
             .with("run_id", id.as_str())
             .with("meta_path", meta_path.as_str())
-            .hint("runr status --all")
+            .hint(self.list_command())
+    }
+
+    /// The command that lists the runs of this store.
+    #[must_use]
+    pub fn list_command(&self) -> String {
+        if self.repo_id().is_some() {
+            "runr store ls".to_owned()
+        } else if self.root.ends_with(".runr/runs") {
+            "runr status --all".to_owned()
+        } else {
+            format!("runr store ls --runs {}", self.root)
+        }
     }
 
     /// The error of a write into the directory of a run, unless there is no such directory.
@@ -230,6 +243,14 @@ pub(super) fn is_taken(root: &dyn Dir, id: &RunId) -> Result<bool> {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::io("stat", &root.path().join(id.as_str()), error)),
+    }
+}
+
+/// Of a failed write, that it was the one of a `meta.json`.
+pub(super) fn of_meta(error: Error, path: &Utf8Path) -> Error {
+    match error.code() {
+        Code::MetaWriteFailed => error.with("meta_path", path.as_str()),
+        _ => error,
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::difference::{Numbers, difference, view};
 use super::model::RunMeta;
 use super::names::check_name;
-use super::ops::{META, META_MODE, RunStore, corrupt};
+use super::ops::{META, META_MODE, RunStore, corrupt, of_meta};
 use super::rules::{BadMeta, parse_loose, parse_meta};
 use crate::error::{Code, Error, Result};
 use crate::fs::Document;
@@ -237,7 +237,7 @@ impl RunStore {
             after = Some(new);
             Ok(printed)
         });
-        updated.map_err(|error| self.unless_missing(id, error))?;
+        updated.map_err(|error| self.unless_missing(id, of_meta(error, &paths.meta_path)))?;
         after.ok_or_else(|| Error::internal("an update returned no document"))
     }
 
@@ -259,7 +259,11 @@ impl RunStore {
                 format!("the run {} has the name `{name}`", other.run_id),
             )
             .with("input", name)
-            .with("candidates", vec![other.run_id.as_str()])),
+            .with(
+                "candidates",
+                json!([{"repo_id": other.repo_id, "run_id": other.run_id}]),
+            )
+            .hint("choose another name, or archive that run")),
         }
     }
 }

@@ -55,6 +55,8 @@ impl Reopened {
                 Code::WorktreeMissing,
                 format!("Worktree is missing: {tree}"),
             )
+            .with("run_id", state.run_id.as_str())
+            .with("worktree_path", tree.as_str())
             .at(tree));
         }
         let tree_lock = owner::take_tree(&host.storage, &layout.runs_dir(), &tree)?;
@@ -167,6 +169,7 @@ fn remove_stale_index_lock(main: &Git, git: &Git) -> Result<()> {
             ),
         )
         .at(git.dir())
+        .with("worktree_path", git.dir().as_str())
         .hint("move the directory away, then resume: it is made again at the last checkpoint"));
     }
     match std::fs::remove_file(lock) {
