@@ -292,6 +292,15 @@ export interface StoreEvent {
   data?: Json;
   seq: number;
 }
+/** A repository as the data directory knows it. */
+export interface SeenRepository {
+  repo_id: string;
+  repo_key: string;
+  /** Empty if it has no origin. */
+  origin_url: string;
+  repo_root: string;
+  repo_dir: string;
+}
 /** Fields by their paths, such as `/flags/needs_attention`. */
 export interface StoreChanges {
   set?: Record<string, unknown>;
@@ -335,6 +344,9 @@ export class RunStore {
   runDir(runId: string): string;
   runMetaPath(runId: string): string;
   runLogsDir(runId: string): string;
+  /** Notes in the data directory that a repository was seen; its lists then name key and origin. */
+  touchRepository(settings?: { repoRoot?: string }): Promise<SeenRepository>;
+  touchRepositorySync(settings?: { repoRoot?: string }): SeenRepository;
   /** Appends an event to those of a run, durably. */
   appendEvent(runId: string, name: string, data?: object | null): Promise<StoreEvent>;
   appendEventSync(runId: string, name: string, data?: object | null): StoreEvent;

@@ -167,6 +167,40 @@ fn a_directory_of_runs_is_a_store_too() {
 }
 
 #[test]
+fn a_new_run_makes_its_repository_known() {
+    let shop = Shop::new();
+    let config = shop.0.repo().join(".git/config");
+    let mut text = std::fs::read_to_string(&config).unwrap();
+    text.push_str("[remote \"origin\"]\n\turl = https://github.com/acme/shop.git\n");
+    std::fs::write(&config, text).unwrap();
+    shop.create("One");
+    let rows = shop.json(&["ls"]);
+    let row = &rows["data"][0];
+    assert_eq!(row["repo_key"], "github:acme/shop");
+    assert_eq!(row["origin_url"], "https://github.com/acme/shop.git");
+    // Without a record of its own the index still knows the repository.
+    let repo = shop
+        .data()
+        .join("repos")
+        .join(row["repo_id"].as_str().unwrap());
+    std::fs::remove_file(repo.join("repo.json")).unwrap();
+    let rows = shop.json(&["ls"]);
+    assert_eq!(rows["data"][0]["repo_key"], "github:acme/shop");
+    std::fs::write(shop.data().join("repo_index.json"), "{").unwrap();
+    let created = shop.store(&["new", "--title", "Three"]).output().exits(0);
+    assert!(
+        created.stderr.contains("Warning: cannot parse"),
+        "{created}"
+    );
+    let index = std::fs::read_to_string(shop.data().join("repo_index.json"));
+    assert_eq!(index.unwrap(), "{");
+    std::fs::remove_file(repo.join("repo.json")).unwrap();
+    // A run of another repository says nothing about this one.
+    shop.json(&["new", "--title", "Two", "--repo-id", "abcd1234ef567890"]);
+    assert!(!repo.join("repo.json").exists());
+}
+
+#[test]
 fn a_relative_data_directory_is_refused() {
     let shop = Shop::new();
     shop.store(&["ls", "--json"])

@@ -21,6 +21,7 @@ const METHODS = {
     (ref, settings) => ({ ref, ...options(settings, ['current_repo']) }),
   ],
   paths: ['store_paths', (runId) => ({ run_id: runId })],
+  touchRepository: ['store_touch_repository', (settings) => options(settings, ['repo_root'])],
   appendEvent: ['store_append_event', (runId, name, data) => ({ run_id: runId, name, data })],
   events: ['store_events', (runId, since) => ({ run_id: runId, since })],
 };

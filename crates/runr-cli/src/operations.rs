@@ -33,7 +33,8 @@ mod store;
 pub(crate) use store::update_run;
 use store::{
     apply_meta_ops, branch_name, data_dir, new_run_meta, repo_id, repo_key, store_append_event,
-    store_create, store_events, store_list, store_paths, store_read, store_resolve, store_update,
+    store_create, store_events, store_list, store_paths, store_read, store_resolve,
+    store_touch_repository, store_update,
 };
 #[cfg(feature = "cli")]
 use store::{store_read_version, store_save_version};
@@ -92,6 +93,7 @@ operations! {
     store_paths(root, data_store, run_id),
     store_append_event(root, data_store, run_id, name, data),
     store_events(root, data_store, run_id, since),
+    store_touch_repository(root, data_store, repo_root),
     data_dir(env, home, os),
     repo_key(origin_url, repo_root),
     repo_id(origin_url, repo_root),

@@ -2,8 +2,8 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::store::{
-    Candidate, DataDir, Os, Record, RepoId, RepoRecord, RunPaths, RunStore, data_dir, list_order,
-    repo_id, resolve, scan_all,
+    Candidate, DataDir, Os, Record, RepoId, RepoRecord, Repository, RunPaths, RunStore, data_dir,
+    list_order, resolve, scan_all,
 };
 use runr_core::{Code, Error, Result, RunId};
 use serde::Deserialize;
@@ -23,6 +23,15 @@ pub(crate) struct DataPlace {
     pub(crate) repo_id: Option<String>,
 }
 
+impl DataPlace {
+    fn dir(&self, host: &Host) -> Result<DataDir> {
+        Ok(DataDir::new(match &self.data_dir {
+            Some(dir) => host.cwd.join(dir),
+            None => user_data_dir(host)?,
+        }))
+    }
+}
+
 /// One store, or those of all repositories.
 pub(crate) enum Stores {
     /// The only one.
@@ -40,11 +49,7 @@ impl Stores {
 
     /// A place in the data directory.
     pub(crate) fn data(host: &Host, place: &DataPlace) -> Result<Self> {
-        let dir = match &place.data_dir {
-            Some(dir) => host.cwd.join(dir),
-            None => user_data_dir(host)?,
-        };
-        let data = DataDir::new(dir);
+        let data = place.dir(host)?;
         Ok(match &place.repo_id {
             None => Self::All(data, host.clone()),
             Some(repo) => {
@@ -120,7 +125,7 @@ impl Stores {
     /// All runs as rows of a list, newest first, and what could not be listed.
     pub(crate) fn list(&self, host: &Host) -> Result<(Vec<Value>, Vec<Error>)> {
         let stores = self.all()?;
-        let repos: Vec<Option<RepoRecord>> = stores.iter().map(RunStore::repo_record).collect();
+        let repos = self.known(&stores);
         let (mut records, mut warnings) = (Vec::new(), Vec::new());
         for (store, repo) in stores.iter().zip(&repos) {
             let (found, problems) = scan_all(std::slice::from_ref(store));
@@ -136,6 +141,27 @@ impl Stores {
             record.row(*repo, present)
         };
         Ok((records.iter().map(row).collect(), warnings))
+    }
+
+    /// What is known of the repository of each store: what its own record says, else the index.
+    fn known(&self, stores: &[RunStore]) -> Vec<Option<RepoRecord>> {
+        let mut known: Vec<_> = stores.iter().map(RunStore::repo_record).collect();
+        if let Self::All(data, host) = self
+            && known.contains(&None)
+        {
+            let index = data.indexed_repositories(&host.storage);
+            for (store, known) in stores.iter().zip(&mut known).filter(|it| it.1.is_none()) {
+                let mut named = index
+                    .iter()
+                    .filter(|it| Some(it.repo_id.as_str()) == store.repo_id());
+                *known = named.next().map(|found| {
+                    let mut record = RepoRecord::default();
+                    record.repo_key = Some(found.repo_key.clone());
+                    record
+                });
+            }
+        }
+        known
     }
 
     /// The run a reference means.
@@ -199,6 +225,30 @@ pub(crate) fn paths_json(store: &RunStore, paths: &RunPaths) -> Value {
     })
 }
 
+/// Notes in the data directory that a repository was seen.
+pub(crate) fn touch_repository(
+    host: &Host,
+    place: &DataPlace,
+    repository: &Repository,
+) -> Result<Value> {
+    if let Some(repo) = &place.repo_id
+        && *repo != repository.repo_id.as_str()
+    {
+        let message = format!("the repository at {} is not {repo}", repository.repo_root);
+        return Err(Error::new(Code::Usage, message).with("repo_id", repository.repo_id.as_str()));
+    }
+    let dir = place
+        .dir(host)?
+        .touch_repository(&host.storage, repository, host.clock.now())?;
+    Ok(json!({
+        "repo_id": repository.repo_id,
+        "repo_key": repository.repo_key,
+        "origin_url": repository.origin_url,
+        "repo_root": repository.repo_root,
+        "repo_dir": dir,
+    }))
+}
+
 /// The data directory of the user.
 pub(crate) fn user_data_dir(host: &Host) -> Result<Utf8PathBuf> {
     let home = host.var("HOME").or(host.var("USERPROFILE"));
@@ -207,39 +257,4 @@ pub(crate) fn user_data_dir(host: &Host) -> Result<Utf8PathBuf> {
         home.map(Utf8Path::new),
         Os::present(),
     )
-}
-
-/// The id of the repository that lies at `top`, by its origin as its configuration names it. Git
-/// is not asked: looking must never execute anything.
-pub(crate) fn repository_id(top: &Utf8Path) -> RepoId {
-    let config = std::fs::read_to_string(top.join(".git/config")).unwrap_or_default();
-    repo_id(&origin_url(&config).unwrap_or_default(), top)
-}
-
-/// The address of `origin` in the text of a git configuration.
-fn origin_url(config: &str) -> Option<String> {
-    let mut in_origin = false;
-    for line in config.lines().map(str::trim) {
-        if line.starts_with('[') {
-            in_origin = line.replace(' ', "") == "[remote\"origin\"]";
-        } else if in_origin
-            && let Some((key, value)) = line.split_once('=')
-            && key.trim().eq_ignore_ascii_case("url")
-        {
-            return Some(value.trim().trim_matches('"').to_owned());
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_origin_is_read_from_the_configuration() {
-        let config = "[core]\n\turl = no\n[remote \"other\"]\n url = no\n[remote \"origin\"]\n\tfetch = x\n\tURL = git@github.com:a/b.git\n";
-        assert_eq!(origin_url(config).unwrap(), "git@github.com:a/b.git");
-        assert_eq!(origin_url("[remote \"other\"]\nurl = x\n"), None);
-    }
 }

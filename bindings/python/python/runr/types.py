@@ -241,6 +241,16 @@ class ResolvedRun(TypedDict):
     broken: bool
 
 
+class SeenRepository(TypedDict):
+    """A repository as the data directory knows it."""
+
+    repo_id: str
+    repo_key: str
+    origin_url: str
+    repo_root: str
+    repo_dir: str
+
+
 class _WithData(TypedDict, total=False):
     data: Any
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{Arguments, json};
 use crate::host::Host;
+use crate::repository;
 use crate::store_fields;
 use crate::stores::{self, DataPlace, Stores};
 
@@ -157,6 +158,20 @@ pub(super) fn store_append_event(host: &Host, arguments: &mut Arguments) -> Resu
 pub(super) fn store_events(host: &Host, arguments: &mut Arguments) -> Result<Value> {
     let (store, id) = store_and_run(host, arguments)?;
     json(&store.events(&id, arguments.or("since", 0)?)?)
+}
+
+/// Only the data directory knows repositories.
+pub(super) fn store_touch_repository(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    if arguments.written("root").is_some() {
+        return Err(Error::new(
+            Code::Usage,
+            "a directory of runs knows no repositories; the data directory does",
+        ));
+    }
+    let place: DataPlace = arguments.or("data_store", DataPlace::default())?;
+    let root: Utf8PathBuf = arguments.or("repo_root", ".".into())?;
+    let repository = repository::find(&host.cwd.join(root))?;
+    stores::touch_repository(host, &place, &repository)
 }
 
 // ----- pure -----

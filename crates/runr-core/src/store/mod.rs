@@ -17,6 +17,7 @@ mod ops;
 mod places;
 mod print;
 mod repo_lock;
+mod repositories;
 mod resolve;
 mod rules;
 mod scan;
@@ -32,6 +33,9 @@ pub use ops::{RunStore, Suffixes, SystemSuffixes};
 pub use places::{DataDir, Os, data_dir};
 pub use print::meta_text;
 pub use repo_lock::{Holder, RepoLock};
+pub use repositories::{
+    IndexedRepository, Repository, read_repo_index, touch_repo_index, touch_repo_record,
+};
 pub use resolve::{Candidate, resolve};
 pub use rules::{BadMeta, Place, parse_meta};
 pub use scan::{Record, RepoRecord, list_order, scan_all};
