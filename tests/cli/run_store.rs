@@ -201,6 +201,44 @@ fn a_new_run_makes_its_repository_known() {
 }
 
 #[test]
+fn a_data_directory_that_others_may_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let shop = Shop::new();
+    let id = shop.create("One");
+    shop.json(&["new", "--title", "Two", "--repo-id", "abcd1234ef567890"]);
+    let set = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(&shop.data(), 0o777);
+    for args in [
+        vec!["ls"],
+        vec!["show", &id],
+        vec!["set", &id, "x=1"],
+        vec!["new", "--title", "Three"],
+    ] {
+        let words: Vec<_> = args.iter().chain(&["--json"]).copied().collect();
+        let error = shop
+            .store(&words)
+            .output()
+            .exits(1)
+            .error_json("E_IO", "io");
+        let hint = format!("chmod go-w '{}'", shop.data().display());
+        assert_eq!(error["hint"], hint.as_str(), "{args:?}");
+    }
+    // As another program makes it.
+    set(&shop.data(), 0o755);
+    let other = shop.data().join("repos/abcd1234ef567890");
+    set(&other, 0o770);
+    let listed = shop.store(&["ls", "--json"]).output().exits(0);
+    assert!(listed.stderr.contains("other users may write"), "{listed}");
+    assert_eq!(listed.json()["data"][0]["run_id"], id.as_str());
+    assert_eq!(listed.json()["data"].as_array().unwrap().len(), 1);
+    shop.store(&["show", &id]).output().exits(1);
+    set(&other, 0o755);
+    shop.store(&["show", &id]).output().exits(0);
+}
+
+#[test]
 fn a_relative_data_directory_is_refused() {
     let shop = Shop::new();
     shop.store(&["ls", "--json"])

@@ -25,11 +25,19 @@ pub(crate) struct DataPlace {
 
 impl DataPlace {
     fn dir(&self, host: &Host) -> Result<DataDir> {
-        Ok(DataDir::new(match &self.data_dir {
+        let data = DataDir::new(match &self.data_dir {
             Some(dir) => host.cwd.join(dir),
             None => user_data_dir(host)?,
-        }))
+        });
+        data.check_access(&host.storage, host.user)?;
+        Ok(data)
     }
+}
+
+/// The store of a repository in a data directory, unless somebody else may change it.
+fn data_store(data: &DataDir, host: &Host, repo: &RepoId) -> Result<RunStore> {
+    data.check_repository(&host.storage, repo, host.user)?;
+    Ok(RunStore::data(host.storage.clone(), data, repo))
 }
 
 /// One store, or those of all repositories.
@@ -47,22 +55,33 @@ impl Stores {
         Self::One(Box::new(RunStore::open(host.storage.clone(), root)))
     }
 
-    /// A place in the data directory.
+    /// A place in the data directory, which nobody else may change.
     pub(crate) fn data(host: &Host, place: &DataPlace) -> Result<Self> {
         let data = place.dir(host)?;
-        Ok(match &place.repo_id {
-            None => Self::All(data, host.clone()),
+        match &place.repo_id {
+            None => Ok(Self::All(data, host.clone())),
             Some(repo) => {
-                let repo = RepoId::parse(repo)?;
-                Self::One(Box::new(RunStore::data(host.storage.clone(), &data, &repo)))
+                let store = data_store(&data, host, &RepoId::parse(repo)?)?;
+                Ok(Self::One(Box::new(store)))
             }
-        })
+        }
     }
 
     fn all(&self) -> Result<Vec<RunStore>> {
+        self.each()?.into_iter().collect()
+    }
+
+    /// Every store, or why it cannot be used.
+    fn each(&self) -> Result<Vec<Result<RunStore>>> {
         match self {
-            Self::One(store) => Ok(vec![store.as_ref().clone()]),
-            Self::All(data, host) => data.stores(&host.storage),
+            Self::One(store) => Ok(vec![Ok(store.as_ref().clone())]),
+            Self::All(data, host) => {
+                let repos = data.repositories(&host.storage)?;
+                Ok(repos
+                    .iter()
+                    .map(|repo| data_store(data, host, repo))
+                    .collect())
+            }
         }
     }
 
@@ -70,10 +89,7 @@ impl Stores {
     pub(crate) fn for_new(&self, repo: Option<&str>) -> Result<RunStore> {
         match (self, repo) {
             (Self::One(store), _) => Ok(store.as_ref().clone()),
-            (Self::All(data, host), Some(repo)) => {
-                let repo = RepoId::parse(repo)?;
-                Ok(RunStore::data(host.storage.clone(), data, &repo))
-            }
+            (Self::All(data, host), Some(repo)) => data_store(data, host, &RepoId::parse(repo)?),
             (Self::All(..), None) => Err(Error::new(
                 Code::Usage,
                 "a new run in the data directory needs a `repo_id`",
@@ -124,9 +140,14 @@ impl Stores {
 
     /// All runs as rows of a list, newest first, and what could not be listed.
     pub(crate) fn list(&self, host: &Host) -> Result<(Vec<Value>, Vec<Error>)> {
-        let stores = self.all()?;
+        let (mut stores, mut records, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+        for store in self.each()? {
+            match store {
+                Ok(store) => stores.push(store),
+                Err(error) => warnings.push(error),
+            }
+        }
         let repos = self.known(&stores);
-        let (mut records, mut warnings) = (Vec::new(), Vec::new());
         for (store, repo) in stores.iter().zip(&repos) {
             let (found, problems) = scan_all(std::slice::from_ref(store));
             records.extend(found.into_iter().map(|record| (record, repo.as_ref())));

@@ -204,6 +204,46 @@ fn everything_in_a_data_directory_is_for_its_owner_alone() {
 
 // ----- updating -----
 
+#[cfg(unix)]
+#[test]
+fn a_data_directory_that_others_may_change_is_refused() {
+    use std::fs::{Permissions, create_dir_all, metadata, set_permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let directory = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(directory.path()).unwrap().join("data");
+    let (data, repo) = (DataDir::new(&root), RepoId::parse(REPO).unwrap());
+    let check = |user| {
+        data.check_access(&real(), user)?;
+        data.check_repository(&real(), &repo, user)
+    };
+    check(None).unwrap();
+    create_dir_all(data.runs_dir(&repo)).unwrap();
+    let all = [
+        root.clone(),
+        data.repos_dir(),
+        data.repo_dir(&repo),
+        data.runs_dir(&repo),
+    ];
+    let set = |path: &Utf8Path, mode| set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    // As other programs make them.
+    all.iter().for_each(|path| set(path, 0o755));
+    let owner = metadata(&root).unwrap().uid();
+    check(Some(owner)).unwrap();
+    for path in &all {
+        for mode in [0o775, 0o757] {
+            set(path, mode);
+            let error = fails(check(Some(owner)), Code::Io, &["cause", "hint"]);
+            assert_eq!(error.path(), Some(path.as_path()));
+            assert_eq!(
+                error.hint_text(),
+                Some(format!("chmod go-w '{path}'").as_str())
+            );
+        }
+        set(path, 0o700);
+    }
+}
+
 #[test]
 fn an_update_keeps_what_it_does_not_know_in_its_spelling() {
     let world = World::new();

@@ -245,6 +245,8 @@ pub struct Stat {
     pub size: u64,
     /// Its permission bits.
     pub mode: u32,
+    /// The user it belongs to.
+    pub owner: u32,
     /// Its group.
     pub group: u32,
     /// Its identity.

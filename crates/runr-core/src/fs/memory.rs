@@ -163,6 +163,7 @@ impl Node {
             kind,
             size,
             mode,
+            owner: 0,
             group: 0,
             id: FileId { dev: DEVICE, ino },
         }

@@ -8,6 +8,7 @@
 //! user ([`RunStore::data`]), and any other root. Changes of a run exclude each other by the lock
 //! in its directory; readers take none. Fields that this version does not know are kept.
 
+mod access;
 mod create;
 mod difference;
 mod events;

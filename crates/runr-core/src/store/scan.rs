@@ -170,18 +170,26 @@ impl RunStore {
 }
 
 impl DataDir {
-    /// The stores of all repositories, by id.
+    /// The repositories with a directory here, by id.
     ///
     /// # Errors
-    /// `E_IO` if the repositories cannot be listed.
-    pub fn stores(&self, storage: &Storage) -> Result<Vec<RunStore>> {
+    /// `E_IO` if they cannot be listed.
+    pub fn repositories(&self, storage: &Storage) -> Result<Vec<RepoId>> {
         let mut repos: Vec<_> = directories(storage, &self.repos_dir())?
             .iter()
             .filter_map(|name| RepoId::parse(name).ok())
             .collect();
         repos.sort();
+        Ok(repos)
+    }
+
+    /// The stores of all repositories, by id.
+    ///
+    /// # Errors
+    /// `E_IO` if the repositories cannot be listed.
+    pub fn stores(&self, storage: &Storage) -> Result<Vec<RunStore>> {
         let store = |repo| RunStore::data(storage.clone(), self, repo);
-        Ok(repos.iter().map(store).collect())
+        Ok(self.repositories(storage)?.iter().map(store).collect())
     }
 }
 
