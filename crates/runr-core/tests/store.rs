@@ -589,6 +589,68 @@ fn a_name_follows_its_rule_and_belongs_to_one_active_run() {
 }
 
 #[test]
+fn a_new_run_takes_a_name_that_is_free() {
+    let world = World::new();
+    let create = |run: &str, name: &str| {
+        let mut fields = RunFields::default();
+        fields.run_id = Some(id(run));
+        fields.name = Some(name.to_owned());
+        world.store.create_from(&fields, now(), false)
+    };
+    create("gh-17", "fix").unwrap();
+    assert_eq!(
+        world.store.read(&id("gh-17")).unwrap().name.as_deref(),
+        Some("fix")
+    );
+    fails(
+        create("gh-18", "fix"),
+        Code::RunRefAmbiguous,
+        &["input", "candidates", "hint"],
+    );
+    fails(
+        create("gh-18", "Fix it"),
+        Code::InvalidId,
+        &["field", "value"],
+    );
+    assert!(!world.store.exists(&id("gh-18")).unwrap());
+    create("gh-18", "other").unwrap();
+}
+
+#[test]
+fn a_name_is_taken_under_the_lock_of_the_repository_and_other_changes_are_not() {
+    let world = World::new();
+    let run = world.create("gh-17");
+    let store = world.store.clone().wait(Wait::No);
+    let name =
+        |store: &RunStore, name: &str| store.update_values(&run, &[set("/name", json!(name))]);
+    let short = Duration::from_millis(1);
+    let held = world
+        .store
+        .lock_repository(&holder(7), short, &|_| true)
+        .unwrap();
+    // Who holds the lock of the repository may take names.
+    name(&store, "mine").unwrap();
+    let text = world.text(&run);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            fails(name(&store, "fix"), Code::LockTimeout, &["lock_path"]);
+            assert_eq!(world.text(&run), text);
+            store.update_values(&run, &[set("/x", json!(1))]).unwrap();
+        });
+        other.join().unwrap();
+        // One that waits gets it, and sees what was written meanwhile.
+        let patient = world
+            .store
+            .clone()
+            .wait(Wait::UpTo(Duration::from_secs(60)));
+        let waiting = scope.spawn(move || name(&patient, "fix").unwrap().name);
+        std::thread::sleep(Duration::from_millis(50));
+        drop(held);
+        assert_eq!(waiting.join().unwrap().as_deref(), Some("fix"));
+    });
+}
+
+#[test]
 fn flushes_are_counted_update_2_create_3_event_1() {
     let world = World::new();
     let run = world.create("gh-17");

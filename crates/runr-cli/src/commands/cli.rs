@@ -284,6 +284,9 @@ pub(crate) struct StoreNewArgs {
     /// What the run is about
     #[arg(long, value_name = "TEXT")]
     pub(crate) title: String,
+    /// A short name for the run, which no other active run of the repository has
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
     /// The name of the runner
     #[arg(long, value_name = "NAME", default_value = "")]
     pub(crate) runner: String,

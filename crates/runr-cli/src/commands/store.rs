@@ -92,6 +92,7 @@ impl Shop<'_> {
         let mut fields = RunFields::default();
         fields.run_id = args.run_id.as_deref().map(str::parse).transpose()?;
         fields.title.clone_from(&args.title);
+        fields.name.clone_from(&args.name);
         fields.runner.clone_from(&args.runner);
         fields.runner_cmd.clone_from(&args.runner_cmd);
         fields.parent_branch.clone_from(&args.parent_branch);

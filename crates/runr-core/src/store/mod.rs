@@ -14,6 +14,7 @@ mod difference;
 mod events;
 mod model;
 mod names;
+mod naming;
 mod ops;
 mod places;
 mod print;

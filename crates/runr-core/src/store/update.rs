@@ -2,15 +2,16 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::difference::{Numbers, difference, view};
 use super::model::RunMeta;
 use super::names::check_name;
+use super::naming::taken_name;
 use super::ops::{META, META_MODE, RunStore, corrupt, of_meta};
 use super::rules::{BadMeta, parse_loose, parse_meta};
 use crate::error::{Code, Error, Result};
-use crate::fs::Document;
+use crate::fs::{Document, Wait};
 use crate::id::RunId;
 use crate::json::{Editor, Kind, Node, Rules, Step, Written, scan};
 
@@ -211,8 +212,42 @@ impl RunStore {
         })
     }
 
-    /// `f` gets the text of the file and what it says.
+    /// `f` gets the text of the file and what it says. Where it takes a name, the names of the
+    /// repository are locked until the document is written.
     pub(super) fn rewrite(
+        &self,
+        id: &RunId,
+        f: impl FnOnce(&str, &RunMeta) -> Result<RunMeta>,
+    ) -> Result<RunMeta> {
+        let (mut names, mut contended) = (None, None);
+        let new = self.rewrite_with(id, |text, old| {
+            let new = f(text, old)?;
+            check(old, &new)?;
+            if let Some(name) = taken_name(old, &new) {
+                // Not waited for: whoever has it may be waiting for the lock of this run.
+                match self.lock_names(Wait::No) {
+                    Err(error) if error.code() == Code::LockTimeout => {
+                        contended = Some((text.to_owned(), name.to_owned(), new));
+                        return Ok(old.clone());
+                    }
+                    locked => names = locked?,
+                }
+                self.check_free(name, id)?;
+            }
+            Ok(new)
+        });
+        drop(names);
+        match contended {
+            None => new,
+            Some((text, name, new_meta)) => {
+                new?;
+                new_name(self, id, &text, &name, new_meta)
+            }
+        }
+    }
+
+    /// Writes what `f` makes of the document, under the lock of the run.
+    fn rewrite_with(
         &self,
         id: &RunId,
         f: impl FnOnce(&str, &RunMeta) -> Result<RunMeta>,
@@ -227,8 +262,6 @@ impl RunStore {
             let old = parse_meta(text, id, self.repo_id())
                 .map_err(|bad| corrupt(paths.meta_path.clone(), bad))?;
             let new = f(text, &old)?;
-            check(&old, &new)?;
-            self.check_free(&old, &new)?;
             let printed = if new == old {
                 text.to_owned()
             } else {
@@ -240,30 +273,20 @@ impl RunStore {
         updated.map_err(|error| self.unless_missing(id, of_meta(error, &paths.meta_path)))?;
         after.ok_or_else(|| Error::internal("an update returned no document"))
     }
+}
 
-    /// A new name must not be that of another active run. Two processes that take the same name
-    /// in the same moment both succeed, unless they hold the repository lock.
-    fn check_free(&self, old: &RunMeta, new: &RunMeta) -> Result<()> {
-        let Some(name) = new.name.as_deref().filter(|_| old.name != new.name) else {
-            return Ok(());
-        };
-        let records = self.scan()?;
-        let taken = records.iter().find(|record| {
-            let meta = record.meta.as_ref().filter(|meta| meta.is_active());
-            record.run_id != new.run_id && meta.is_some_and(|it| it.name.as_deref() == Some(name))
-        });
-        match taken {
-            None => Ok(()),
-            Some(other) => Err(Error::new(
-                Code::RunRefAmbiguous,
-                format!("the run {} has the name `{name}`", other.run_id),
-            )
-            .with("input", name)
-            .with(
-                "candidates",
-                json!([{"repo_id": other.repo_id, "run_id": other.run_id}]),
-            )
-            .hint("choose another name, or archive that run")),
+/// Writes a document with a new name when the names of the repository were locked by somebody
+/// else: they come first now, and what was made of `text` counts only while that is still there.
+fn new_name(store: &RunStore, id: &RunId, text: &str, name: &str, new: RunMeta) -> Result<RunMeta> {
+    let _names = store.lock_names(store.wait.clone())?;
+    store.rewrite_with(id, |present, _| {
+        if present != text {
+            let message = format!("run {id} was changed while its new name was waited for");
+            return Err(Error::new(Code::LockTimeout, message)
+                .with("run_id", id.as_str())
+                .hint("nothing was changed; try again"));
         }
-    }
+        store.check_free(name, id)?;
+        Ok(new)
+    })
 }
