@@ -256,11 +256,13 @@ export interface StoreRow {
   runner: string | null;
   created_at: string | null;
   last_push_at: string | null;
+  /** Always false: runr keeps no terminal sessions. */
   tmux_active: boolean;
   worktree_present: boolean;
   archived: boolean;
   pr_number: number | null;
   pr_url: string | null;
+  /** `merged`, `abandoned`, `failed`, `needs attention`, `active` (driven now), `idle`, `broken`. */
   derived_status: string;
   summary: string | null;
   broken: boolean;

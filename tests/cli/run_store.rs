@@ -239,6 +239,23 @@ fn a_data_directory_that_others_may_write_is_refused() {
 }
 
 #[test]
+fn a_driven_run_is_active_unless_its_document_says_more() {
+    let shop = Shop::new();
+    let runs = shop.0.scratch().join("runs");
+    let place = ["--runs", runs.to_str().unwrap()];
+    let id = shop.json(&[&["new", "--title", "One"], &place[..]].concat())["run_id"].clone();
+    let status = || shop.json(&[&["ls"], &place[..]].concat())["data"][0]["derived_status"].clone();
+    assert_eq!(status(), "idle");
+    let lock = fs::File::create(runs.join(id.as_str().unwrap()).join("owner.lock")).unwrap();
+    assert_eq!(status(), "idle");
+    lock.lock().unwrap();
+    assert_eq!(status(), "active");
+    let set = ["set", id.as_str().unwrap(), "flags/needs_attention=true"];
+    shop.json(&[&set, &place[..]].concat());
+    assert_eq!(status(), "needs attention");
+}
+
+#[test]
 fn a_relative_data_directory_is_refused() {
     let shop = Shop::new();
     shop.store(&["ls", "--json"])

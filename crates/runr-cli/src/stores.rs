@@ -1,15 +1,17 @@
 //! Which store is meant: a directory of runs, a repository of the data directory, or all of them.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::phase::ops::{OWNER_LOCK, RunFiles};
 use runr_core::store::{
-    Candidate, DataDir, Os, Record, RepoId, RepoRecord, Repository, RunPaths, RunStore, data_dir,
-    list_order, resolve, scan_all,
+    Candidate, DataDir, Os, Record, RepoId, RepoRecord, Repository, RunPaths, RunStore, Seen,
+    data_dir, list_order, resolve, scan_all,
 };
 use runr_core::{Code, Error, Result, RunId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::host::Host;
+use crate::liveness::is_live;
 
 /// A place in the data directory, as a caller names it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -154,13 +156,8 @@ impl Stores {
             warnings.extend(problems);
         }
         records.sort_by(|a, b| list_order(&a.0, &b.0));
-        let row = |(record, repo): &(Record, Option<&RepoRecord>)| {
-            let worktree = record.meta.as_ref().map(|meta| &meta.worktree_path);
-            let present = worktree.is_some_and(|path| {
-                !path.as_str().is_empty() && host.storage.stat(&host.cwd.join(path)).is_ok()
-            });
-            record.row(*repo, present)
-        };
+        let row =
+            |(record, repo): &(Record, Option<&RepoRecord>)| record.row(*repo, look(host, record));
         Ok((records.iter().map(row).collect(), warnings))
     }
 
@@ -206,6 +203,24 @@ impl Stores {
             store: store.clone(),
             record,
         })
+    }
+}
+
+/// What stands beside the document of a run.
+fn look(host: &Host, record: &Record) -> Seen {
+    let worktree = record.meta.as_ref().map(|meta| &meta.worktree_path);
+    let worktree_present = worktree.is_some_and(|path| {
+        !path.as_str().is_empty() && host.storage.stat(&host.cwd.join(path)).is_ok()
+    });
+    let dir = record.meta_path.parent().unwrap_or(Utf8Path::new("."));
+    // Only runs of the harness have a lock of their driver.
+    let driven = record.is_unsettled() && host.storage.stat(&dir.join(OWNER_LOCK)).is_ok() && {
+        let files = RunFiles::new(host.storage.clone(), record.run_id.clone(), dir);
+        is_live(&files).unwrap_or(false)
+    };
+    Seen {
+        worktree_present,
+        driven,
     }
 }
 

@@ -16,8 +16,8 @@ use camino::Utf8Path;
 use runr_core::fs::{Dir, Fault, FaultFs, Lasting, Lock, MemoryFs, Open, Storage, Wait, real};
 use runr_core::json::Written;
 use runr_core::store::{
-    Candidate, DataDir, Holder, MetaOp, RepoId, RunFields, RunMeta, RunStore, Suffixes, Versioned,
-    apply_meta_ops, list_order, resolve, scan_all,
+    Candidate, DataDir, Holder, MetaOp, RepoId, RunFields, RunMeta, RunStore, Seen, Suffixes,
+    Versioned, apply_meta_ops, list_order, resolve, scan_all,
 };
 use runr_core::{Code, Error, Result, RunId, Timestamp};
 use serde_json::{Value, json};
@@ -1047,7 +1047,7 @@ fn a_list_is_newest_first_and_broken_last_over_all_repositories() {
     assert_eq!(ids(&records), ["aaa-broken", "new-b", "old", "new-a"]);
     records.sort_by(list_order);
     assert_eq!(ids(&records), ["new-a", "new-b", "old", "aaa-broken"]);
-    let row = records[3].row(None, false);
+    let row = records[3].row(None, Seen::default());
     assert_eq!(row["title"], "<broken>");
     assert_eq!(
         (&row["runner"], &row["created_at"]),
@@ -1069,7 +1069,7 @@ fn a_list_is_newest_first_and_broken_last_over_all_repositories() {
     );
     let known = other.repo_record();
     assert_eq!(
-        records[0].row(known.as_ref(), false)["repo_key"],
+        records[0].row(known.as_ref(), Seen::default())["repo_key"],
         "github:a/b"
     );
 }

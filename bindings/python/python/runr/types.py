@@ -210,7 +210,12 @@ class CreatedRun(TypedDict):
 
 
 class StoreRow(TypedDict):
-    """A run in the list of a store."""
+    """A run in the list of a store.
+
+    ``derived_status`` is ``merged``, ``abandoned``, ``failed``, ``needs attention``, ``active``
+    (somebody drives it now), ``idle`` or ``broken``. ``tmux_active`` is always false: runr keeps no
+    terminal sessions.
+    """
 
     run_id: str
     repo_id: str
