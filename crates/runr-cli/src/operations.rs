@@ -3,11 +3,7 @@
 //! `runr call`, the Python package and the Node package all come through [`call`], so a function
 //! that stands here exists everywhere, and one that does not exists nowhere.
 
-use std::collections::BTreeMap;
-use std::fmt::Display;
-
 use camino::{Utf8Path, Utf8PathBuf};
-use runr_core::json::{Kind, Rules, Written, scan};
 use runr_core::phase::config::Config;
 use runr_core::phase::event::Record;
 use runr_core::phase::model::{Evidence, Phase, RiskLevel, Stage, Tier};
@@ -20,15 +16,16 @@ use runr_core::phase::tiers::{self, RiskTrigger, TierInput};
 use runr_core::phase::{evidence, fingerprint, state, task, transitions};
 use runr_core::{Code, Error, Result, glob, identity};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::harness::{Layout, TrustStore};
 use crate::host::Host;
 use crate::views;
 
+mod arguments;
 mod store;
 
+use arguments::Arguments;
 #[cfg(feature = "cli")]
 pub(crate) use store::update_run;
 use store::{
@@ -148,83 +145,6 @@ fn run(
         );
     };
     (operation.run)(host, &mut Arguments::new(operation, arguments)?)
-}
-
-/// Named arguments, each taken once, as they are written: a number keeps its spelling for those
-/// who pass it on.
-struct Arguments {
-    of: &'static Operation,
-    left: BTreeMap<String, Written>,
-}
-
-impl Arguments {
-    /// Refuses what the function does not have, before it does anything.
-    fn new(of: &'static Operation, text: &str) -> Result<Self> {
-        let function = of.name;
-        let usage = |problem: String| Error::new(Code::Usage, format!("{function}: {problem}"));
-        let rules = Rules::default().max_bytes(usize::MAX).levels(1);
-        let tree = scan(text, &rules).map_err(|bad| usage(bad.to_string()))?;
-        if tree.root().kind() != Kind::Object {
-            return Err(usage("the arguments are not a JSON object".to_owned()));
-        }
-        let members = tree.root().members();
-        let left: BTreeMap<_, _> = members
-            .map(|member| (member.key_lossy(), member.value.written()))
-            .collect();
-        let is_unknown = |name: &&String| !of.arguments.contains(&name.as_str());
-        if let Some(unknown) = left.keys().find(is_unknown) {
-            return Err(usage(format!("there is no argument `{unknown}`"))
-                .with("argument", unknown.as_str())
-                .with("known", of.arguments.to_vec()));
-        }
-        Ok(Self { of, left })
-    }
-
-    /// An argument as it is written.
-    fn written(&mut self, name: &'static str) -> Option<Written> {
-        debug_assert!(
-            self.of.arguments.contains(&name),
-            "{} does not list `{name}`",
-            self.of.name
-        );
-        self.left
-            .remove(name)
-            .filter(|value| value.text() != "null")
-    }
-
-    fn unusable(&self, name: &'static str, problem: impl Display) -> Error {
-        Error::new(
-            Code::Usage,
-            format!("{}: `{name}`: {problem}", self.of.name),
-        )
-        .with("argument", name)
-    }
-
-    fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>> {
-        let value = self.written(name);
-        let read = |value: Written| serde_json::from_str(value.text());
-        value
-            .map(read)
-            .transpose()
-            .map_err(|e| self.unusable(name, e))
-    }
-
-    fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T> {
-        self.optional(name)?.ok_or_else(|| self.missing(name))
-    }
-
-    fn missing(&self, name: &'static str) -> Error {
-        let message = format!("{}: `{name}` is missing", self.of.name);
-        Error::new(Code::Usage, message).with("argument", name)
-    }
-
-    fn or<T: DeserializeOwned>(&mut self, name: &'static str, default: T) -> Result<T> {
-        Ok(self.optional(name)?.unwrap_or(default))
-    }
-
-    fn root(&mut self) -> Result<Utf8PathBuf> {
-        self.or("root", Utf8PathBuf::from("."))
-    }
 }
 
 fn json(value: &impl Serialize) -> Result<Value> {
