@@ -256,11 +256,13 @@ export interface StoreRow {
   runner: string | null;
   created_at: string | null;
   last_push_at: string | null;
+  /** Always false: runr keeps no terminal sessions. */
   tmux_active: boolean;
   worktree_present: boolean;
   archived: boolean;
   pr_number: number | null;
   pr_url: string | null;
+  /** `merged`, `abandoned`, `failed`, `needs attention`, `active` (driven now), `idle`, `broken`. */
   derived_status: string;
   summary: string | null;
   broken: boolean;
@@ -292,11 +294,22 @@ export interface StoreEvent {
   data?: Json;
   seq: number;
 }
+/** A repository as the data directory knows it. */
+export interface SeenRepository {
+  repo_id: string;
+  repo_key: string;
+  /** Empty if it has no origin. */
+  origin_url: string;
+  repo_root: string;
+  repo_dir: string;
+}
 /** Fields by their paths, such as `/flags/needs_attention`. */
 export interface StoreChanges {
   set?: Record<string, unknown>;
   unset?: readonly string[];
 }
+/** Makes the new document of the present one, which it may change in place. */
+export type StoreChange = (document: JsonObject) => object;
 
 /** A directory of run directories. */
 export class RunStore {
@@ -312,12 +325,14 @@ export class RunStore {
   /** The document of a run. */
   read(runId: string): Promise<JsonObject>;
   readSync(runId: string): JsonObject;
-  /** Sets and removes fields of a run, all at once; the document as it is then. */
-  update(runId: string, changes: StoreChanges): Promise<JsonObject>;
-  updateSync(runId: string, changes: StoreChanges): JsonObject;
-  /** Replaces a document that is still `expected`; `null` if it is not. */
-  compareAndSet(runId: string, expected: object, document: object): Promise<JsonObject | null>;
-  compareAndSetSync(runId: string, expected: object, document: object): JsonObject | null;
+  /**
+   * Changes the document of a run; the document as it is then. Values are set and removed all at
+   * once. A function makes the new document of the present one: it is synchronous, holds no lock,
+   * and runs again when another program has changed the document meanwhile, at most 8 times
+   * (`E_LOCK_TIMEOUT`). If it throws, nothing is changed.
+   */
+  update(runId: string, changes: StoreChanges | StoreChange): Promise<JsonObject>;
+  updateSync(runId: string, changes: StoreChanges | StoreChange): JsonObject;
   /** All runs, the newest first; those whose document is unusable are `broken`. */
   list(): Promise<StoreRow[]>;
   listSync(): StoreRow[];
@@ -331,6 +346,9 @@ export class RunStore {
   runDir(runId: string): string;
   runMetaPath(runId: string): string;
   runLogsDir(runId: string): string;
+  /** Notes in the data directory that a repository was seen; its lists then name key and origin. */
+  touchRepository(settings?: { repoRoot?: string }): Promise<SeenRepository>;
+  touchRepositorySync(settings?: { repoRoot?: string }): SeenRepository;
   /** Appends an event to those of a run, durably. */
   appendEvent(runId: string, name: string, data?: object | null): Promise<StoreEvent>;
   appendEventSync(runId: string, name: string, data?: object | null): StoreEvent;

@@ -45,7 +45,10 @@ def call(operation: str, args: dict[str, Any]) -> Any:
         store = runr.RunStore.open(args["root"])
         return store.create(args["fields"], worktree_check=args["worktree_check"])
     if operation.startswith("store_"):
-        store = runr.RunStore.open(args.pop("root"))
+        if "data_store" in args:
+            store = runr.RunStore.data(**args.pop("data_store"))
+        else:
+            store = runr.RunStore.open(args.pop("root"))
         method = getattr(store, operation.removeprefix("store_"))
         by_position = [args.pop(name) for name in ("run_id", "ref") if name in args]
         return method(*by_position, **args)

@@ -44,6 +44,15 @@ def test_what_a_function_leaves_alone_keeps_its_spelling(store: runr.RunStore) -
     assert f'"n": {big},\n  "e": 1e3\n' in text(store)
 
 
+def test_integers_of_any_size_are_kept(store: runr.RunStore) -> None:
+    big = 2**64 + 1
+    store.update(ID, set={"/ext/n": big, "/ext/list": [-(10**40)]})
+    assert f'"n": {big}' in text(store) and f"-1{'0' * 40}" in text(store)
+    store.update(ID, lambda it: {**it, "more": {"n": big + 1}})
+    store.update(ID, lambda it: {**it, "more": {"n": big + 2}})
+    assert f'"n": {big},' in text(store) and f'"n": {big + 2}\n' in text(store)
+
+
 def test_an_exception_leaves_the_file_and_comes_out_as_it_is(store: runr.RunStore) -> None:
     before = text(store)
 

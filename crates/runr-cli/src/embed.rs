@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use runr_core::fs::CancelFlag;
+use runr_core::json::Written;
 use runr_core::phase::state::State;
 use runr_core::phase::status::Outcome;
 use runr_core::phase::stop::StopCause;
@@ -24,8 +25,8 @@ pub fn operations() -> &'static [&'static str] {
 /// # Errors
 /// `E_USAGE` for an unknown operation or unusable arguments, and the codes of the operation.
 pub fn call(name: &str, arguments: &str) -> Result<String> {
-    let arguments = parse(name, arguments)?;
-    Ok(crate::operations::call(&Host::of_process(Vec::new()), name, arguments)?.to_string())
+    let host = Host::of_process(Vec::new());
+    Ok(crate::operations::call_for_binding(&host, name, arguments)?.to_string())
 }
 
 fn parse<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
@@ -48,7 +49,8 @@ pub fn update_run(
 ) -> Result<String> {
     let place = parse("update", place)?;
     crate::operations::update_run(&Host::of_process(Vec::new()), place, run_id, |document| {
-        parse("update", &f(&document.to_string())?)
+        let usage = |bad| Error::new(Code::Usage, format!("update: {bad}"));
+        Written::parse(&f(&document.to_string())?).map_err(usage)
     })
     .map(|document| document.to_string())
 }

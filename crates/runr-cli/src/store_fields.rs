@@ -21,6 +21,7 @@ pub(crate) fn run_fields(mut given: Map<String, Value>) -> Result<RunFields> {
     fields.run_id = text("run_id")?.map(|id| RunId::parse(&id)).transpose()?;
     fields.repo_id = text("repo_id")?;
     fields.title = text("title")?.unwrap_or_default();
+    fields.name = text("name")?;
     fields.runner = text("runner")?.unwrap_or_default();
     fields.runner_cmd = text("runner_cmd")?.unwrap_or_default();
     fields.parent_branch = text("parent_branch")?.unwrap_or_default();

@@ -91,7 +91,7 @@ rows! {
         };
         world.store.update(&run, grow).unwrap_err()
     };
-    MetaWriteFailed 1 "an event" [meta_path stage committed cause] - |world| {
+    MetaWriteFailed 1 "an event" [path stage committed cause] hint |world| {
         let run = world.create("gh-17");
         fail(world, "write", 1);
         append(world, &run)
@@ -110,7 +110,7 @@ rows! {
     RunNotFound 4 "update" [meta_path] hint |world| set_field(world, &id("a"), "/x", "1");
     RunNotFound 4 "events" [meta_path] hint |world| world.store.events(&id("a"), 0).unwrap_err();
     RunNotFound 4 "append" [meta_path] hint |world| append(world, &id("a"));
-    RunNotFound 4 "resolve" [input] hint |world| resolved(world, "gh-17");
+    RunNotFound 4 "resolve" [input] - |world| resolved(world, "gh-17");
     NoRuns 4 "the latest of none" [] hint |world| resolved(world, "latest");
     StoreCorrupt 1 "no JSON" [path offset line cause] hint |world| {
         let run = world.write("gh-17", b"{\"schema_version\" 1}");
@@ -209,7 +209,7 @@ rows! {
         fail(world, "open_lock", 1);
         append(world, &run)
     };
-    Usage 2 "a blank reference" [] hint |world| resolved(world, " ");
+    Usage 2 "a blank reference" [] - |world| resolved(world, " ");
     Usage 2 "a field that never changes" [field] - |world| {
         let run = world.create("gh-17");
         set_field(world, &run, "/run_id", "gh-18")

@@ -19,6 +19,7 @@ mod hostile;
 mod world;
 
 use hostile::{RUN, Text, texts};
+use runr_core::json::Written;
 use runr_core::store::{Candidate, resolve};
 use runr_core::{Code, Error, Result};
 use serde_json::{Value, json};
@@ -36,10 +37,15 @@ fn changes(world: &World) -> Vec<(&'static str, Result<()>)> {
                 .update_values(&run, &[set("/pr_number", json!(5))])
                 .map(drop),
         ),
-        ("update_document", store.update_document(&run, Ok).map(drop)),
         (
-            "replace_if",
-            store.replace_if(&run, &seen, seen.clone()).map(drop),
+            "update_document",
+            store
+                .update_document(&run, |it| Ok(Written::from(it)))
+                .map(drop),
+        ),
+        (
+            "save_version",
+            store.save_version(&run, "", &seen.into()).map(drop),
         ),
     ]
 }

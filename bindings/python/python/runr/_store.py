@@ -9,7 +9,7 @@ from typing import Any, cast
 from . import _native, _wire
 from ._disk import PathLike
 from .errors import InvalidInput
-from .types import CreatedRun, ResolvedRun, StoreEvent, StoreRow
+from .types import CreatedRun, ResolvedRun, SeenRepository, StoreEvent, StoreRow
 
 Document = dict[str, Any]
 Rows = list[StoreRow]
@@ -92,15 +92,6 @@ class RunStore:
         place = _wire.encode(self._place)
         return cast(Document, json.loads(_native.update_run(place, run_id, change)))
 
-    def compare_and_set(
-        self, run_id: str, expected: Mapping[str, Any], document: Mapping[str, Any]
-    ) -> Document | None:
-        """Replaces a document that is still ``expected``; ``None`` if it is not."""
-        after = self._call(
-            "store_compare_and_set", run_id=run_id, expected=expected, document=document
-        )
-        return cast("Document | None", after)
-
     def list(self) -> Rows:
         """All runs, the newest first; those whose document is unusable are ``broken``."""
         return cast(Rows, self._call("store_list"))
@@ -129,6 +120,14 @@ class RunStore:
     def run_logs_dir(self, run_id: str) -> str:
         """The log files of a run."""
         return self.paths(run_id)["logs_dir"]
+
+    def touch_repository(self, repo_root: PathLike = ".") -> SeenRepository:
+        """Notes in the data directory that the repository at ``repo_root`` was seen.
+
+        From then on the lists of the store name its key and its origin.
+        """
+        seen = self._call("store_touch_repository", repo_root=_wire.path(repo_root))
+        return cast(SeenRepository, seen)
 
     def append_event(
         self, run_id: str, name: str, data: Mapping[str, Any] | None = None

@@ -210,7 +210,12 @@ class CreatedRun(TypedDict):
 
 
 class StoreRow(TypedDict):
-    """A run in the list of a store."""
+    """A run in the list of a store.
+
+    ``derived_status`` is ``merged``, ``abandoned``, ``failed``, ``needs attention``, ``active``
+    (somebody drives it now), ``idle`` or ``broken``. ``tmux_active`` is always false: runr keeps no
+    terminal sessions.
+    """
 
     run_id: str
     repo_id: str
@@ -239,6 +244,16 @@ class ResolvedRun(TypedDict):
     run_dir: str
     meta_path: str
     broken: bool
+
+
+class SeenRepository(TypedDict):
+    """A repository as the data directory knows it."""
+
+    repo_id: str
+    repo_key: str
+    origin_url: str
+    repo_root: str
+    repo_dir: str
 
 
 class _WithData(TypedDict, total=False):

@@ -284,6 +284,9 @@ pub(crate) struct StoreNewArgs {
     /// What the run is about
     #[arg(long, value_name = "TEXT")]
     pub(crate) title: String,
+    /// A short name for the run, which no other active run of the repository has
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
     /// The name of the runner
     #[arg(long, value_name = "NAME", default_value = "")]
     pub(crate) runner: String,
@@ -313,7 +316,7 @@ pub(crate) struct StoreSetArgs {
     pub(crate) run: String,
     /// Field and value: JSON where it is JSON, else text
     #[arg(value_name = "PATH=VALUE", value_parser = super::store::change, required_unless_present = "unset")]
-    pub(crate) changes: Vec<(String, serde_json::Value)>,
+    pub(crate) changes: Vec<(String, runr_core::json::Written)>,
     /// Field to remove
     #[arg(long, value_name = "PATH")]
     pub(crate) unset: Vec<String>,

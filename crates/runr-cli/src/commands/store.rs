@@ -1,8 +1,9 @@
 //! `runr store`: run directories in the data directory, or in any directory of runs.
 
 use comfy_table::Table;
-use runr_core::Result;
-use runr_core::store::{MetaOp, RepoId, RunFields, RunMeta};
+use runr_core::json::Written;
+use runr_core::store::{MetaOp, Repository, RunFields, RunMeta};
+use runr_core::{Error, Result};
 use serde_json::{Value, json};
 
 use super::Invocation;
@@ -10,8 +11,8 @@ use super::cli::{
     StoreArgs, StoreCommand, StoreEventsArgs, StoreNewArgs, StorePlace, StoreSetArgs,
 };
 use crate::output::printable;
-use crate::repository::find_root;
-use crate::stores::{DataPlace, Found, Stores, paths_json, repository_id};
+use crate::repository;
+use crate::stores::{DataPlace, Found, Stores, paths_json, touch_repository};
 
 pub(crate) fn execute(call: &Invocation<'_>, args: &StoreArgs) -> Result<u8> {
     let shop = Shop {
@@ -38,26 +39,28 @@ struct Shop<'a> {
 
 impl Shop<'_> {
     fn stores(&self) -> Result<Stores> {
-        if let Some(runs) = &self.place.runs {
-            return Ok(Stores::at(self.call.host, runs));
+        match &self.place.runs {
+            Some(runs) => Ok(Stores::at(self.call.host, runs)),
+            None => Stores::data(self.call.host, &self.data_place()),
         }
-        let place = DataPlace {
+    }
+
+    fn data_place(&self) -> DataPlace {
+        DataPlace {
             data_dir: self.place.data_dir.clone(),
             repo_id: self.place.repo_id.clone(),
-        };
-        Stores::data(self.call.host, &place)
+        }
     }
 
     /// The repository we stand in, if we do.
-    fn present_repository(&self) -> Option<RepoId> {
-        let top = find_root(&self.call.host.cwd.join(&self.call.root)).ok()?;
-        Some(repository_id(&top))
+    fn present_repository(&self) -> Option<Repository> {
+        repository::find(&self.call.host.cwd.join(&self.call.root)).ok()
     }
 
     fn find(&self, reference: &str) -> Result<Found> {
         let present = self.present_repository();
         self.stores()?
-            .resolve(reference, present.as_ref().map(RepoId::as_str))
+            .resolve(reference, present.as_ref().map(|it| it.repo_id.as_str()))
     }
 
     /// A result for people, unless JSON is wanted.
@@ -69,6 +72,11 @@ impl Shop<'_> {
         }
     }
 
+    fn warn(&self, error: &Error) {
+        let text = printable(&error.to_string());
+        self.call.console.say(&format!("Warning: {text}"));
+    }
+
     fn print_document(&self, meta: &RunMeta) {
         if self.call.json {
             self.call.console.json(meta);
@@ -78,11 +86,13 @@ impl Shop<'_> {
     }
 
     fn new_run(&self, args: &StoreNewArgs) -> Result<()> {
-        let repo_id = self.place.repo_id.clone();
-        let repo_id = repo_id.or_else(|| Some(self.present_repository()?.to_string()));
+        let present = self.present_repository();
+        let own = || Some(present.as_ref()?.repo_id.to_string());
+        let repo_id = self.place.repo_id.clone().or_else(own);
         let mut fields = RunFields::default();
         fields.run_id = args.run_id.as_deref().map(str::parse).transpose()?;
         fields.title.clone_from(&args.title);
+        fields.name.clone_from(&args.name);
         fields.runner.clone_from(&args.runner);
         fields.runner_cmd.clone_from(&args.runner_cmd);
         fields.parent_branch.clone_from(&args.parent_branch);
@@ -91,6 +101,15 @@ impl Shop<'_> {
             fields.worktree_path = self.call.host.cwd.join(worktree);
         }
         let store = self.stores()?.for_new(repo_id.as_deref())?;
+        if let Some(present) = present
+            && self.place.runs.is_none()
+            && repo_id.as_deref() == Some(present.repo_id.as_str())
+        {
+            // A damaged index is no reason to have no run.
+            if let Err(error) = touch_repository(self.call.host, &self.data_place(), &present) {
+                self.warn(&error);
+            }
+        }
         fields.repo_id = repo_id;
         let check = args.worktree.is_some() && !args.no_worktree_check;
         let paths = store.create_from(&fields, self.call.host.clock.now(), check)?;
@@ -123,8 +142,7 @@ impl Shop<'_> {
     fn list(&self) -> Result<()> {
         let (rows, warnings) = self.stores()?.list(self.call.host)?;
         for warning in &warnings {
-            let text = printable(&warning.to_string());
-            self.call.console.say(&format!("Warning: {text}"));
+            self.warn(warning);
         }
         if self.call.json {
             let list = json!({"schema_version": "1.0", "data": rows});
@@ -205,11 +223,11 @@ fn rooted(path: &str) -> String {
     }
 }
 
-/// `path=value`: JSON where it is JSON, else text.
-pub(super) fn change(text: &str) -> std::result::Result<(String, Value), String> {
+/// `path=value`: JSON where it is JSON, in its spelling, else text.
+pub(super) fn change(text: &str) -> std::result::Result<(String, Written), String> {
     let Some((path, value)) = text.split_once('=') else {
         return Err("expected PATH=VALUE".to_owned());
     };
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    let value = Written::parse(value).unwrap_or_else(|_| json!(value).into());
     Ok((rooted(path), value))
 }

@@ -270,12 +270,7 @@ fn create(prepared: &Prepared, host: &Host) -> Result<RunPaths> {
         let words = std::iter::once(&worker.bin).chain(&worker.args);
         words.cloned().collect::<Vec<_>>().join(" ")
     });
-    let origin = prepared.layout.repo_root.as_str();
-    let repo_id = super::hex(&Sha256::digest(format!(
-        "path:{}",
-        super::hex(&Sha256::digest(origin))
-    )))[..16]
-        .to_owned();
+    let repository = crate::repository::at(&prepared.layout.repo_root)?;
     let now = host.clock.now();
     let branch_before = prepared.place.branch.clone().unwrap_or_default();
     prepared
@@ -283,7 +278,7 @@ fn create(prepared: &Prepared, host: &Host) -> Result<RunPaths> {
         .store()
         .create_harness_run(now, |id| NewRun {
             run_id: id.clone(),
-            repo_id: repo_id.clone(),
+            repo_id: repository.repo_id.to_string(),
             title: prepared.task.name().to_owned(),
             runner: name.to_owned(),
             runner_cmd: command.clone().unwrap_or_default(),

@@ -272,6 +272,8 @@ pub struct Stat {
     pub size: u64,
     /// Its permission bits.
     pub mode: u32,
+    /// The user it belongs to.
+    pub owner: u32,
     /// Its group.
     pub group: u32,
     /// How many names it has, in this directory and elsewhere.

@@ -163,6 +163,7 @@ impl Node {
             kind,
             size,
             mode,
+            owner: 0,
             group: 0,
             links: 1,
             id: FileId { dev: DEVICE, ino },

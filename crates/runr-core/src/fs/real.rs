@@ -326,6 +326,7 @@ fn stat_of(stat: &rustix::fs::Stat) -> Stat {
         kind: kind_of(FileType::from_raw_mode(stat.st_mode)),
         size: stat.st_size as u64,
         mode: stat.st_mode as u32 & 0o7777,
+        owner: stat.st_uid as u32,
         group: stat.st_gid as u32,
         links: stat.st_nlink as u64,
         id: FileId {

@@ -37,7 +37,7 @@ pub enum Replacing {
 /// file of that name is what a dead writer left, and goes away with this write.
 ///
 /// # Errors
-/// `E_META_WRITE_FAILED` with `stage`, `committed` and `meta_path`. Only stage `sync_dir` comes
+/// `E_META_WRITE_FAILED` with `stage` and `committed`. Only stage `sync_dir` comes
 /// after the replacement (`committed` is true then): readers see the new content, but a power cut
 /// may still undo it. In all other stages the file is untouched and nothing is left behind.
 pub fn write_atomic(
@@ -73,7 +73,7 @@ pub fn write_atomic(
 /// leaves is removed with the directory.
 ///
 /// # Errors
-/// `E_META_WRITE_FAILED` with `stage`, `committed` (false) and `meta_path`.
+/// `E_META_WRITE_FAILED` with `stage` and `committed` (false).
 pub(crate) fn write_new(dir: &dyn Dir, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
     let new = Replacing::Nothing(mode);
     fill(dir, name, bytes, new, Durability::Full)
@@ -157,16 +157,25 @@ impl Failed {
     }
 }
 
-/// An `E_META_WRITE_FAILED` with its fixed context.
+/// An `E_META_WRITE_FAILED` with its fixed context and the way out.
 pub(crate) fn write_failed(path: &Utf8Path, stage: &str, cause: &str, committed: bool) -> Error {
-    Error::new(
-        Code::MetaWriteFailed,
-        format!("cannot write {path}: {cause}"),
-    )
-    .at(path)
-    .during("write")
-    .with("meta_path", path.as_str())
-    .with("stage", stage)
-    .with("committed", committed)
-    .with("cause", cause)
+    let hint = match (stage, committed) {
+        ("limit", _) => "nothing was changed; keep large content in a file of its own",
+        ("exists", _) => "nothing was changed; there is a file of this name already",
+        (_, false) => {
+            "nothing was changed; free space on the disk or check the permissions of the \
+             directory, then run it again"
+        }
+        (_, true) => {
+            "the change is visible, but a power cut may still undo it; run it again to make sure"
+        }
+    };
+    let message = format!("cannot write {path}: {cause}");
+    Error::new(Code::MetaWriteFailed, message)
+        .at(path)
+        .during("write")
+        .hint(hint)
+        .with("stage", stage)
+        .with("committed", committed)
+        .with("cause", cause)
 }

@@ -33,6 +33,7 @@ mod layout;
 mod scan;
 mod string;
 mod tree;
+mod written;
 
 pub use edit::{Editor, Step};
 pub use error::BadJson;
@@ -41,6 +42,7 @@ pub use scan::{Bom, Rules, scan, scan_bytes};
 pub(crate) use string::push_quoted;
 pub use string::quote;
 pub use tree::{Kind, Member, Node, Tree, number_eq};
+pub use written::Written;
 
 #[cfg(test)]
 mod tests;

@@ -8,20 +8,25 @@
 //! user ([`RunStore::data`]), and any other root. Changes of a run exclude each other by the lock
 //! in its directory; readers take none. Fields that this version does not know are kept.
 
+mod access;
 mod create;
+mod difference;
 mod events;
 mod model;
 mod names;
+mod naming;
 mod ops;
 mod places;
 mod print;
 mod repo_lock;
+mod repositories;
 mod resolve;
 mod rules;
 mod scan;
 mod transitions;
 mod unknown;
 mod update;
+mod version;
 
 pub use events::StoreEvent;
 pub use model::{Archive, Flags, NewRun, RunFields, RunMeta, RunPaths, Setup};
@@ -30,11 +35,15 @@ pub use ops::{RunStore, Suffixes, SystemSuffixes};
 pub use places::{DataDir, Os, data_dir};
 pub use print::meta_text;
 pub use repo_lock::{Holder, RepoLock};
+pub use repositories::{
+    IndexedRepository, Repository, read_repo_index, touch_repo_index, touch_repo_record,
+};
 pub use resolve::{Candidate, resolve};
 pub use rules::{BadMeta, Place, parse_meta};
-pub use scan::{Record, RepoRecord, list_order, scan_all};
+pub use scan::{Record, RepoRecord, Seen, list_order, scan_all};
 pub use unknown::Unknown;
 pub use update::{MetaOp, apply_meta_ops};
+pub use version::Versioned;
 
 #[cfg(test)]
 mod tests;

@@ -159,14 +159,19 @@ impl RunStore {
     /// and cannot be read (the file stays as it is).
     pub fn read(&self, id: &RunId) -> Result<RunMeta> {
         let paths = self.paths(id);
+        let text = self.read_text(&paths)?;
+        parse_meta(&text, id, self.repo_id()).map_err(|bad| corrupt(&paths.meta_path, bad))
+    }
+
+    /// The text of the `meta.json` of a run, whatever it says.
+    pub(super) fn read_text(&self, paths: &RunPaths) -> Result<String> {
         let document = Document::new(Storage::clone(&self.storage), &paths.run_dir, META);
         let text = match document.read() {
-            Ok(None) => self.read_again(id, &document),
+            Ok(None) => self.read_again(&paths.run_id, &document),
             other => other,
         };
         let text = text.map_err(|error| unreadable(&paths.meta_path, error))?;
-        let text = text.ok_or_else(|| self.not_found(id))?;
-        parse_meta(&text, id, self.repo_id()).map_err(|bad| corrupt(&paths.meta_path, bad))
+        text.ok_or_else(|| self.not_found(&paths.run_id))
     }
 
     /// The ids of all runs, sorted. What has no valid id for a name, or is no directory, is none.
@@ -209,11 +214,23 @@ impl RunStore {
 
     pub(super) fn not_found(&self, id: &RunId) -> Error {
         let meta_path = self.paths(id).meta_path;
-        Error::new(Code::RunNotFound, "Run not found")
+        Error::new(Code::RunNotFound, format!("run not found: {id}"))
             .at(&meta_path)
             .with("run_id", id.as_str())
             .with("meta_path", meta_path.as_str())
-            .hint("runr status --all")
+            .hint(self.list_command())
+    }
+
+    /// The command that lists the runs of this store.
+    #[must_use]
+    pub fn list_command(&self) -> String {
+        if self.repo_id().is_some() {
+            "runr store ls".to_owned()
+        } else if self.root.ends_with(".runr/runs") {
+            "runr status --all".to_owned()
+        } else {
+            format!("runr store ls --runs {}", self.root)
+        }
     }
 
     /// The error of a write into the directory of a run, unless there is no such directory.
@@ -235,6 +252,14 @@ pub(super) fn is_taken(root: &dyn Dir, id: &RunId) -> Result<bool> {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::io("stat", &root.path().join(id.as_str()), error)),
+    }
+}
+
+/// Of a failed write, that it was the one of a `meta.json`.
+pub(super) fn of_meta(error: Error, path: &Utf8Path) -> Error {
+    match error.code() {
+        Code::MetaWriteFailed => error.with("meta_path", path.as_str()),
+        _ => error,
     }
 }
 

@@ -5,7 +5,7 @@ use super::unknown::{Spellings, Unknown};
 use crate::json::{Rules, push_laid_out, push_quoted, scan};
 
 /// Where a text has become this long, unknown values are no longer laid out.
-const LAID_OUT: usize = 1 << 20;
+pub(super) const LAID_OUT: usize = 1 << 20;
 /// The version of the format that is written.
 const SCHEMA_VERSION: &str = "1.0";
 

@@ -79,14 +79,7 @@ impl RunStore {
         let start = Instant::now();
         let path = self.repository_dir();
         let dir = create_dirs(&self.storage, &path, self.modes.dir, Durability::Full)?;
-        let guard =
-            Lock::acquire(&self.storage, &path, LOCK, Wait::UpTo(wait)).map_err(|error| {
-                let present: Option<Holder> = self.read_json(&path, INFO);
-                match (error.code(), present) {
-                    (Code::LockTimeout, Some(present)) => named(error, &json!(present)),
-                    _ => error,
-                }
-            })?;
+        let guard = self.lock_repository_file(Wait::UpTo(wait))?;
         if self.repo_id().is_some() && !without("foreign-lock") {
             self.wait_for_foreign(&path, start, wait, is_alive)?;
         }
@@ -101,6 +94,18 @@ impl RunStore {
             Durability::None,
         ));
         Ok(RepoLock { _guard: guard })
+    }
+
+    /// Takes the lock alone, for a moment: nobody needs to be told who has it.
+    pub(super) fn lock_repository_file(&self, wait: Wait) -> Result<LockGuard> {
+        let path = self.repository_dir();
+        Lock::acquire(&self.storage, &path, LOCK, wait).map_err(|error| {
+            let present: Option<Holder> = self.read_json(&path, INFO);
+            match (error.code(), present) {
+                (Code::LockTimeout, Some(present)) => named(error, &json!(present)),
+                _ => error,
+            }
+        })
     }
 
     /// The directory that holds the directory of runs.

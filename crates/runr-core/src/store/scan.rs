@@ -56,7 +56,7 @@ impl Record {
         })
     }
 
-    /// What became of the run, as far as its document says.
+    /// What became of the run, as far as its document says: `idle` where it does not say.
     #[must_use]
     pub fn status(&self) -> &'static str {
         let Some(meta) = &self.meta else {
@@ -69,14 +69,14 @@ impl Record {
             () if flags.abandoned => "abandoned",
             () if flags.setup_failed => "failed",
             () if flags.needs_attention => "needs attention",
-            () => "idle",
+            () => IDLE,
         }
     }
 
-    /// The row of a list; `repo` is what is known of its repository, `worktree_present` whether
-    /// its worktree is there.
+    /// The row of a list; `repo` is what is known of its repository, `seen` what a look around the
+    /// run has shown. Terminal sessions are not looked at: nothing of ours keeps one.
     #[must_use]
-    pub fn row(&self, repo: Option<&RepoRecord>, worktree_present: bool) -> Value {
+    pub fn row(&self, repo: Option<&RepoRecord>, seen: Seen) -> Value {
         let meta = self.meta.as_ref();
         let text = |read: fn(&RunMeta) -> &str| meta.map(read).filter(|text| !text.is_empty());
         let optional = |read: fn(&RunMeta) -> Option<&String>| meta.and_then(read);
@@ -91,14 +91,36 @@ impl Record {
             "created_at": text(|meta| &meta.created_at),
             "last_push_at": optional(|meta| meta.last_push_at.as_ref()),
             "tmux_active": false,
-            "worktree_present": worktree_present,
+            "worktree_present": seen.worktree_present,
             "archived": meta.is_some_and(|meta| !meta.is_active()),
             "pr_number": meta.and_then(|meta| meta.pr_number),
             "pr_url": optional(|meta| meta.pr_url.as_ref()),
-            "derived_status": self.status(),
+            "derived_status": match self.status() {
+                IDLE if seen.driven => "active",
+                status => status,
+            },
             "summary": Value::Null,
             "broken": self.is_broken(),
         })
+    }
+}
+
+const IDLE: &str = "idle";
+
+/// What only a look beside the document shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Whether its worktree is there.
+    pub worktree_present: bool,
+    /// Whether somebody drives the run now.
+    pub driven: bool,
+}
+
+impl Record {
+    /// Whether it makes a difference if somebody drives the run now.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        self.status() == IDLE
     }
 }
 
@@ -170,18 +192,26 @@ impl RunStore {
 }
 
 impl DataDir {
-    /// The stores of all repositories, by id.
+    /// The repositories with a directory here, by id.
     ///
     /// # Errors
-    /// `E_IO` if the repositories cannot be listed.
-    pub fn stores(&self, storage: &Storage) -> Result<Vec<RunStore>> {
+    /// `E_IO` if they cannot be listed.
+    pub fn repositories(&self, storage: &Storage) -> Result<Vec<RepoId>> {
         let mut repos: Vec<_> = directories(storage, &self.repos_dir())?
             .iter()
             .filter_map(|name| RepoId::parse(name).ok())
             .collect();
         repos.sort();
+        Ok(repos)
+    }
+
+    /// The stores of all repositories, by id.
+    ///
+    /// # Errors
+    /// `E_IO` if the repositories cannot be listed.
+    pub fn stores(&self, storage: &Storage) -> Result<Vec<RunStore>> {
         let store = |repo| RunStore::data(storage.clone(), self, repo);
-        Ok(repos.iter().map(store).collect())
+        Ok(self.repositories(storage)?.iter().map(store).collect())
     }
 }
 

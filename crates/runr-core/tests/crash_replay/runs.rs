@@ -45,7 +45,7 @@ fn change(storage: &Storage, run: &str, number: i64) -> Result<(), Error> {
 fn name(storage: &Storage, run: &str, name: &str) -> Result<(), Error> {
     let op = MetaOp::Set {
         path: "/name".into(),
-        value: name.into(),
+        value: serde_json::Value::from(name).into(),
     };
     store(storage).update_values(&id(run), &[op]).map(drop)
 }

@@ -83,3 +83,71 @@ fn everything_in_a_data_directory_is_for_its_owner_alone() {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_data_directory_that_others_may_change_is_refused() {
+    use std::fs::{Permissions, create_dir_all, metadata, set_permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let directory = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(directory.path()).unwrap().join("data");
+    let (data, repo) = (DataDir::new(&root), RepoId::parse(REPO).unwrap());
+    let check = |user| {
+        data.check_access(&real(), user)?;
+        data.check_repository(&real(), &repo, user)
+    };
+    check(None).unwrap();
+    create_dir_all(data.runs_dir(&repo)).unwrap();
+    let all = [
+        root.clone(),
+        data.repos_dir(),
+        data.repo_dir(&repo),
+        data.runs_dir(&repo),
+    ];
+    let set = |path: &Utf8Path, mode| set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    // As other programs make them.
+    all.iter().for_each(|path| set(path, 0o755));
+    let owner = metadata(&root).unwrap().uid();
+    check(Some(owner)).unwrap();
+    for path in &all {
+        for mode in [0o775, 0o757] {
+            set(path, mode);
+            let error = fails(check(Some(owner)), Code::Io, &["cause", "hint"]);
+            assert_eq!(error.path(), Some(path.as_path()));
+            assert_eq!(
+                error.hint_text(),
+                Some(format!("chmod go-w '{path}'").as_str())
+            );
+        }
+        set(path, 0o700);
+    }
+}
+
+#[test]
+fn a_new_run_takes_a_name_that_is_free() {
+    let world = World::new();
+    let create = |run: &str, name: &str| {
+        let mut fields = RunFields::default();
+        fields.run_id = Some(id(run));
+        fields.name = Some(name.to_owned());
+        world.store.create_from(&fields, now(), false)
+    };
+    create("gh-17", "fix").unwrap();
+    assert_eq!(
+        world.store.read(&id("gh-17")).unwrap().name.as_deref(),
+        Some("fix")
+    );
+    fails(
+        create("gh-18", "fix"),
+        Code::RunRefAmbiguous,
+        &["input", "candidates", "hint"],
+    );
+    fails(
+        create("gh-18", "Fix it"),
+        Code::InvalidId,
+        &["field", "value"],
+    );
+    assert!(!world.store.exists(&id("gh-18")).unwrap());
+    create("gh-18", "other").unwrap();
+}

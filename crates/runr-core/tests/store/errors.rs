@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use runr_core::fs::{Fault, Lasting, Lock, Storage, Wait};
-use runr_core::store::{Candidate, RepoId, RunFields, resolve, scan_all};
+use runr_core::fs::{Fault, Lasting, Lock, MemoryFs, Storage, Wait};
+use runr_core::store::{Candidate, RepoId, RunFields, RunStore, resolve, scan_all};
 use runr_core::{Code, RunId};
 use serde_json::json;
 
@@ -60,9 +60,12 @@ fn meta_write_failed_names_stage_and_whether_it_counts() {
         let error = fails(
             updated,
             Code::MetaWriteFailed,
-            &["meta_path", "stage", "committed"],
+            &["meta_path", "stage", "committed", "cause", "hint"],
         );
         let form = error.to_json();
+        let hint = error.hint_text().unwrap();
+        assert_eq!(hint.contains("nothing was changed"), !committed, "{hint}");
+        assert_eq!(hint.contains("power cut"), committed, "{hint}");
         assert_eq!(
             (form["stage"].as_str(), form["committed"].as_bool()),
             (Some(stage), Some(committed))
@@ -303,4 +306,36 @@ fn a_listing_that_fails_is_an_io_error_and_a_warning_among_several() {
     );
     let (records, warnings) = scan_all(&stores);
     assert_eq!((records.len(), warnings.len()), (0, 1));
+}
+
+#[test]
+fn a_failed_event_is_not_called_a_meta_json() {
+    let world = World::new();
+    let run = world.create("gh-17");
+    world.fs.fail_call(
+        "write",
+        1,
+        Fault::Error(ErrorKind::StorageFull),
+        Lasting::Once,
+    );
+    let appended = world.store.append_event(&run, "stop", None, now());
+    let error = fails(appended, Code::MetaWriteFailed, &["stage", "hint"]);
+    let events = world.store.run_dir(&run).join("events.jsonl");
+    assert_eq!(error.path(), Some(events.as_path()));
+    assert!(!error.context().contains_key("meta_path"), "{error:?}");
+}
+
+#[test]
+fn a_missing_run_hints_at_the_list_of_its_store() {
+    let storage: Storage = MemoryFs::new().into();
+    for (root, hint) in [
+        ("/data/repos/r1/runs", "runr store ls"),
+        ("/shop/.runr/runs", "runr status --all"),
+        ("/elsewhere", "runr store ls --runs /elsewhere"),
+    ] {
+        let store = RunStore::open(storage.clone(), root);
+        let error = fails(store.read(&id("gh-17")), Code::RunNotFound, &["meta_path"]);
+        assert_eq!(error.hint_text(), Some(hint));
+        assert_eq!(error.to_string(), "run not found: gh-17");
+    }
 }

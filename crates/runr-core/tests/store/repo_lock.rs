@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use runr_core::Code;
-use runr_core::store::Holder;
+use runr_core::fs::Wait;
+use runr_core::store::{Holder, RunStore};
 use serde_json::json;
 
-use crate::world::{World, fails, now, put};
+use crate::world::{World, fails, now, put, set};
 
 fn holder(pid: u32) -> Holder {
     Holder::new(pid, "here", now(), "push")
@@ -100,4 +101,38 @@ fn a_lock_file_that_cannot_be_read_does_not_block_for_ever() {
             .unwrap(),
     );
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_name_is_taken_under_the_lock_of_the_repository_and_other_changes_are_not() {
+    let world = World::new();
+    let run = world.create("gh-17");
+    let store = world.store.clone().wait(Wait::No);
+    let name =
+        |store: &RunStore, name: &str| store.update_values(&run, &[set("/name", json!(name))]);
+    let short = Duration::from_millis(1);
+    let held = world
+        .store
+        .lock_repository(&holder(7), short, &|_| true)
+        .unwrap();
+    // Who holds the lock of the repository may take names.
+    name(&store, "mine").unwrap();
+    let text = world.text(&run);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            fails(name(&store, "fix"), Code::LockTimeout, &["lock_path"]);
+            assert_eq!(world.text(&run), text);
+            store.update_values(&run, &[set("/x", json!(1))]).unwrap();
+        });
+        other.join().unwrap();
+        // One that waits gets it, and sees what was written meanwhile.
+        let patient = world
+            .store
+            .clone()
+            .wait(Wait::UpTo(Duration::from_secs(60)));
+        let waiting = scope.spawn(move || name(&patient, "fix").unwrap().name);
+        std::thread::sleep(Duration::from_millis(50));
+        drop(held);
+        assert_eq!(waiting.join().unwrap().as_deref(), Some("fix"));
+    });
 }

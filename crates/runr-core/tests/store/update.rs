@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use runr_core::fs::FaultFs;
-use runr_core::store::{RunMeta, apply_meta_ops};
+use runr_core::json::Written;
+use runr_core::store::{MetaOp, RunMeta, Versioned, apply_meta_ops};
 use runr_core::{Code, Error, RunId};
 use serde_json::json;
 
-use crate::world::{World, fails, id, least, now, set, unset};
+use crate::world::{REPO, World, fails, id, least, now, set, unset};
 
 #[test]
 fn an_update_keeps_what_it_does_not_know_in_its_spelling() {
@@ -103,32 +104,6 @@ fn a_document_given_back_changes_only_what_differs() {
     let not_an_object = world.store.update_document(&run, |_| Ok(json!([])));
     fails(not_an_object, Code::Usage, &[]);
     assert_eq!(world.text(&run), text);
-}
-
-#[test]
-fn compare_and_set_changes_nothing_behind_anybodys_back() {
-    let world = World::new();
-    let run = world.create("gh-17");
-    let seen = json!(world.store.read(&run).unwrap());
-    let mut wanted = seen.clone();
-    wanted["pr_number"] = json!(1);
-    world
-        .store
-        .update_values(&run, &[set("/x", json!(1))])
-        .unwrap();
-    let text = world.text(&run);
-    assert_eq!(world.store.replace_if(&run, &seen, wanted).unwrap(), None);
-    assert_eq!(world.text(&run), text);
-    let seen = json!(world.store.read(&run).unwrap());
-    let mut wanted = seen.clone();
-    wanted["pr_number"] = json!(1);
-    let after = world
-        .store
-        .replace_if(&run, &seen, wanted)
-        .unwrap()
-        .unwrap();
-    assert_eq!(after.pr_number, Some(1));
-    assert_eq!(after.unknown.get("x"), Some(json!(1)));
 }
 
 #[test]
@@ -305,4 +280,110 @@ fn flushes_are_counted_update_2_create_3_event_1() {
     world.store.scan().unwrap();
     world.store.events(&run, 0).unwrap();
     flushes("reading", 0);
+}
+
+#[test]
+fn a_version_is_saved_only_while_nobody_else_has_saved() {
+    let world = World::new();
+    let run = world.create("gh-17");
+    let wish = |seen: &Versioned| {
+        let mut wanted = seen.document.clone();
+        wanted["pr_number"] = json!(1);
+        Written::from(wanted)
+    };
+    let seen = world.store.read_version(&run).unwrap();
+    world
+        .store
+        .update_values(&run, &[set("/x", json!(1))])
+        .unwrap();
+    let text = world.text(&run);
+    let save = |seen: &Versioned| world.store.save_version(&run, &seen.version, &wish(seen));
+    assert_eq!(save(&seen).unwrap(), None);
+    assert_eq!(world.text(&run), text);
+    let seen = world.store.read_version(&run).unwrap();
+    let after = save(&seen).unwrap().unwrap();
+    assert_eq!(after.pr_number, Some(1));
+    assert_eq!(after.unknown.get("x"), Some(json!(1)));
+    assert_eq!(save(&seen).unwrap(), None);
+}
+
+#[test]
+fn what_a_program_saw_rounded_keeps_its_spelling() {
+    let world = World::new();
+    let run = world.write(
+        "gh-17",
+        least(r#","a":9007199254740993,"b":[9007199254740993,1.50],"g":[{"c":123456789012345678901},1],"d":1e400,"e":2.0,"f":1"#)
+            .as_bytes(),
+    );
+    // What JavaScript makes of the document, with new values in and around its lists.
+    let given = |rest: &str| {
+        let text = least(&format!(
+            r#","run_id":"gh-17","repo_id":"{REPO}","title":"","runner":"","runner_cmd":"","parent_branch":"","branch":"","worktree_path":""{rest}"#
+        ));
+        Written::parse(&text).unwrap()
+    };
+    let save = |rest: &str| {
+        let version = world.store.read_version(&run).unwrap().version;
+        world.store.save_version(&run, &version, &given(rest))
+    };
+    save(r#","a":9007199254740992,"b":[0,9007199254740992,1.5],"g":[{"c":123456789012345680000,"x":1},2],"d":"1e400","e":2,"f":3"#)
+        .unwrap()
+        .unwrap();
+    let text = world.text(&run);
+    let flat = text.replace([' ', '\n'], "");
+    let expected = r#""a":9007199254740993,"b":[0,9007199254740993,1.50],"g":[{"c":123456789012345678901,"x":1},2],"d":1e400,"e":2.0,"f":3}"#;
+    assert!(flat.ends_with(expected), "{text}");
+    for inexact in [
+        r#","a":9007199254740994"#,
+        r#","n":[1,{"k":-9007199254740993}]"#,
+    ] {
+        fails(save(inexact), Code::Usage, &["field"]);
+    }
+    assert_eq!(world.text(&run), text);
+}
+
+#[test]
+fn a_value_is_written_in_the_spelling_in_which_it_is_set() {
+    let world = World::new();
+    let run = world.create("gh-17");
+    let big = "-123456789012345678901234567890";
+    let ops = format!(
+        r#"[{{"op":"set","path":"/price","value":1.50}},{{"op":"set","path":"/list","value":[{big}, 1E5]}}]"#
+    );
+    let ops = MetaOp::list(&ops).unwrap();
+    world.store.update_values(&run, &ops).unwrap();
+    let text = world.text(&run);
+    for kept in ["\"price\": 1.50,", big, "1E5"] {
+        assert!(text.contains(kept), "{text}");
+    }
+    // A program with integers of any size gives one back that differs in the last digit.
+    let meta = world.store.update_document(&run, |document| {
+        let text = document
+            .to_string()
+            .replace("1.5,", "1.5,\"n\":18446744073709551617,");
+        Ok(Written::parse(&text).unwrap())
+    });
+    meta.unwrap();
+    let text = world.text(&run);
+    for kept in ["\"price\": 1.50,", big, "\"n\": 18446744073709551617"] {
+        assert!(text.contains(kept), "{text}");
+    }
+    let change = |to: &str| {
+        let changed = world.store.update_document(&run, |document| {
+            let approximate = document["n"].to_string();
+            let text = document.to_string().replace(&approximate, to);
+            Ok(Written::parse(&text).unwrap())
+        });
+        changed.unwrap();
+        assert!(world.text(&run).contains(&format!("\"n\": {to}")), "{to}");
+    };
+    change("18446744073709551618");
+    for bad in [
+        "{}",
+        "[{}]",
+        r#"[{"op":"set","path":"/x"}]"#,
+        r#"[{"op":"unset","path":"/x","y":1}]"#,
+    ] {
+        fails(MetaOp::list(bad), Code::Usage, &[]);
+    }
 }

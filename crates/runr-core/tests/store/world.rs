@@ -91,7 +91,7 @@ pub(crate) fn least(rest: &str) -> String {
 pub(crate) fn set(path: &str, value: Value) -> MetaOp {
     MetaOp::Set {
         path: path.into(),
-        value,
+        value: value.into(),
     }
 }
 

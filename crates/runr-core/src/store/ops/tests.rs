@@ -184,7 +184,7 @@ fn what_is_not_there_is_not_found() {
     assert!(!store.exists(&id("gh-17")).unwrap());
     let error = store.read(&id("gh-17")).unwrap_err();
     assert_eq!(error.code(), Code::RunNotFound);
-    assert_eq!(error.to_string(), "Run not found");
+    assert_eq!(error.to_string(), "run not found: gh-17");
 }
 
 #[test]
