@@ -4,21 +4,10 @@ import { once } from 'node:events';
 
 import { RunStore } from 'runr';
 
+import { addOnes } from './add-ones.mjs';
+
 const [runs, runId, howMany] = process.argv.slice(2);
-const store = RunStore.open(runs);
 console.log('ready');
 await once(process.stdin, 'data');
 process.stdin.destroy();
-
-let anew = 0;
-for (let done = 0; done < Number(howMany); ) {
-  try {
-    await store.update(runId, (document) => ({ ...document, total: (document.total ?? 0) + 1 }));
-    done += 1;
-  } catch (error) {
-    // No function runs under the lock, so others may come between again and again.
-    if (error.code !== 'E_LOCK_TIMEOUT' || !error.retryable) throw error;
-    anew += 1;
-  }
-}
-console.log(`anew ${anew}`);
+console.log(`anew ${await addOnes(RunStore.open(runs), runId, Number(howMany))}`);
