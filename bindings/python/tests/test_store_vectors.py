@@ -32,12 +32,13 @@ def replay_new(case: dict[str, Any], data: pathlib.Path) -> None:
     assert runr.new_run_meta(**given) == expected
     moment = datetime.fromisoformat(given["created_at"].replace("Z", "+00:00"))
     assert runr.new_run_meta(**{**given, "created_at": moment}) == expected
-    store = runr.RunStore.data(data, given["repo_id"])
-    created = store.create(given, worktree_check=False)
-    written = pathlib.Path(created["meta_path"]).read_bytes()
-    assert written == expected.encode()
-    assert hashlib.sha256(written).hexdigest() == case["expected_sha256"]
-    assert store.read(given["run_id"]) == json.loads(expected)
+    for place, fields in {"fields": given, "document": json.loads(expected)}.items():
+        store = runr.RunStore.data(data / place, given["repo_id"])
+        created = store.create(fields, worktree_check=False)
+        written = pathlib.Path(created["meta_path"]).read_bytes()
+        assert written == expected.encode()
+        assert hashlib.sha256(written).hexdigest() == case["expected_sha256"]
+        assert store.read(given["run_id"]) == json.loads(expected)
 
 
 def applied(document: dict[str, Any], ops: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ use super::unknown::{Spellings, Unknown};
 use crate::json::{Rules, push_laid_out, push_quoted, scan};
 
 /// The version of the format that is written.
-const SCHEMA_VERSION: &str = "1.0";
+pub const SCHEMA_VERSION: &str = "1.0";
 
 impl RunMeta {
     /// What is known of a run in the moment of its creation.
