@@ -46,7 +46,7 @@ pub(crate) fn run(words: &[&str]) -> ExitCode {
             Part::Python => python::build(&mut steps).and_then(|()| python::test(&mut steps)),
             Part::Node => node::build(&mut steps)
                 .and_then(|()| node::unchanged_declarations(&mut steps))
-                .and_then(|()| node::test(&mut steps)),
+                .and_then(|()| node::test(&mut steps, long)),
         };
         if let Err(failure) = done {
             eprintln!("xtask: {failure}");

@@ -20,6 +20,27 @@ pub fn operations() -> &'static [&'static str] {
     crate::operations::NAMES
 }
 
+/// Operations that take no lock. One that is not listed is taken for one that does: it only costs
+/// a thread more.
+const UNLOCKED: [&str; 10] = [
+    "status",
+    "runs",
+    "report_run",
+    "store_create",
+    "store_read",
+    "store_read_version",
+    "store_list",
+    "store_resolve",
+    "store_paths",
+    "store_events",
+];
+
+/// Whether an operation may wait for the lock of another process.
+#[must_use]
+pub fn may_wait(name: &str) -> bool {
+    !UNLOCKED.contains(&name)
+}
+
 /// Runs one operation on a JSON object of arguments and returns the JSON text of its result.
 ///
 /// # Errors

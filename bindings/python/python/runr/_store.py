@@ -27,6 +27,12 @@ class RunStore:
         object.__setattr__(self, "_place", {"root": _wire.path(root)})
 
     @classmethod
+    def _at(cls, place: dict[str, Any]) -> RunStore:
+        store = cls.__new__(cls)
+        object.__setattr__(store, "_place", place)
+        return store
+
+    @classmethod
     def open(cls, root: PathLike) -> RunStore:
         """The store with this runs root; touches nothing."""
         return cls(root)
@@ -40,9 +46,7 @@ class RunStore:
         place = _wire.given(
             {"data_dir": None if data_dir is None else _wire.path(data_dir), "repo_id": repo_id}
         )
-        store = cls.__new__(cls)
-        object.__setattr__(store, "_place", {"data_store": place})
-        return store
+        return cls._at({"data_store": place})
 
     @property
     def root(self) -> str | None:
@@ -146,6 +150,13 @@ class RunStore:
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a RunStore is frozen: cannot set {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a RunStore is frozen: cannot delete {name}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default a copy is made empty and then filled, which a frozen object refuses.
+        return self._at, (self._place,)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RunStore):

@@ -33,7 +33,7 @@ pub use model::{Archive, Flags, NewRun, RunFields, RunMeta, RunPaths, Setup};
 pub use names::{RepoId, branch_name, check_name, repo_id, repo_key, short_id, slug};
 pub use ops::{RunStore, Suffixes, SystemSuffixes};
 pub use places::{DataDir, Os, data_dir};
-pub use print::meta_text;
+pub use print::{SCHEMA_VERSION, meta_text};
 pub use repo_lock::{Holder, RepoLock};
 pub use repositories::{
     IndexedRepository, Repository, read_repo_index, touch_repo_index, touch_repo_record,

@@ -7,7 +7,7 @@ use crate::json::{Rules, push_laid_out, push_quoted, scan};
 /// Where a text has become this long, unknown values are no longer laid out.
 pub(super) const LAID_OUT: usize = 1 << 20;
 /// The version of the format that is written.
-const SCHEMA_VERSION: &str = "1.0";
+pub const SCHEMA_VERSION: &str = "1.0";
 
 impl RunMeta {
     /// What is known of a run in the moment of its creation.
