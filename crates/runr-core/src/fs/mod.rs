@@ -31,6 +31,7 @@ mod write;
 
 use std::sync::Arc;
 
+pub(crate) use dir::read_range;
 pub use dir::{Contents, Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat};
 pub use dir::{create_dirs, open_dir_if_present};
 pub use document::{Document, Update};
