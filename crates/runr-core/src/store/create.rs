@@ -8,8 +8,9 @@ use super::model::{NewRun, RunFields, RunPaths};
 use super::names::{branch_name, store_run_id};
 use super::ops::{LOGS, META, META_MODE, Modes, RunStore, is_taken};
 use super::print::meta_text;
+use super::repo_lock::LOCK;
 use crate::error::{Code, Error, Result};
-use crate::fs::{Dir, Durability, Kind, Replacing, create_dirs, write_atomic, write_new};
+use crate::fs::{Dir, Durability, Kind, Lock, Replacing, create_dirs, write_atomic, write_new};
 use crate::id::RunId;
 use crate::time::Timestamp;
 
@@ -43,7 +44,13 @@ impl RunStore {
         let text = meta_text(new);
         let temporary = format!(".{}-{:016x}.tmp", new.run_id, self.suffixes.next()?);
         match publish(root, &temporary, &paths, &text, self.modes) {
-            Err(Unpublished::NoSuchRename) => make_in_place(root, &paths, &text, self.modes)?,
+            Err(Unpublished::NoSuchRename) => {
+                // For a moment it looks like a creation that was given up; a repair holds this too.
+                let repository = self.repository_dir();
+                let wait = self.wait.clone();
+                let _lock = Lock::acquire(&self.storage, &repository, LOCK, wait)?;
+                make_in_place(root, &paths, &text, self.modes)?;
+            }
             Err(Unpublished::Error(error)) => return Err(error),
             Ok(()) => {}
         }

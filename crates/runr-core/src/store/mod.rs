@@ -15,6 +15,7 @@ mod names;
 mod ops;
 mod places;
 mod print;
+mod repair;
 mod repo_lock;
 mod resolve;
 mod rules;
@@ -29,6 +30,7 @@ pub use names::{RepoId, branch_name, check_name, repo_id, repo_key, short_id, sl
 pub use ops::{RunStore, Suffixes, SystemSuffixes};
 pub use places::{DataDir, Os, data_dir};
 pub use print::meta_text;
+pub use repair::{Diagnosis, Finding, Remedy};
 pub use repo_lock::{Holder, RepoLock};
 pub use resolve::{Candidate, resolve};
 pub use rules::{BadMeta, Place, parse_meta};

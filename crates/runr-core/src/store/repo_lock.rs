@@ -18,7 +18,7 @@ use crate::fs::{
 };
 use crate::time::Timestamp;
 
-const LOCK: &str = ".runr.lock";
+pub(super) const LOCK: &str = ".runr.lock";
 /// Beside the lock, because on some systems a locked file cannot be read.
 const INFO: &str = ".runr.lock.info";
 const FOREIGN: &str = ".lock";
@@ -103,7 +103,7 @@ impl RunStore {
     }
 
     /// The directory that holds the directory of runs.
-    fn repository_dir(&self) -> Utf8PathBuf {
+    pub(super) fn repository_dir(&self) -> Utf8PathBuf {
         match self.root.parent() {
             Some(parent) if !parent.as_str().is_empty() => parent.to_owned(),
             _ => Utf8PathBuf::from("."),
