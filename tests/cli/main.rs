@@ -10,6 +10,7 @@ mod support;
 
 mod call;
 mod doctor;
+mod doctor_runs;
 mod gates;
 mod guard;
 mod holes;

@@ -30,6 +30,7 @@ const METHODS = {
   paths: ['store_paths', (runId) => ({ run_id: runId })],
   appendEvent: ['store_append_event', (runId, name, data) => ({ run_id: runId, name, data })],
   events: ['store_events', (runId, since) => ({ run_id: runId, since })],
+  repair: ['store_repair', (settings) => options(settings, ['fix'])],
 };
 
 /** A directory of run directories. */

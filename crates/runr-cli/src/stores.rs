@@ -54,7 +54,7 @@ impl Stores {
         })
     }
 
-    fn all(&self) -> Result<Vec<RunStore>> {
+    pub(crate) fn all(&self) -> Result<Vec<RunStore>> {
         match self {
             Self::One(store) => Ok(vec![store.as_ref().clone()]),
             Self::All(data, host) => data.stores(&host.storage),

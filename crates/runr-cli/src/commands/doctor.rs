@@ -2,6 +2,7 @@
 
 mod configuration;
 mod repository;
+mod runs;
 mod workers;
 
 use camino::Utf8PathBuf;
@@ -10,6 +11,7 @@ use runr_core::phase::config::Config;
 use serde::Serialize;
 use serde_json::json;
 
+use self::runs::Runs;
 use super::Invocation;
 use super::cli::DoctorArgs;
 use crate::harness::Layout;
@@ -20,6 +22,7 @@ struct Subject<'a> {
     host: &'a Host,
     layout: Option<Layout>,
     config: Option<Utf8PathBuf>,
+    runs: Runs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -35,6 +38,8 @@ struct Finding {
     level: Level,
     detail: String,
     fix: Option<String>,
+    /// More about it, for people.
+    notes: Vec<String>,
 }
 
 fn found(level: Level, detail: impl Into<String>) -> Finding {
@@ -42,6 +47,7 @@ fn found(level: Level, detail: impl Into<String>) -> Finding {
         level,
         detail: detail.into(),
         fix: None,
+        notes: Vec::new(),
     }
 }
 
@@ -83,6 +89,14 @@ const CHECKS: &[Check] = &[
         probe: repository::storage,
     },
     Check {
+        id: "runs",
+        probe: runs::of_repository,
+    },
+    Check {
+        id: "store",
+        probe: runs::of_data_directory,
+    },
+    Check {
         id: "workers",
         probe: workers::workers,
     },
@@ -101,6 +115,7 @@ pub(crate) fn execute(call: &Invocation<'_>, args: &DoctorArgs) -> Result<u8> {
     }
     let subject = Subject {
         host: call.host,
+        runs: Runs::look(call.host, layout.as_ref(), args),
         layout,
         config,
     };
@@ -135,8 +150,10 @@ fn print_json(
         "user_config": call.host.config_dir(),
     });
     let workers = workers::worker_rows(subject);
-    call.console
-        .json(&json!({"ok": ok, "checks": checks, "workers": workers, "paths": paths}));
+    let repairs: Vec<_> = subject.runs.findings().collect();
+    call.console.json(&json!({
+        "ok": ok, "checks": checks, "workers": workers, "paths": paths, "repairs": repairs,
+    }));
 }
 
 fn print_lines(call: &Invocation<'_>, findings: &[(&str, Finding)], ok: bool) {
@@ -151,6 +168,10 @@ fn print_lines(call: &Invocation<'_>, findings: &[(&str, Finding)], ok: bool) {
             "{id}: {word} - {}",
             crate::output::printable(&finding.detail)
         ));
+        for note in &finding.notes {
+            let note = crate::output::printable(note);
+            call.console.line(&format!("  {note}"));
+        }
         if let Some(fix) = &finding.fix {
             call.console.line(&format!("  fix: {fix}"));
         }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Arguments, json};
 use crate::host::Host;
+use crate::repair;
 use crate::store_fields;
 use crate::stores::{self, DataPlace, Stores};
 
@@ -138,6 +139,15 @@ pub(super) fn store_append_event(host: &Host, arguments: &mut Arguments) -> Resu
 pub(super) fn store_events(host: &Host, arguments: &mut Arguments) -> Result<Value> {
     let (store, id) = store_and_run(host, arguments)?;
     json(&store.events(&id, arguments.or("since", 0)?)?)
+}
+
+pub(super) fn store_repair(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let stores = stores_of(host, arguments)?;
+    json(&repair::findings(
+        host,
+        &stores,
+        arguments.or("fix", false)?,
+    )?)
 }
 
 // ----- pure -----
