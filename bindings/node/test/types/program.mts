@@ -36,6 +36,8 @@ export async function look(): Promise<string> {
   try {
     const { run_id } = await RunStore.open('runs').create({ title: 't' }, { worktreeCheck: false });
     await status({ runId: run_id });
+    const [finding] = await RunStore.open('runs').repair({ fix: true });
+    if (finding?.remedy === 'quarantine') return finding.kept ?? finding.reason;
   } catch (error) {
     if (error instanceof RunrError) return error.hint ?? error.code;
   }
