@@ -287,13 +287,15 @@ fn what_could_not_be_repaired_fails_with_its_reason() {
 #[test]
 fn a_repair_that_is_killed_at_any_moment_is_finished_by_the_next_one() {
     let sandbox = Sandbox::bare();
+    let long = std::env::var_os("RUNR_TEST_LONG").is_some();
+    let step = Duration::from_micros(if long { 100 } else { 1000 });
     let mut whole = 0;
-    for round in 0..400 {
+    for round in 0..4000 {
         break_some(&sandbox);
         let arguments = json!({"root": sandbox.repo().join(".runr/runs"), "fix": true}).to_string();
         let repair = || sandbox.runr(&["call", "store_repair"]).stdin(&arguments);
         let mut running = repair().spawn();
-        std::thread::sleep(Duration::from_micros(250 * round));
+        std::thread::sleep(step * round);
         whole += u32::from(running.has_ended());
         running.kill();
         let kept = |text: &str| {

@@ -283,6 +283,25 @@ fn no_copy_takes_the_name_of_another_and_an_equal_one_is_enough() {
 }
 
 #[test]
+fn what_cannot_be_moved_aside_stays_where_it_is() {
+    let large = vec![b' '; (4 << 20) + 1];
+    // One rename tells who holds the repository, one moves the document, one writes the new one.
+    for nth in 1..=3 {
+        let world = World::new();
+        world.put(&format!("{RUN}/meta.json"), &large);
+        world
+            .fs
+            .fail_call("rename", nth, Fault::Torn, Lasting::Once);
+        let findings = world.repair();
+        assert!(world.fs.heal());
+        assert_eq!(findings[0].done, nth == 1);
+        let all = world.snapshot();
+        let there = all.values().flatten().filter(|bytes| **bytes == large);
+        assert_eq!(there.count(), 1, "{nth}");
+    }
+}
+
+#[test]
 fn a_document_of_a_later_version_is_never_touched() {
     for newer in [
         "{\"schema_version\":\"2.0\"}",
@@ -487,6 +506,16 @@ fn what_the_system_does_not_show_is_named_and_left() {
     assert_eq!(kinds(&findings), [(Diagnosis::Unreadable, Remedy::Inspect)]);
     assert_eq!(findings[0].error.as_ref().unwrap().code(), Code::Io);
     assert_eq!(world.snapshot(), before);
+
+    // The second directory that is listed is that of the first run; the others are shown.
+    world.fs.fail_call("list", 2, denied, Lasting::Once);
+    let found = world.diagnose().into_iter();
+    let found: Vec<_> = found.map(|it| (it.run_id, it.diagnosis)).collect();
+    let expected = [
+        (Some(id(RUN)), Diagnosis::Unreadable),
+        (Some(id("gh-17")), Diagnosis::MetaBroken),
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -40,7 +40,9 @@ impl RunStore {
             Err(error) => return vec![self.unreadable(None, &self.root, error)],
         };
         let of_runs = ids.iter().flat_map(|id| self.diagnose_run(id));
-        of_runs.chain(self.unfinished(now)).collect()
+        let mut findings: Vec<_> = of_runs.collect();
+        findings.extend(self.unfinished(now));
+        findings
     }
 
     pub(super) fn diagnose_run(&self, id: &RunId) -> Vec<Finding> {

@@ -147,7 +147,7 @@ impl RunStore {
         root.sync().map_err(|error| committed(failed(error)))
     }
 
-    /// Removes a run directory in which there is nothing.
+    /// Removes a run directory in which there is nothing; its lock, which we hold, with it.
     fn remove_shell(&self, id: &RunId, seen: &Seen) -> Result<()> {
         let failed = |error| Error::io("remove", seen.dir.path(), error);
         let root = self.open_dir(&self.root)?;
@@ -155,8 +155,6 @@ impl RunStore {
         for entry in seen.entries.iter().filter(|it| it.kind == Kind::File) {
             unless_missing(seen.dir.unlink(&entry.name)).map_err(failed)?;
         }
-        // Which we made if it was not there.
-        unless_missing(seen.dir.unlink(LOCK)).map_err(failed)?;
         root.remove_dir(id.as_str()).map_err(failed)?;
         root.sync().map_err(|error| committed(failed(error)))
     }
