@@ -303,6 +303,27 @@ export interface SeenRepository {
   repo_root: string;
   repo_dir: string;
 }
+/** Something that is wrong with the runs of a store, and what was done about it. */
+export interface StoreFinding {
+  run_id: string | null;
+  repo_id: string | null;
+  path: string;
+  diagnosis:
+    | 'abandoned'
+    | 'meta_missing'
+    | 'meta_broken'
+    | 'meta_newer'
+    | 'leftover'
+    | 'journal_damaged'
+    | 'unreadable';
+  reason: string;
+  remedy: 'remove' | 'rebuild' | 'quarantine' | 'update' | 'wait' | 'inspect';
+  done: boolean;
+  /** Where that which was damaged is kept now. */
+  kept: string | null;
+  /** Why it was not done, though it was tried. */
+  error: JsonObject | null;
+}
 /** Fields by their paths, such as `/flags/needs_attention`. */
 export interface StoreChanges {
   set?: Record<string, unknown>;
@@ -355,6 +376,9 @@ export class RunStore {
   /** The events of a run with a number above `since`. */
   events(runId: string, since?: number): Promise<StoreEvent[]>;
   eventsSync(runId: string, since?: number): StoreEvent[];
+  /** What is wrong with the runs; with `fix` after what can be repaired was, without losing anything. */
+  repair(settings?: { fix?: boolean }): Promise<StoreFinding[]>;
+  repairSync(settings?: { fix?: boolean }): StoreFinding[];
 }
 
 // --- Pure functions ------------------------------------------------------------------------

@@ -15,6 +15,7 @@ mod hostile;
 
 mod call;
 mod doctor;
+mod doctor_runs;
 mod gates;
 mod guard;
 mod holes;

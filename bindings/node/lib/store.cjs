@@ -24,6 +24,7 @@ const METHODS = {
   touchRepository: ['store_touch_repository', (settings) => options(settings, ['repo_root'])],
   appendEvent: ['store_append_event', (runId, name, data) => ({ run_id: runId, name, data })],
   events: ['store_events', (runId, since) => ({ run_id: runId, since })],
+  repair: ['store_repair', (settings) => options(settings, ['fix'])],
 };
 
 /** The arguments of an update by values. */

@@ -46,6 +46,7 @@ const STORE_ARGUMENTS = {
   store_touch_repository: ({ repo_root: repoRoot }) => [{ repoRoot }],
   store_append_event: ({ run_id: runId, name, data }) => [runId, name, data],
   store_events: ({ run_id: runId, since }) => [runId, since],
+  store_repair: ({ fix }) => [{ fix }],
 };
 
 /** The answers of a row: two where there is a promise and a blocking twin, each in turn. */

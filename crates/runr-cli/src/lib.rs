@@ -24,6 +24,7 @@ mod liveness;
 pub mod operations;
 #[cfg(feature = "cli")]
 mod output;
+mod repair;
 mod repository;
 mod store_fields;
 mod stores;

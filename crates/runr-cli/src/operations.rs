@@ -30,7 +30,7 @@ use arguments::Arguments;
 pub(crate) use store::update_run;
 use store::{
     apply_meta_ops, branch_name, data_dir, new_run_meta, repo_id, repo_key, store_append_event,
-    store_create, store_events, store_list, store_paths, store_read, store_resolve,
+    store_create, store_events, store_list, store_paths, store_read, store_repair, store_resolve,
     store_touch_repository, store_update,
 };
 #[cfg(feature = "cli")]
@@ -91,6 +91,7 @@ operations! {
     store_append_event(root, data_store, run_id, name, data),
     store_events(root, data_store, run_id, since),
     store_touch_repository(root, data_store, repo_root),
+    store_repair(root, data_store, fix),
     data_dir(env, home, os),
     repo_key(origin_url, repo_root),
     repo_id(origin_url, repo_root),

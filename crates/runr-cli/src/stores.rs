@@ -69,7 +69,7 @@ impl Stores {
         }
     }
 
-    fn all(&self) -> Result<Vec<RunStore>> {
+    pub(crate) fn all(&self) -> Result<Vec<RunStore>> {
         self.each()?.into_iter().collect()
     }
 

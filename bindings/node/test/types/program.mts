@@ -38,6 +38,8 @@ export async function look(): Promise<string> {
     await RunStore.open('runs').update(run_id, (document) => ({ ...document, pr_number: 1 }));
     const { repo_key }: { repo_key: string } = RunStore.data().touchRepositorySync({ repoRoot: '.' });
     await status({ runId: run_id });
+    const [finding] = await RunStore.open('runs').repair({ fix: true });
+    if (finding?.remedy === 'quarantine') return finding.kept ?? finding.reason;
   } catch (error) {
     if (error instanceof RunrError) return error.hint ?? error.code;
   }

@@ -9,11 +9,12 @@ from typing import Any, cast
 from . import _native, _wire
 from ._disk import PathLike
 from .errors import InvalidInput
-from .types import CreatedRun, ResolvedRun, SeenRepository, StoreEvent, StoreRow
+from .types import CreatedRun, ResolvedRun, SeenRepository, StoreEvent, StoreFinding, StoreRow
 
 Document = dict[str, Any]
 Rows = list[StoreRow]
 Events = list[StoreEvent]
+Findings = list[StoreFinding]
 
 
 class RunStore:
@@ -144,6 +145,14 @@ class RunStore:
         """The events of a run with a number above ``since``."""
         found = self._call("store_events", run_id=run_id, since=since)
         return cast(Events, found)
+
+    def repair(self, *, fix: bool = False) -> Findings:
+        """What is wrong with the runs; with ``fix`` after what can be repaired was.
+
+        Nothing of worth is lost: what was damaged is kept, and ``kept`` says where. Runs that
+        somebody drives are left alone.
+        """
+        return cast(Findings, self._call("store_repair", fix=fix))
 
     def _call(self, operation: str, /, **args: Any) -> Any:
         return _wire.call(operation, {**self._place, **args})

@@ -271,6 +271,28 @@ class StoreEvent(_WithData):
     seq: int
 
 
+class StoreFinding(TypedDict):
+    """Something that is wrong with the runs of a store, and what was done about it."""
+
+    run_id: str | None
+    repo_id: str | None
+    path: str
+    diagnosis: Literal[
+        "abandoned",
+        "meta_missing",
+        "meta_broken",
+        "meta_newer",
+        "leftover",
+        "journal_damaged",
+        "unreadable",
+    ]
+    reason: str
+    remedy: Literal["remove", "rebuild", "quarantine", "update", "wait", "inspect"]
+    done: bool
+    kept: str | None
+    error: dict[str, Any] | None
+
+
 class CommandResult(TypedDict):
     """What a command printed and how it ended."""
 

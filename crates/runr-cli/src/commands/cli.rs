@@ -345,6 +345,9 @@ pub(crate) struct DoctorArgs {
     /// Repair what can be repaired without losing work
     #[arg(long)]
     pub(crate) fix: bool,
+    /// The data directory [default: RUNR_DATA_DIR, else the system's place for data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<Utf8PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -241,6 +241,16 @@ fn stat_of(pid: u32) -> Option<Stat> {
     })
 }
 
+/// Whether any process of this machine has this number.
+pub(crate) fn exists(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // A process of another user is one too.
+    pid.is_some_and(|pid| {
+        let asked = rustix::process::test_kill_process(pid);
+        matches!(asked, Ok(()) | Err(rustix::io::Errno::PERM))
+    })
+}
+
 /// Whether this very process is still there.
 pub(crate) fn is_alive(identity: &ProcessIdentity) -> bool {
     identity.boot_id == boot_id()

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{Arguments, json};
 use crate::host::Host;
+use crate::repair;
 use crate::repository;
 use crate::store_fields;
 use crate::stores::{self, DataPlace, Stores};
@@ -172,6 +173,15 @@ pub(super) fn store_touch_repository(host: &Host, arguments: &mut Arguments) -> 
     let root: Utf8PathBuf = arguments.or("repo_root", ".".into())?;
     let repository = repository::find(&host.cwd.join(root))?;
     stores::touch_repository(host, &place, &repository)
+}
+
+pub(super) fn store_repair(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let stores = stores_of(host, arguments)?;
+    json(&repair::findings(
+        host,
+        &stores,
+        arguments.or("fix", false)?,
+    )?)
 }
 
 // ----- pure -----

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use camino::Utf8Path;
 
-use super::dir::{read_range, write_all};
+use super::dir::{Dir, read_range, write_all};
 use super::{
     Document, Durability, FaultFs, Journal, Kind, Lock, MemoryFs, Open, Sequenced, Storage,
     create_dirs, real,
@@ -58,10 +58,31 @@ fn directories_and_names(storage: &Storage, root: &Utf8Path, atomic: bool) {
         dir.rename("f", "g").unwrap();
     }
     assert_eq!(dir.stat("f").unwrap_err().kind(), ErrorKind::NotFound);
+    moves(storage, root, dir.as_ref(), atomic);
     dir.sync().unwrap();
     dir.unlink("g").unwrap();
     dir.remove_dir("sub").unwrap();
     assert!(dir.list().unwrap().is_empty());
+}
+
+/// `dir` holds the file `g` and the directory `sub`.
+fn moves(storage: &Storage, root: &Utf8Path, dir: &dyn Dir, atomic: bool) {
+    let other = create_dirs(storage, &root.join("c"), 0o777, Durability::Full).unwrap();
+    let moved = dir.move_no_replace("sub", other.as_ref(), "moved");
+    if !atomic {
+        assert_eq!(moved.unwrap_err().kind(), ErrorKind::Unsupported);
+        return;
+    }
+    moved.unwrap();
+    assert_eq!(dir.stat("sub").unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(other.stat("moved").unwrap().kind, Kind::Dir);
+    // Not even an empty directory is replaced.
+    dir.create_dir("sub", 0o700).unwrap();
+    let taken = other.move_no_replace("moved", dir, "sub").unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
+    let absent = dir.move_no_replace("absent", other.as_ref(), "x");
+    assert_eq!(absent.unwrap_err().kind(), ErrorKind::NotFound);
+    other.remove_dir("moved").unwrap();
 }
 
 fn files(storage: &Storage, root: &Utf8Path) {

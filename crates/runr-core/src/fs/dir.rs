@@ -5,6 +5,7 @@
 //! names are relative to the handle, and no name is ever followed if it is a link. Replacing a
 //! directory by a link to another place therefore cannot redirect a write.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 
@@ -13,6 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{Durability, Storage};
 use crate::error::{Error, Result};
 use crate::mutant::without;
+use crate::time::Timestamp;
 
 /// A file system.
 pub trait Fs: fmt::Debug + Send + Sync {
@@ -96,6 +98,17 @@ pub trait Dir: fmt::Debug + Send + Sync {
     /// # Errors
     /// `AlreadyExists`; `Unsupported` where the file system knows no such rename.
     fn rename_no_replace(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Moves `name` into another directory of the same file system and calls it `new_name` there,
+    /// unless anything has that name already.
+    ///
+    /// # Errors
+    /// `AlreadyExists`; `Unsupported` where the file system knows no such rename; `CrossesDevices`.
+    fn move_no_replace(&self, name: &str, into: &dyn Dir, new_name: &str) -> io::Result<()>;
+
+    /// The directory itself, seen through every layer around it: what
+    /// [`move_no_replace`](Self::move_no_replace) recognises its own kind by.
+    fn innermost(&self) -> &dyn Any;
 
     /// Removes a file or link.
     ///
@@ -278,6 +291,9 @@ pub struct Stat {
     pub group: u32,
     /// How many names it has, in this directory and elsewhere.
     pub links: u64,
+    /// When its content was changed last: of a directory, when a name in it came or went. 1970
+    /// where the file system keeps no time.
+    pub modified: Timestamp,
     /// Its identity.
     pub id: FileId,
 }
@@ -318,7 +334,7 @@ pub struct Contents {
 }
 
 /// Reads `len` bytes from `offset`, less where the file ends before.
-pub(super) fn read_range(file: &dyn File, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_range(file: &dyn File, offset: u64, len: u64) -> io::Result<Vec<u8>> {
     let len = usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
     let mut bytes = vec![0; len];
     let mut filled = 0;

@@ -3,6 +3,7 @@
 //! With it a test can say: for n = 1, 2, 3 and so on, let the n-th call fail, until the operation
 //! passes untouched; after each round the state is the old or the new one.
 
+use std::any::Any;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -215,6 +216,15 @@ impl Dir for FaultDir {
     fn rename_no_replace(&self, from: &str, to: &str) -> io::Result<()> {
         let rename = || self.inner.rename_no_replace(from, to);
         self.desk.call("rename_no_replace", rename)
+    }
+
+    fn move_no_replace(&self, name: &str, into: &dyn Dir, new_name: &str) -> io::Result<()> {
+        let rename = || self.inner.move_no_replace(name, into, new_name);
+        self.desk.call("move_no_replace", rename)
+    }
+
+    fn innermost(&self) -> &dyn Any {
+        self.inner.innermost()
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {

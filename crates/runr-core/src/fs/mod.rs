@@ -35,6 +35,7 @@ mod write;
 use std::sync::Arc;
 
 pub use confined::confined;
+pub(crate) use dir::read_range;
 pub use dir::{Contents, Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat};
 pub use dir::{create_dirs, open_dir_if_present};
 pub(crate) use document::corrupt;

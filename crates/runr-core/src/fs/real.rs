@@ -4,6 +4,7 @@
 //! reported by the sync before it, except at [`Durability::None`](super::Durability::None), which
 //! promises nothing.
 
+use std::any::Any;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
@@ -15,6 +16,7 @@ use rustix::io::Errno;
 use super::dir::{Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat, step_by_step};
 use super::lock::KernelLock;
 use crate::mutant::without;
+use crate::time::Timestamp;
 
 #[derive(Debug)]
 pub(super) struct RealFs;
@@ -137,7 +139,19 @@ impl Dir for RealDir {
 
     fn rename_no_replace(&self, from: &str, to: &str) -> io::Result<()> {
         let (from, to) = (component(from)?, component(to)?);
-        rename_no_replace(&self.fd, from, to)
+        rename_no_replace(&self.fd, from, &self.fd, to)
+    }
+
+    fn move_no_replace(&self, name: &str, into: &dyn Dir, new_name: &str) -> io::Result<()> {
+        let Some(into) = into.innermost().downcast_ref::<Self>() else {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        };
+        let (name, new_name) = (component(name)?, component(new_name)?);
+        rename_no_replace(&self.fd, name, &into.fd, new_name)
+    }
+
+    fn innermost(&self) -> &dyn Any {
+        self
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {
@@ -271,8 +285,8 @@ fn sync_data(file: &std::fs::File) -> io::Result<()> {
 }
 
 #[cfg(any(target_vendor = "apple", target_os = "linux", target_os = "android"))]
-fn rename_no_replace(dir: &OwnedFd, from: &str, to: &str) -> io::Result<()> {
-    match rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
+fn rename_no_replace(dir: &OwnedFd, from: &str, into: &OwnedFd, to: &str) -> io::Result<()> {
+    match rustix::fs::renameat_with(dir, from, into, to, RenameFlags::NOREPLACE) {
         // Old kernels and some file systems do not know the flag.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Err(io::ErrorKind::Unsupported.into()),
         other => Ok(other?),
@@ -280,7 +294,7 @@ fn rename_no_replace(dir: &OwnedFd, from: &str, to: &str) -> io::Result<()> {
 }
 
 #[cfg(not(any(target_vendor = "apple", target_os = "linux", target_os = "android")))]
-fn rename_no_replace(_: &OwnedFd, _: &str, _: &str) -> io::Result<()> {
+fn rename_no_replace(_: &OwnedFd, _: &str, _: &OwnedFd, _: &str) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -329,6 +343,11 @@ fn stat_of(stat: &rustix::fs::Stat) -> Stat {
         owner: stat.st_uid as u32,
         group: stat.st_gid as u32,
         links: stat.st_nlink as u64,
+        modified: Timestamp::from_millis(
+            (stat.st_mtime as i64)
+                .saturating_mul(1000)
+                .saturating_add(stat.st_mtime_nsec as i64 / 1_000_000),
+        ),
         id: FileId {
             dev: stat.st_dev as u64,
             ino: stat.st_ino as u64,

@@ -159,7 +159,7 @@ pub fn is_own_output(path: &str) -> bool {
         parts.as_slice(),
         [".runr-worktrees", ..]
             | [".pi", "runner-coordination", ..]
-            | [".runr", "runs" | "orchestrations" | "checkpoints", ..]
+            | [".runr", "runs" | "quarantine" | "orchestrations" | "checkpoints", ..]
             | [".runr", "task-status.json" | ".runr.lock" | ".runr.lock.info"]
             | [".runs", ".lock" | "index.json"]
             | [".runs", _, "run_meta.json"]
@@ -277,6 +277,7 @@ mod tests {
             ".runs/gh-17/run_meta.json",
             ".runs/gh-17/build/",
             ".runr/runs/1/state.json",
+            ".runr/quarantine/1-2/meta.json",
             ".runr/task-status.json",
             ".runr/checkpoints/abc.json",
         ] {

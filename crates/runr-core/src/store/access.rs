@@ -90,6 +90,7 @@ mod tests {
                 group: 0,
                 id: FileId { dev: 1, ino: 1 },
                 links: 1,
+                modified: crate::Timestamp::from_millis(0),
             };
             refuse_open("/data".into(), &stat, user).map_err(|error| error.to_string())
         };

@@ -51,7 +51,11 @@ impl RunStore {
         let text = new.to_text();
         let temporary = format!(".{}-{:016x}.tmp", new.run_id, self.suffixes.next()?);
         match publish(root, &temporary, &paths, &text, self.modes) {
-            Err(Unpublished::NoSuchRename) => make_in_place(root, &paths, &text, self.modes)?,
+            Err(Unpublished::NoSuchRename) => {
+                // For a moment it looks like a creation that was given up; a repair holds this too.
+                let _lock = self.lock_unless_held(self.wait.clone())?;
+                make_in_place(root, &paths, &text, self.modes)?;
+            }
             Err(Unpublished::Error(error)) => return Err(error),
             Ok(()) => {}
         }

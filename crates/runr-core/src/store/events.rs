@@ -138,7 +138,7 @@ impl RunStore {
         Ok(events)
     }
 
-    fn events_journal(&self, id: &RunId) -> Journal<StoreEvent> {
+    pub(super) fn events_journal(&self, id: &RunId) -> Journal<StoreEvent> {
         Journal::new(self.storage.clone(), self.run_dir(id), EVENTS)
             .mode(EVENTS_MODE)
             .wait(self.wait.clone())

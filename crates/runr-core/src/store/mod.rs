@@ -18,6 +18,7 @@ mod naming;
 mod ops;
 mod places;
 mod print;
+mod repair;
 mod repo_lock;
 mod repositories;
 mod resolve;
@@ -34,6 +35,7 @@ pub use names::{RepoId, branch_name, check_name, repo_id, repo_key, short_id, sl
 pub use ops::{RunStore, Suffixes, SystemSuffixes};
 pub use places::{DataDir, Os, data_dir};
 pub use print::{SCHEMA_VERSION, meta_text};
+pub use repair::{Diagnosis, Finding, Remedy};
 pub use repo_lock::{Holder, RepoLock};
 pub use repositories::{
     IndexedRepository, Repository, read_repo_index, touch_repo_index, touch_repo_record,

@@ -16,10 +16,7 @@ impl RunStore {
         if self.repo_id().is_none() {
             return Ok(None);
         }
-        match self.lock_repository_file(wait) {
-            Err(error) if error.context().contains_key("reentrant") => Ok(None),
-            other => other.map(Some),
-        }
+        self.lock_unless_held(wait)
     }
 
     /// A name must not be that of another active run. To be called with the names locked.

@@ -19,7 +19,7 @@ use crate::fs::{
 use crate::mutant::without;
 use crate::time::Timestamp;
 
-const LOCK: &str = ".runr.lock";
+pub(super) const LOCK: &str = ".runr.lock";
 /// Beside the lock, because on some systems a locked file cannot be read.
 const INFO: &str = ".runr.lock.info";
 const FOREIGN: &str = ".lock";
@@ -108,8 +108,16 @@ impl RunStore {
         })
     }
 
+    /// The same, where nothing is to be held by who holds it already.
+    pub(super) fn lock_unless_held(&self, wait: Wait) -> Result<Option<LockGuard>> {
+        match self.lock_repository_file(wait) {
+            Err(error) if error.context().contains_key("reentrant") => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
     /// The directory that holds the directory of runs.
-    fn repository_dir(&self) -> Utf8PathBuf {
+    pub(super) fn repository_dir(&self) -> Utf8PathBuf {
         match self.root.parent() {
             Some(parent) if !parent.as_str().is_empty() => parent.to_owned(),
             _ => Utf8PathBuf::from("."),

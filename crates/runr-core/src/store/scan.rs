@@ -52,7 +52,7 @@ impl Record {
                 .with("repo_id", self.repo_id.as_str())
                 .with("meta_path", self.meta_path.as_str())
                 .with("cause", self.problem.clone())
-                .hint("repair or move the file; nothing of it was changed")
+                .hint("runr doctor --fix")
         })
     }
 

@@ -1,5 +1,6 @@
 //! A file system that writes down everything that changes it.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -170,6 +171,15 @@ impl Dir for RecordDir {
     fn rename_no_replace(&self, from: &str, to: &str) -> io::Result<()> {
         self.inner.rename_no_replace(from, to)?;
         self.moved(from, to)
+    }
+
+    /// The programs that are replayed move nothing between directories.
+    fn move_no_replace(&self, _: &str, _: &dyn Dir, _: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn innermost(&self) -> &dyn Any {
+        self.inner.innermost()
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {
