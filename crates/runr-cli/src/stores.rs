@@ -1,5 +1,7 @@
 //! Which store is meant: a directory of runs, a repository of the data directory, or all of them.
 
+use std::io::ErrorKind;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::store::{
     Candidate, DataDir, Os, Record, RepoId, RepoRecord, RunPaths, RunStore, data_dir, list_order,
@@ -194,9 +196,19 @@ pub(crate) fn user_data_dir(host: &Host) -> Result<Utf8PathBuf> {
 
 /// The id of the repository that lies at `top`, by its origin as its configuration names it. Git
 /// is not asked: looking must never execute anything.
-pub(crate) fn repository_id(top: &Utf8Path) -> RepoId {
-    let config = std::fs::read_to_string(top.join(".git/config")).unwrap_or_default();
-    repo_id(&origin_url(&config).unwrap_or_default(), top)
+///
+/// # Errors
+/// `E_IO`: a configuration that cannot be read may name another repository than its absence.
+pub(crate) fn repository_id(top: &Utf8Path) -> Result<RepoId> {
+    let path = top.join(".git/config");
+    let config = match std::fs::read(&path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            String::new()
+        }
+        Err(error) => return Err(Error::io("read", &path, error)),
+    };
+    Ok(repo_id(&origin_url(&config).unwrap_or_default(), top))
 }
 
 /// The address of `origin` in the text of a git configuration.

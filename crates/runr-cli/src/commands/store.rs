@@ -49,13 +49,15 @@ impl Shop<'_> {
     }
 
     /// The repository we stand in, if we do.
-    fn present_repository(&self) -> Option<RepoId> {
-        let top = find_root(&self.call.host.cwd.join(&self.call.root)).ok()?;
-        Some(repository_id(&top))
+    fn present_repository(&self) -> Result<Option<RepoId>> {
+        match find_root(&self.call.host.cwd.join(&self.call.root)) {
+            Ok(top) => repository_id(&top).map(Some),
+            Err(_) => Ok(None),
+        }
     }
 
     fn find(&self, reference: &str) -> Result<Found> {
-        let present = self.present_repository();
+        let present = self.present_repository()?;
         self.stores()?
             .resolve(reference, present.as_ref().map(RepoId::as_str))
     }
@@ -78,8 +80,10 @@ impl Shop<'_> {
     }
 
     fn new_run(&self, args: &StoreNewArgs) -> Result<()> {
-        let repo_id = self.place.repo_id.clone();
-        let repo_id = repo_id.or_else(|| Some(self.present_repository()?.to_string()));
+        let repo_id = match &self.place.repo_id {
+            Some(named) => Some(named.clone()),
+            None => self.present_repository()?.map(|id| id.to_string()),
+        };
         let mut fields = RunFields::default();
         fields.run_id = args.run_id.as_deref().map(str::parse).transpose()?;
         fields.title.clone_from(&args.title);

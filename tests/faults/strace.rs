@@ -1,0 +1,188 @@
+//! Failing system calls of a real process, by `strace`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use crate::support::Command;
+
+/// The calls that may fail. Names that this machine does not have are passed over.
+const CALLS: &[&str] = &[
+    "openat",
+    "read",
+    "pread64",
+    "write",
+    "fsync",
+    "fdatasync",
+    "ftruncate",
+    "rename",
+    "renameat",
+    "renameat2",
+    "flock",
+    "close",
+    "unlink",
+    "unlinkat",
+    "mkdir",
+    "mkdirat",
+    "getrandom",
+    "getdents64",
+    "fstat",
+    "newfstatat",
+];
+
+const ERRORS: &[&str] = &[
+    "EIO", "ENOSPC", "EDQUOT", "EACCES", "EROFS", "EINTR", "EMFILE", "ENOMEM",
+];
+
+/// What happens at a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Error(&'static str),
+    Kill,
+}
+
+/// One way in which one command fails.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) call: &'static str,
+    pub(crate) effect: Effect,
+    /// The first call that fails, by the process's own count.
+    pub(crate) at: usize,
+    /// Whether all later ones fail as well.
+    pub(crate) lasting: bool,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, at, .. } = self;
+        let lasting = if self.lasting { "+" } else { "" };
+        match self.effect {
+            Effect::Error(error) => write!(f, "{call}:error={error}:when={at}{lasting}"),
+            Effect::Kill => write!(f, "{call}:signal=SIGKILL:when={at}{lasting}"),
+        }
+    }
+}
+
+impl Fault {
+    pub(crate) fn kills(&self) -> bool {
+        self.effect == Effect::Kill
+    }
+
+    /// Whether what was written may not have reached the disk. An interrupted flush is repeated.
+    pub(crate) fn loses_a_flush(&self) -> bool {
+        self.call.contains("sync") && self.effect != Effect::Error("EINTR")
+    }
+
+    /// Whether the process still could remove what it had begun.
+    pub(crate) fn leaves_a_way_out(&self) -> bool {
+        let removes = self.call.starts_with("unlink");
+        !self.kills() && !removes && !(self.lasting && self.call == "openat")
+    }
+
+    /// Puts the command under this fault; the fault is the first line of `log` when it struck.
+    pub(crate) fn strike(&self, command: Command, log: &Path) -> Command {
+        let inject = format!("inject={self}");
+        let trace = format!("trace={}", self.call);
+        let log = log.to_str().unwrap();
+        let words = [
+            "strace", "-qq", "-f", "-o", log, "-e", &trace, "-e", &inject,
+        ];
+        command.under(&words)
+    }
+
+    pub(crate) fn struck(&self, log: &Path) -> bool {
+        let text = fs::read_to_string(log).unwrap();
+        let mark = if self.kills() {
+            "killed by SIGKILL"
+        } else {
+            "(INJECTED)"
+        };
+        text.contains(mark)
+    }
+}
+
+/// The calls a process makes once it runs its own code: the loader's are not runr's.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    /// Per call, the number of the first and of the last.
+    ranges: BTreeMap<&'static str, (usize, usize)>,
+}
+
+impl Calls {
+    /// Counts those of a command that succeeds.
+    pub(crate) fn count(command: Command, log: &Path) -> Self {
+        let names: Vec<String> = CALLS.iter().map(|call| format!("?{call}")).collect();
+        let trace = format!("trace={},rt_sigaction", names.join(","));
+        let words = [
+            "strace",
+            "-qq",
+            "-f",
+            "-o",
+            log.to_str().unwrap(),
+            "-e",
+            &trace,
+        ];
+        command.under(&words).output().exits(0);
+        Self::read(&fs::read_to_string(log).unwrap())
+    }
+
+    fn read(text: &str) -> Self {
+        let main = text.split(' ').next().unwrap();
+        let mut ranges = BTreeMap::new();
+        let mut counts = BTreeMap::new();
+        let lines = text.lines().filter_map(|line| line.strip_prefix(main));
+        for line in lines.map(str::trim_start) {
+            // The last thing before the command line is read.
+            if line.starts_with("rt_sigaction(SIGXFSZ") {
+                ranges.clear();
+            }
+            let Some(call) = CALLS.iter().find(|call| {
+                line.strip_prefix(**call)
+                    .is_some_and(|rest| rest.starts_with('('))
+            }) else {
+                continue;
+            };
+            let count = counts.entry(*call).or_insert(0);
+            *count += 1;
+            ranges.entry(*call).or_insert((*count, *count)).1 = *count;
+        }
+        assert!(ranges.len() > 3, "not a trace of runr: {text}");
+        Self { ranges }
+    }
+
+    /// The faults to try: each call once and for good, each error, and death.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for (call, (first, last)) in &self.ranges {
+            for at in *first..=*last {
+                let fault = |effect, lasting| Fault {
+                    call,
+                    effect,
+                    at,
+                    lasting,
+                };
+                for error in ERRORS {
+                    faults.push(fault(Effect::Error(error), false));
+                    // A call that is interrupted for ever is repeated for ever.
+                    if *error != "EINTR" {
+                        faults.push(fault(Effect::Error(error), true));
+                    }
+                }
+                faults.push(fault(Effect::Kill, false));
+            }
+        }
+        faults
+    }
+
+    /// Faults one call beyond the last: they strike nobody.
+    pub(crate) fn beyond(&self) -> Vec<Fault> {
+        let beyond = |(call, (_, last)): (&&'static str, &(usize, usize))| Fault {
+            call,
+            effect: Effect::Error("EIO"),
+            at: last + 1,
+            lasting: true,
+        };
+        self.ranges.iter().map(beyond).collect()
+    }
+}
