@@ -13,7 +13,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod disk_full;
 mod form;
 mod kept;
+mod mount;
+mod power_cut;
+mod runs;
 mod strace;
 mod syscall_faults;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
+use crate::form::succeeds;
 use crate::support::Command;
 
 /// The calls that may fail. Names that this machine does not have are passed over.
@@ -34,6 +35,11 @@ const CALLS: &[&str] = &[
 const ERRORS: &[&str] = &[
     "EIO", "ENOSPC", "EDQUOT", "EACCES", "EROFS", "EINTR", "EMFILE", "ENOMEM",
 ];
+
+/// Whether processes can be traced here.
+pub(crate) fn is_usable() -> bool {
+    succeeds(&["strace", "-qq", "-o", "/dev/null", "true"])
+}
 
 /// What happens at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,14 +86,12 @@ impl Fault {
         !self.kills() && !removes && !(self.lasting && self.call == "openat")
     }
 
-    /// Puts the command under this fault; the fault is the first line of `log` when it struck.
+    /// Puts the command under this fault. Its children are other programs, and are left alone.
     pub(crate) fn strike(&self, command: Command, log: &Path) -> Command {
         let inject = format!("inject={self}");
         let trace = format!("trace={}", self.call);
         let log = log.to_str().unwrap();
-        let words = [
-            "strace", "-qq", "-f", "-o", log, "-e", &trace, "-e", &inject,
-        ];
+        let words = ["strace", "-qq", "-o", log, "-e", &trace, "-e", &inject];
         command.under(&words)
     }
 
@@ -103,10 +107,16 @@ impl Fault {
 }
 
 /// The calls a process makes once it runs its own code: the loader's are not runr's.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Calls {
-    /// Per call, the number of the first and of the last.
-    ranges: BTreeMap<&'static str, (usize, usize)>,
+    /// Per call, those of its numbers that may fail.
+    numbers: BTreeMap<&'static str, Vec<usize>>,
+    /// Per call, how often it is made in all.
+    counts: BTreeMap<&'static str, usize>,
+    /// Whether the process talks with children. No kernel fails the read of a pipe, or leaves open
+    /// what is closed: injected, the one is a panic of the standard library, the other hangs. And
+    /// how often a pipe is read differs, so that the reads of files cannot be told by their number.
+    has_pipes: bool,
 }
 
 impl Calls {
@@ -114,75 +124,72 @@ impl Calls {
     pub(crate) fn count(command: Command, log: &Path) -> Self {
         let names: Vec<String> = CALLS.iter().map(|call| format!("?{call}")).collect();
         let trace = format!("trace={},rt_sigaction", names.join(","));
-        let words = [
-            "strace",
-            "-qq",
-            "-f",
-            "-o",
-            log.to_str().unwrap(),
-            "-e",
-            &trace,
-        ];
+        let log = log.to_str().unwrap();
+        let words = ["strace", "-qq", "-y", "-o", log, "-e", &trace];
         command.under(&words).output().exits(0);
         Self::read(&fs::read_to_string(log).unwrap())
     }
 
     fn read(text: &str) -> Self {
-        let main = text.split(' ').next().unwrap();
-        let mut ranges = BTreeMap::new();
-        let mut counts = BTreeMap::new();
-        let lines = text.lines().filter_map(|line| line.strip_prefix(main));
-        for line in lines.map(str::trim_start) {
+        let mut calls = Self::default();
+        for line in text.lines() {
             // The last thing before the command line is read.
             if line.starts_with("rt_sigaction(SIGXFSZ") {
-                ranges.clear();
+                calls.numbers.clear();
             }
-            let Some(call) = CALLS.iter().find(|call| {
-                line.strip_prefix(**call)
-                    .is_some_and(|rest| rest.starts_with('('))
-            }) else {
+            let Some((name, rest)) = line.split_once('(') else {
                 continue;
             };
-            let count = counts.entry(*call).or_insert(0);
+            let Some(call) = CALLS.iter().find(|call| **call == name) else {
+                continue;
+            };
+            let count = calls.counts.entry(call).or_insert(0);
             *count += 1;
-            ranges.entry(*call).or_insert((*count, *count)).1 = *count;
+            calls.numbers.entry(call).or_default().push(*count);
+            let subject = rest.split(',').next().unwrap();
+            calls.has_pipes |= *call == "read" && subject.contains("<pipe:");
         }
-        assert!(ranges.len() > 3, "not a trace of runr: {text}");
-        Self { ranges }
+        if calls.has_pipes {
+            calls.numbers.remove("close");
+            calls.numbers.remove("read");
+        }
+        assert!(calls.numbers.len() > 3, "not a trace of runr: {text}");
+        calls
     }
 
     /// The faults to try: each call once and for good, each error, and death.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        for (call, (first, last)) in &self.ranges {
-            for at in *first..=*last {
-                let fault = |effect, lasting| Fault {
-                    call,
-                    effect,
-                    at,
-                    lasting,
-                };
-                for error in ERRORS {
-                    faults.push(fault(Effect::Error(error), false));
-                    // A call that is interrupted for ever is repeated for ever.
-                    if *error != "EINTR" {
-                        faults.push(fault(Effect::Error(error), true));
-                    }
+        for (call, at) in self.numbers.iter().flat_map(|(call, numbers)| {
+            let at = |at: &usize| (*call, *at);
+            numbers.iter().map(at).collect::<Vec<_>>()
+        }) {
+            let fault = |effect, lasting| Fault {
+                call,
+                effect,
+                at,
+                lasting,
+            };
+            for error in ERRORS {
+                faults.push(fault(Effect::Error(error), false));
+                // A call that is interrupted for ever is repeated for ever.
+                if *error != "EINTR" {
+                    faults.push(fault(Effect::Error(error), true));
                 }
-                faults.push(fault(Effect::Kill, false));
             }
+            faults.push(fault(Effect::Kill, false));
         }
         faults
     }
 
     /// Faults one call beyond the last: they strike nobody.
     pub(crate) fn beyond(&self) -> Vec<Fault> {
-        let beyond = |(call, (_, last)): (&&'static str, &(usize, usize))| Fault {
+        let beyond = |call: &&'static str| Fault {
             call,
             effect: Effect::Error("EIO"),
-            at: last + 1,
+            at: self.counts[call] + 1,
             lasting: true,
         };
-        self.ranges.iter().map(beyond).collect()
+        self.numbers.keys().map(beyond).collect()
     }
 }

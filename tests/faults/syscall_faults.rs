@@ -3,13 +3,15 @@
 //! What is there afterwards is what was there before, or what the command was to do; and the exit
 //! status says which.
 
+mod harness;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::form::{Budget, copy_dir, each, long, skip, succeeds};
+use crate::form::{Budget, copy_dir, each, long, skip};
 use crate::kept::{Found, Kept, RUN};
-use crate::strace::{Calls, Fault};
+use crate::strace::{Calls, Fault, is_usable};
 use crate::support::{Output, Random, Sandbox, seed};
 
 /// A command of the store.
@@ -147,7 +149,10 @@ impl Bench {
             },
             _ => (false, "no exit status of ours"),
         };
-        assert!(is_right, "{what}, but old {old}, new {new}: {fault}: {output}");
+        assert!(
+            is_right,
+            "{what}, but old {old}, new {new}: {fault}: {output}"
+        );
     }
 
     /// What a reader prints is right, or it says that it failed.
@@ -165,7 +170,7 @@ impl Bench {
 #[test]
 fn a_command_of_the_store_whose_system_calls_fail_leaves_the_old_or_the_new() {
     const NAME: &str = "failing system calls";
-    if !succeeds(&["strace", "-qq", "-o", "/dev/null", "true"]) {
+    if !is_usable() {
         return skip(NAME, "needs `strace`, and leave to trace");
     }
     let seed = seed();

@@ -1,0 +1,245 @@
+//! Power cuts: a disk that forgets whatever was not flushed, at any moment.
+//!
+//! A disk image is mounted, commands run on it, the file system is shut down without flushing its
+//! journal, and mounted again. What was acknowledged is there; everything is the old or the new.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::form::{Budget, long, skip, succeeds};
+use crate::kept::{Kept, RUN};
+use crate::mount::Mount;
+use crate::support::{Random, Sandbox, seed};
+
+/// `FS_IOC_SHUTDOWN` without a flush of the journal: as if the power were cut. There is no safe
+/// call for it, hence another language.
+const SHUTDOWN: &str = "import fcntl, os, struct, sys
+fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))";
+
+/// A file system and how it is mounted.
+struct Disk {
+    name: &'static str,
+    make: &'static [&'static str],
+    options: &'static str,
+    megabytes: u64,
+}
+
+const DISKS: [Disk; 3] = [
+    Disk {
+        name: "ext4",
+        make: &["mkfs.ext4", "-q", "-F"],
+        options: "loop",
+        megabytes: 16,
+    },
+    // Without the ways in which this file system guesses what programs forgot to ask for.
+    Disk {
+        name: "ext4, writeback",
+        make: &["mkfs.ext4", "-q", "-F"],
+        options: "loop,data=writeback,noauto_da_alloc",
+        megabytes: 16,
+    },
+    Disk {
+        name: "xfs",
+        make: &["mkfs.xfs", "-q", "-f"],
+        options: "loop",
+        megabytes: 300,
+    },
+];
+
+/// A made disk, mounted or not.
+struct Image {
+    disk: &'static Disk,
+    file: PathBuf,
+    point: PathBuf,
+    mount: Option<Mount>,
+}
+
+impl Image {
+    /// `None`, with a visible word, where this machine cannot.
+    fn make(disk: &'static Disk, dir: &Path) -> Option<Self> {
+        let file = dir.join(disk.name);
+        // Sparse: it takes what is written to it.
+        File::create(&file)
+            .unwrap()
+            .set_len(disk.megabytes << 20)
+            .unwrap();
+        let shown = file.to_str().unwrap().to_owned();
+        let words = [disk.make, &[shown.as_str()]].concat();
+        let point = dir.join(format!("{} mounted", disk.name));
+        let mut image = Self {
+            disk,
+            file,
+            point,
+            mount: None,
+        };
+        if !succeeds(&words) || !image.attach() {
+            let what = format!("power cuts, {}", disk.name);
+            skip(&what, "needs root, loop devices and its `mkfs`");
+            return None;
+        }
+        Some(image)
+    }
+
+    fn attach(&mut self) -> bool {
+        let file = self.file.to_str().unwrap();
+        self.mount = Mount::new(&self.point, &["-o", self.disk.options, file]);
+        self.mount.is_some()
+    }
+
+    fn cut(&self) {
+        let point = self.point.to_str().unwrap();
+        assert!(succeeds(&["python3", "-c", SHUTDOWN, point]), "no cut");
+    }
+
+    /// What is on the disk is all there is; then it is there again.
+    fn restart(&mut self) {
+        self.mount = None;
+        assert!(self.attach(), "{} cannot be mounted again", self.disk.name);
+    }
+}
+
+fn images(dir: &Path) -> Vec<Image> {
+    if !succeeds(&["python3", "-c", "import fcntl"]) {
+        skip("power cuts", "need `python3`");
+        return Vec::new();
+    }
+    DISKS
+        .iter()
+        .filter_map(|disk| Image::make(disk, dir))
+        .collect()
+}
+
+/// What was asked for and what was granted, of one cut.
+#[derive(Debug, Default)]
+struct Acknowledged {
+    number: u64,
+    events: u64,
+    runs: Vec<String>,
+    asked: u64,
+}
+
+/// Changes the run, appends an event, creates a run, and so on until the power goes.
+fn work(kept: &Kept<'_>, from: u64, off: &AtomicBool) -> Acknowledged {
+    let mut done = Acknowledged {
+        number: from,
+        events: kept.events(),
+        ..Acknowledged::default()
+    };
+    for n in from + 1.. {
+        done.asked = n;
+        let id = format!("new-{n}");
+        if kept.store(&["set", RUN, &format!("/n={n}")]).code == Some(0) {
+            done.number = n;
+        }
+        if kept.store(&["events", RUN, "--append", "push"]).code == Some(0) {
+            done.events += 1;
+        }
+        if kept.store(&["new", "--run-id", &id, "--title", "t"]).code == Some(0) {
+            done.runs.push(id);
+        }
+        if off.load(Ordering::SeqCst) {
+            return done;
+        }
+    }
+    unreachable!("the power is cut before that")
+}
+
+/// One cut at a moment of its own; the number that is there afterwards.
+fn live_through_a_cut(image: &mut Image, sandbox: &Sandbox, random: &mut Random, seed: u64) {
+    let kept = Kept::at(sandbox, image.point.join("data"));
+    let (before, events_before) = (kept.number(), kept.events());
+    let off = AtomicBool::new(false);
+    let moment = random.moment(Duration::from_millis(60));
+    let done = std::thread::scope(|scope| {
+        let worker = scope.spawn(|| work(&kept, before, &off));
+        std::thread::sleep(moment);
+        image.cut();
+        off.store(true, Ordering::SeqCst);
+        worker.join().unwrap()
+    });
+    image.restart();
+    let what = format!("{}, seed {seed}: {done:?}", image.disk.name);
+    let found = kept.found();
+    let number = kept.number();
+    assert!((done.number..=done.asked).contains(&number), "{what}: {number}");
+    let most = events_before + (done.asked - before);
+    assert!((done.events..=most).contains(&kept.events()), "{what}");
+    for run in &done.runs {
+        assert!(found.documents.contains_key(run), "{what}: {run} is lost");
+    }
+    // One unfinished document, and one unfinished directory at most.
+    assert!(found.leftovers.len() <= 2, "{what}: {:?}", found.leftovers);
+    kept.store(&["set", RUN, "/again=1"]).exits(0);
+    kept.store(&["ls"]).exits(0);
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_power_cut() {
+    let seed = seed();
+    println!("power cuts: seed {seed}: repeat with RUNR_TEST_SEED={seed}");
+    let sandbox = Sandbox::bare();
+    let mut random = Random::new(seed);
+    let mut images = images(&sandbox.scratch());
+    for image in &mut images {
+        Kept::at(&sandbox, image.point.join("data")).with_run();
+        // From here on all of it is on the disk.
+        image.restart();
+    }
+    let cuts = if long() { 500 } else { 10 };
+    let budget = Budget::short(Duration::from_secs(8));
+    for cut in 0..cuts {
+        for image in &mut images {
+            if cut == 0 || budget.is_left() {
+                live_through_a_cut(image, &sandbox, &mut random, seed);
+            }
+            if cut % 50 == 49 {
+                // The disk is small.
+                fs::remove_dir_all(image.point.join("data")).unwrap();
+                Kept::at(&sandbox, image.point.join("data")).with_run();
+                image.restart();
+            }
+        }
+    }
+}
+
+/// What others do: write beside it and rename, without asking for anything to be flushed.
+fn rename_only(dir: &Path, text: &str) {
+    fs::write(dir.join("t.tmp"), text).unwrap();
+    fs::rename(dir.join("t.tmp"), dir.join("t")).unwrap();
+}
+
+/// Lets the journal be written, with the rename in it, but not the text.
+fn flush_another_file(dir: &Path) {
+    let file = File::create(dir.join("other")).unwrap();
+    file.sync_all().unwrap();
+}
+
+/// If this passed the check above, the check would be worth nothing.
+#[test]
+fn a_rename_without_a_flush_does_not_survive_a_power_cut() {
+    let sandbox = Sandbox::bare();
+    let mut broken = Vec::new();
+    let mut images = images(&sandbox.scratch());
+    for image in &mut images {
+        let point = image.point.clone();
+        for other in [false, true] {
+            rename_only(&point, "old");
+            image.restart();
+            rename_only(&point, "new");
+            if other {
+                flush_another_file(&point);
+            }
+            image.cut();
+            image.restart();
+            let text = fs::read_to_string(point.join("t")).unwrap();
+            println!("{}, another file flushed {other}: {text:?}", image.disk.name);
+            if text != "new" {
+                broken.push(text);
+            }
+        }
+    }
+    assert!(images.is_empty() || broken.iter().any(|text| text == "old"));
+    assert!(images.is_empty() || broken.iter().any(String::is_empty));
+}
