@@ -108,6 +108,11 @@ impl Found {
         self.events.insert(run.to_owned(), events);
     }
 
+    /// Temporary files. A directory of that kind has a name of its own, and is cleared up later.
+    pub(crate) fn unfinished_files(&self) -> usize {
+        self.leftovers.iter().filter(|path| path.is_file()).count()
+    }
+
     /// The same without temporary names: what readers see.
     pub(crate) fn seen(mut self) -> Self {
         self.leftovers.clear();

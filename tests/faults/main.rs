@@ -19,5 +19,6 @@ mod kept;
 mod mount;
 mod power_cut;
 mod runs;
+mod signals;
 mod strace;
 mod syscall_faults;

@@ -146,8 +146,13 @@ fn work(kept: &Kept<'_>, from: u64, off: &AtomicBool) -> Acknowledged {
     unreachable!("the power is cut before that")
 }
 
-/// One cut at a moment of its own; the number that is there afterwards.
-fn live_through_a_cut(image: &mut Image, sandbox: &Sandbox, random: &mut Random, seed: u64) {
+/// One cut at a moment of its own; how much was acknowledged before it.
+fn live_through_a_cut(
+    image: &mut Image,
+    sandbox: &Sandbox,
+    random: &mut Random,
+    seed: u64,
+) -> usize {
     let kept = Kept::at(sandbox, image.point.join("data"));
     let (before, events_before) = (kept.number(), kept.events());
     let off = AtomicBool::new(false);
@@ -163,7 +168,10 @@ fn live_through_a_cut(image: &mut Image, sandbox: &Sandbox, random: &mut Random,
     let what = format!("{}, seed {seed}: {done:?}", image.disk.name);
     let found = kept.found();
     let number = kept.number();
-    assert!((done.number..=done.asked).contains(&number), "{what}: {number}");
+    assert!(
+        (done.number..=done.asked).contains(&number),
+        "{what}: {number}"
+    );
     let most = events_before + (done.asked - before);
     assert!((done.events..=most).contains(&kept.events()), "{what}");
     for run in &done.runs {
@@ -173,6 +181,8 @@ fn live_through_a_cut(image: &mut Image, sandbox: &Sandbox, random: &mut Random,
     assert!(found.leftovers.len() <= 2, "{what}: {:?}", found.leftovers);
     kept.store(&["set", RUN, "/again=1"]).exits(0);
     kept.store(&["ls"]).exits(0);
+    let changes = (done.number - before) + (done.events - events_before);
+    usize::try_from(changes).unwrap() + done.runs.len()
 }
 
 #[test]
@@ -187,12 +197,15 @@ fn what_was_acknowledged_survives_a_power_cut() {
         // From here on all of it is on the disk.
         image.restart();
     }
-    let cuts = if long() { 500 } else { 10 };
+    let cuts = if long() { 500_usize } else { 30 };
+    let cuts = cuts.div_ceil(images.len().max(1));
     let budget = Budget::short(Duration::from_secs(8));
+    let (mut done, mut acknowledged) = (0, 0);
     for cut in 0..cuts {
         for image in &mut images {
             if cut == 0 || budget.is_left() {
-                live_through_a_cut(image, &sandbox, &mut random, seed);
+                acknowledged += live_through_a_cut(image, &sandbox, &mut random, seed);
+                done += 1;
             }
             if cut % 50 == 49 {
                 // The disk is small.
@@ -202,6 +215,8 @@ fn what_was_acknowledged_survives_a_power_cut() {
             }
         }
     }
+    println!("{done} cuts, {acknowledged} acknowledged changes, seed {seed}");
+    assert!(images.is_empty() || acknowledged > 0);
 }
 
 /// What others do: write beside it and rename, without asking for anything to be flushed.
@@ -234,7 +249,10 @@ fn a_rename_without_a_flush_does_not_survive_a_power_cut() {
             image.cut();
             image.restart();
             let text = fs::read_to_string(point.join("t")).unwrap();
-            println!("{}, another file flushed {other}: {text:?}", image.disk.name);
+            println!(
+                "{}, another file flushed {other}: {text:?}",
+                image.disk.name
+            );
             if text != "new" {
                 broken.push(text);
             }
