@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clock;
 mod disk_full;
 mod form;
 mod kept;

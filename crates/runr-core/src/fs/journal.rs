@@ -37,6 +37,10 @@ pub trait Sequenced {
     fn adopt(&mut self, _seq: u64) -> bool {
         false
     }
+
+    /// Takes its place after the record before it, where that has a say: a clock may go back, the
+    /// times in a journal may not.
+    fn not_before(&mut self, _last: &Self) {}
 }
 
 /// A file of records, to which several processes append.
@@ -181,7 +185,8 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         let file = self.open_to_append(dir)?;
         let tail = tail::read::<R>(file.as_ref(), &self.path())?;
         let first = tail.last_seq + 1;
-        let records = build(first);
+        let mut records = build(first);
+        in_order(tail.last.as_ref(), &mut records);
         let bytes = self.encode(first, &records)?;
         self.write(dir, file, &tail, &bytes)?;
         Ok(records)
@@ -227,7 +232,7 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         &self,
         dir: &dyn Dir,
         mut file: Box<dyn File>,
-        tail: &tail::Tail,
+        tail: &tail::Tail<R>,
         bytes: &[u8],
     ) -> Result<()> {
         let failed = |failed: Failed, committed| failed.into_error(dir, &self.name, committed);
@@ -253,5 +258,15 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         // The records are durable; a close has nothing to add.
         drop(file.close());
         Ok(())
+    }
+}
+
+/// Keeps the times of records in order; `last` is the end of the journal.
+fn in_order<'a, R: Sequenced>(mut last: Option<&'a R>, records: &'a mut [R]) {
+    for record in records {
+        if let Some(last) = last {
+            record.not_before(last);
+        }
+        last = Some(record);
     }
 }

@@ -49,6 +49,14 @@ impl Sequenced for StoreEvent {
         self.seq = seq;
         true
     }
+
+    fn not_before(&mut self, last: &Self) {
+        // What others wrote may be no time at all; then there is nothing to keep to.
+        let times = (self.timestamp.parse(), last.timestamp.parse());
+        if let (Ok(now), Ok(last)) = times {
+            self.timestamp = Timestamp::max(now, last).to_string();
+        }
+    }
 }
 
 impl RunStore {
