@@ -82,8 +82,9 @@ impl Fault {
 
     /// Whether the process still could remove what it had begun.
     pub(crate) fn leaves_a_way_out(&self) -> bool {
-        let removes = self.call.starts_with("unlink");
-        !self.kills() && !removes && !(self.lasting && self.call == "openat")
+        let cannot_remove = self.call.starts_with("unlink");
+        let cannot_open = self.lasting && self.call == "openat";
+        !(self.kills() || cannot_remove || cannot_open)
     }
 
     /// Puts the command under this fault. Its children are other programs, and are left alone.
