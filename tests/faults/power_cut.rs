@@ -4,7 +4,10 @@
 //! journal, and mounted again. What was acknowledged is there; everything is the old or the new.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Process, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -13,10 +16,37 @@ use crate::kept::{Kept, RUN};
 use crate::mount::Mount;
 use crate::support::{Random, Sandbox, seed};
 
-/// `FS_IOC_SHUTDOWN` without a flush of the journal: as if the power were cut. There is no safe
-/// call for it, hence another language.
+/// `FS_IOC_SHUTDOWN` without a flush of the journal, at a word: as if the power were cut. There is
+/// no safe call for it, hence another language.
 const SHUTDOWN: &str = "import fcntl, os, struct, sys
-fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))";
+disk = os.open(sys.argv[1], os.O_RDONLY)
+print('ready', flush=True)
+sys.stdin.readline()
+fcntl.ioctl(disk, 0x8004587D, struct.pack('I', 2))";
+
+/// What cuts the power the moment it is told to.
+struct Switch(Child);
+
+impl Switch {
+    fn new(point: &Path) -> Self {
+        let mut child = Process::new("python3")
+            .args(["-c", SHUTDOWN, point.to_str().unwrap()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut ready).unwrap();
+        assert_eq!(ready, "ready\n");
+        Self(child)
+    }
+
+    fn cut(mut self) {
+        drop(self.0.stdin.take());
+        assert!(self.0.wait().unwrap().success(), "no cut");
+    }
+}
 
 /// A file system and how it is mounted.
 struct Disk {
@@ -89,8 +119,7 @@ impl Image {
     }
 
     fn cut(&self) {
-        let point = self.point.to_str().unwrap();
-        assert!(succeeds(&["python3", "-c", SHUTDOWN, point]), "no cut");
+        Switch::new(&self.point).cut();
     }
 
     /// What is on the disk is all there is; then it is there again.
@@ -111,8 +140,8 @@ fn images(dir: &Path) -> Vec<Image> {
         .collect()
 }
 
-/// What was asked for and what was granted, of one cut.
-#[derive(Debug, Default)]
+/// What was granted until the power went, and what had been asked for.
+#[derive(Debug, Default, Clone)]
 struct Acknowledged {
     number: u64,
     events: u64,
@@ -121,32 +150,49 @@ struct Acknowledged {
 }
 
 /// Changes the run, appends an event, creates a run, and so on until the power goes.
-fn work(kept: &Kept<'_>, from: u64, off: &AtomicBool) -> Acknowledged {
-    let mut done = Acknowledged {
-        number: from,
+fn work(kept: &Kept<'_>, granted: &Mutex<Acknowledged>, off: &AtomicBool) {
+    let from = granted.lock().unwrap().number;
+    for n in from + 1.. {
+        granted.lock().unwrap().asked = n;
+        let id = format!("new-{n}");
+        if kept.store(&["set", RUN, &format!("/n={n}")]).code == Some(0) {
+            granted.lock().unwrap().number = n;
+        }
+        if kept.store(&["events", RUN, "--append", "push"]).code == Some(0) {
+            granted.lock().unwrap().events += 1;
+        }
+        if kept.store(&["new", "--run-id", &id, "--title", "t"]).code == Some(0) {
+            granted.lock().unwrap().runs.push(id);
+        }
+        if off.load(Ordering::SeqCst) {
+            return;
+        }
+    }
+}
+
+/// Works until a moment of its own. What is granted after the word to cut does not count: nobody
+/// is there to hear it when the power goes, and a file system in its fall says many things.
+fn work_until_a_cut(kept: &Kept<'_>, image: &Image, random: &mut Random) -> Acknowledged {
+    let before = Acknowledged {
+        number: kept.number(),
         events: kept.events(),
         ..Acknowledged::default()
     };
-    for n in from + 1.. {
-        done.asked = n;
-        let id = format!("new-{n}");
-        if kept.store(&["set", RUN, &format!("/n={n}")]).code == Some(0) {
-            done.number = n;
-        }
-        if kept.store(&["events", RUN, "--append", "push"]).code == Some(0) {
-            done.events += 1;
-        }
-        if kept.store(&["new", "--run-id", &id, "--title", "t"]).code == Some(0) {
-            done.runs.push(id);
-        }
-        if off.load(Ordering::SeqCst) {
-            return done;
-        }
-    }
-    unreachable!("the power is cut before that")
+    let (granted, off) = (Mutex::new(before), AtomicBool::new(false));
+    let switch = Switch::new(&image.point);
+    let mut counted = std::thread::scope(|scope| {
+        scope.spawn(|| work(kept, &granted, &off));
+        std::thread::sleep(random.moment(Duration::from_millis(80)));
+        let counted = granted.lock().unwrap().clone();
+        switch.cut();
+        off.store(true, Ordering::SeqCst);
+        counted
+    });
+    counted.asked = granted.into_inner().unwrap().asked;
+    counted
 }
 
-/// One cut at a moment of its own; how much was acknowledged before it.
+/// One cut; how much was acknowledged before it.
 fn live_through_a_cut(
     image: &mut Image,
     sandbox: &Sandbox,
@@ -155,34 +201,21 @@ fn live_through_a_cut(
 ) -> usize {
     let kept = Kept::at(sandbox, image.point.join("data"));
     let (before, events_before) = (kept.number(), kept.events());
-    let off = AtomicBool::new(false);
-    let moment = random.moment(Duration::from_millis(60));
-    let done = std::thread::scope(|scope| {
-        let worker = scope.spawn(|| work(&kept, before, &off));
-        std::thread::sleep(moment);
-        image.cut();
-        off.store(true, Ordering::SeqCst);
-        worker.join().unwrap()
-    });
+    let done = work_until_a_cut(&kept, image, random);
     image.restart();
     let what = format!("{}, seed {seed}: {done:?}", image.disk.name);
-    let found = kept.found();
-    let number = kept.number();
-    assert!(
-        (done.number..=done.asked).contains(&number),
-        "{what}: {number}"
-    );
+    let (found, number, events) = (kept.found(), kept.number(), kept.events());
+    let numbers = done.number..=done.asked;
+    assert!(numbers.contains(&number), "{what}: {number}");
     let most = events_before + (done.asked - before);
-    assert!((done.events..=most).contains(&kept.events()), "{what}");
+    let all = done.events..=most;
+    assert!(all.contains(&events), "{what}: {events} of {most}");
     for run in &done.runs {
         assert!(found.documents.contains_key(run), "{what}: {run} is lost");
     }
     // Unfinished directories stay until somebody clears up; of a document there is one at most.
-    assert!(
-        found.unfinished_files() <= 1,
-        "{what}: {:?}",
-        found.leftovers
-    );
+    let leftovers = found.unfinished_files();
+    assert!(leftovers <= 1, "{what}: {:?}", found.leftovers);
     kept.store(&["set", RUN, "/again=1"]).exits(0);
     kept.store(&["ls"]).exits(0);
     let changes = (done.number - before) + (done.events - events_before);
