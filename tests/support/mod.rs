@@ -11,6 +11,7 @@
 
 mod config;
 mod process;
+mod random;
 mod record;
 mod sandbox;
 mod script;
@@ -18,6 +19,7 @@ mod shop;
 
 pub(crate) use config::Config;
 pub(crate) use process::{Command, Output, Running, is_alive};
+pub(crate) use random::{Random, seed};
 pub(crate) use record::{Event, assert_leading_fields, assert_ordered_fields, names, strings};
 pub(crate) use sandbox::{Sandbox, TASK, Tree, signal_group};
 pub(crate) use script::{Script, approve, blocked, milestone, ok, plan, request_changes};

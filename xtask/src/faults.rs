@@ -10,7 +10,7 @@ struct Suite {
     chosen: &'static [&'static str],
 }
 
-const SUITES: [Suite; 5] = [
+const SUITES: [Suite; 11] = [
     Suite {
         about: "faults: locks, and one contract for all file systems",
         chosen: &["--package", "runr-core", "--lib", "fs::"],
@@ -26,6 +26,36 @@ const SUITES: [Suite; 5] = [
     Suite {
         about: "faults: many processes on one file, and killed writers",
         chosen: &["--package", "runr-core", "--test", "storage_processes"],
+    },
+    Suite {
+        about: "faults: the lock of a repository, and holders that die",
+        chosen: &["--package", "runr-core", "--test", "repository_lock"],
+    },
+    Suite {
+        about: "faults: every system call of a process fails",
+        chosen: &[
+            "--package",
+            "runr-cli",
+            "--test",
+            "faults",
+            "syscall_faults::",
+        ],
+    },
+    Suite {
+        about: "faults: full disks, limits, and disks that may not be written",
+        chosen: &["--package", "runr-cli", "--test", "faults", "disk_full::"],
+    },
+    Suite {
+        about: "faults: power cuts",
+        chosen: &["--package", "runr-cli", "--test", "faults", "power_cut::"],
+    },
+    Suite {
+        about: "faults: signals at any moment",
+        chosen: &["--package", "runr-cli", "--test", "faults", "signals::"],
+    },
+    Suite {
+        about: "faults: clocks that jump, and namespaces",
+        chosen: &["--package", "runr-cli", "--test", "faults", "clock::"],
     },
     Suite {
         about: "faults: killed runs",

@@ -53,10 +53,21 @@ pub(crate) fn find(start: &Utf8Path) -> Result<Repository> {
 /// The repository whose main checkout is `top`.
 ///
 /// # Errors
-/// `E_USAGE` if that is no absolute path.
+/// `E_USAGE` if that is no absolute path; `E_IO`: a configuration that cannot be read may name
+/// another repository than its absence.
 pub(crate) fn at(top: &Utf8Path) -> Result<Repository> {
-    let config = std::fs::read_to_string(git_dir(top).join("config")).unwrap_or_default();
+    let path = git_dir(top).join("config");
+    let config = match std::fs::read(&path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if is_absent(&error) => String::new(),
+        Err(error) => return Err(Error::io("read", &path, error)),
+    };
     Repository::new(&origin_url(&config).unwrap_or_default(), top)
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
 }
 
 /// Where git keeps the configuration of the checkout at `top`. In a submodule, and where the folder

@@ -111,7 +111,7 @@ pub(crate) fn execute(call: &Invocation<'_>, args: &DoctorArgs) -> Result<u8> {
     let layout = Layout::find(&start, call.host).ok();
     let config = args.config.as_ref().map(|path| call.host.cwd.join(path));
     if let (true, Some(layout)) = (args.fix, &layout) {
-        super::init::ignore_runtime_files(&layout.repo_root)?;
+        super::init::ignore_runtime_files(&call.host.storage, &layout.repo_root)?;
     }
     let subject = Subject {
         host: call.host,

@@ -3,7 +3,7 @@
 use comfy_table::Table;
 use runr_core::json::Written;
 use runr_core::store::{MetaOp, Repository, RunFields, RunMeta};
-use runr_core::{Error, Result};
+use runr_core::{Code, Error, Result};
 use serde_json::{Value, json};
 
 use super::Invocation;
@@ -53,12 +53,15 @@ impl Shop<'_> {
     }
 
     /// The repository we stand in, if we do.
-    fn present_repository(&self) -> Option<Repository> {
-        repository::find(&self.call.host.cwd.join(&self.call.root)).ok()
+    fn present_repository(&self) -> Result<Option<Repository>> {
+        match repository::find(&self.call.host.cwd.join(&self.call.root)) {
+            Err(error) if error.code() == Code::NotARepo => Ok(None),
+            found => found.map(Some),
+        }
     }
 
     fn find(&self, reference: &str) -> Result<Found> {
-        let present = self.present_repository();
+        let present = self.present_repository()?;
         self.stores()?
             .resolve(reference, present.as_ref().map(|it| it.repo_id.as_str()))
     }
@@ -86,7 +89,7 @@ impl Shop<'_> {
     }
 
     fn new_run(&self, args: &StoreNewArgs) -> Result<()> {
-        let present = self.present_repository();
+        let present = self.present_repository()?;
         let own = || Some(present.as_ref()?.repo_id.to_string());
         let repo_id = self.place.repo_id.clone().or_else(own);
         let mut fields = RunFields::default();

@@ -34,7 +34,7 @@ pub use worker::{Answer, display_name};
 pub(crate) use context::Layout;
 pub(crate) use git::Git;
 pub(crate) use others::warnings;
-pub(crate) use process::{exists, host_name, is_alive, tail_of};
+pub(crate) use process::{boot_id, exists, host_name, is_alive, tail_of};
 pub(crate) use request::{Prepared, load_config};
 pub(crate) use resume::plan_resume;
 pub(crate) use start::{start, would_refuse};

@@ -207,11 +207,24 @@ pub(crate) fn identity_of(pid: u32) -> ProcessIdentity {
     }
 }
 
-/// Identifies this boot; empty where the system does not tell.
+/// Identifies where a process's number and start mean anything: this boot, and within it the
+/// namespaces of processes and of time, unless they are the first ones, which have fixed names.
+/// Empty where the system does not tell.
 pub(crate) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|text| text.trim().to_owned())
-        .unwrap_or_default()
+    const NAMESPACES: [(&str, &str); 2] = [
+        ("/proc/self/ns/pid", "pid:[4026531836]"),
+        ("/proc/self/ns/time", "time:[4026531834]"),
+    ];
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let mut id = boot.trim().to_owned();
+    for (link, first) in NAMESPACES {
+        if let Ok(own) = std::fs::read_link(link)
+            && own.as_os_str() != first
+        {
+            id.push_str(&format!(" {}", own.display()));
+        }
+    }
+    id
 }
 
 /// The name of this host.

@@ -39,6 +39,10 @@ pub trait Sequenced {
         false
     }
 
+    /// Takes its place after the record before it, where that has a say: a clock may go back, the
+    /// times in a journal may not.
+    fn not_before(&mut self, _last: &Self) {}
+
     /// Reads a line.
     ///
     /// # Errors
@@ -225,7 +229,8 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
             file = self.unshare(dir, file.as_ref(), &mut tail)?;
         }
         let first = tail.last_seq + 1;
-        let records = build(first);
+        let mut records = build(first);
+        in_order(tail.last.as_ref(), &mut records);
         let bytes = self.encode(first, &records)?;
         self.write(dir, file, &tail, &bytes)?;
         Ok(records)
@@ -248,7 +253,7 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         &self,
         dir: &dyn Dir,
         file: &dyn File,
-        tail: &mut tail::Tail,
+        tail: &mut tail::Tail<R>,
     ) -> Result<Box<dyn File>> {
         let whole = read_range(file, 0, tail.end)
             .map_err(|error| Error::io("read", &self.path(), error))?;
@@ -284,7 +289,7 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         &self,
         dir: &dyn Dir,
         mut file: Box<dyn File>,
-        tail: &tail::Tail,
+        tail: &tail::Tail<R>,
         bytes: &[u8],
     ) -> Result<()> {
         let failed = |failed: Failed, committed| failed.into_error(dir, &self.name, committed);
@@ -315,5 +320,15 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         // The records are durable; a close has nothing to add.
         drop(file.close());
         Ok(())
+    }
+}
+
+/// Keeps the times of records in order; `last` is the end of the journal.
+fn in_order<'a, R: Sequenced>(mut last: Option<&'a R>, records: &'a mut [R]) {
+    for record in records {
+        if let Some(last) = last {
+            record.not_before(last);
+        }
+        last = Some(record);
     }
 }

@@ -52,6 +52,14 @@ impl Sequenced for StoreEvent {
         true
     }
 
+    fn not_before(&mut self, last: &Self) {
+        // What others wrote may be no time at all; then there is nothing to keep to.
+        let times = (self.timestamp.parse(), last.timestamp.parse());
+        if let (Ok(now), Ok(last)) = times {
+            self.timestamp = Timestamp::max(now, last).to_string();
+        }
+    }
+
     /// Other programs append too: what is not ours to judge must not make the file unreadable.
     /// Numbers beyond a float and halves of surrogate pairs are read as near as they can be, `null`
     /// counts as absent, and unknown fields are passed over.

@@ -1,7 +1,10 @@
 //! The events of a run.
 
-use runr_core::Code;
 use runr_core::fs::Open;
+use runr_core::phase::event::{Event, Record};
+use runr_core::phase::model::Phase;
+use runr_core::phase::ops::RunFiles;
+use runr_core::{Code, Timestamp};
 use serde_json::json;
 
 use crate::world::{World, fails, now, put};
@@ -83,4 +86,37 @@ fn damaged_events_are_named_with_their_place_and_left_alone() {
         Code::StoreCorrupt,
         &["offset"],
     );
+}
+
+#[test]
+fn times_never_go_back_when_the_clock_does() {
+    let world = World::new();
+    let run = world.create("gh-17");
+    let back = |ms: i64| Timestamp::from_millis(now().as_millis() - ms);
+    let append = |at| {
+        let event = world.store.append_event(&run, "e", None, at).unwrap();
+        event.timestamp
+    };
+    assert_eq!(append(now()), "2026-01-10T12:00:00.500Z");
+    assert_eq!(append(back(3_600_000)), "2026-01-10T12:00:00.500Z");
+    assert_eq!(append(back(-1)), "2026-01-10T12:00:00.501Z");
+    // Lines of other programs count, in whatever form they write a time; what is none does not.
+    let dir = world.dir(&run);
+    dir.unlink("events.jsonl").unwrap();
+    let foreign = "{\"event\":\"a\",\"timestamp\":\"2026-01-10T14:00:00+01:00\"}\n";
+    put(dir.as_ref(), "events.jsonl", foreign.as_bytes());
+    assert_eq!(append(now()), "2026-01-10T13:00:00.000Z");
+    dir.unlink("events.jsonl").unwrap();
+    put(dir.as_ref(), "events.jsonl", b"{\"timestamp\":\"soon\"}\n");
+    assert_eq!(append(now()), "2026-01-10T12:00:00.500Z");
+    // A timeline has the same rule, within one write, too.
+    let files = RunFiles::new(world.fs.storage(), run, dir.path());
+    let note = || Event::PhaseStart { phase: Phase::Plan };
+    files.append(now(), "test", &note()).unwrap();
+    let at = [back(1_000), back(-1_000), back(500)];
+    let build = |i: usize, seq| Record::new(seq, at[i], "test", &note());
+    let records = files.timeline().append_batch(3, build).unwrap();
+    let times: Vec<_> = records.iter().map(|record| record.timestamp).collect();
+    assert_eq!(times, [now(), back(-1_000), back(-1_000)]);
+    assert_eq!(files.records().unwrap()[1..], records);
 }

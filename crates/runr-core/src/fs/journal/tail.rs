@@ -16,9 +16,11 @@ const MAX_WINDOW: u64 = 2 * (MAX_LINE as u64 + 1) + 1;
 
 /// Where a journal ends.
 #[derive(Debug)]
-pub(super) struct Tail {
+pub(super) struct Tail<R> {
     /// What the file was when it was looked at.
     pub(super) stat: Stat,
+    /// The last record.
+    pub(super) last: Option<R>,
     /// The number of the last record; 0 if there is none.
     pub(super) last_seq: u64,
     /// The end of the last whole line.
@@ -30,7 +32,7 @@ pub(super) struct Tail {
 pub(super) fn read<R: Sequenced + DeserializeOwned>(
     file: &dyn File,
     path: &Utf8Path,
-) -> Result<Tail> {
+) -> Result<Tail<R>> {
     let io = |error| Error::io("read", path, error);
     let stat = file.stat().and_then(|stat| stat.regular()).map_err(io)?;
     let size = stat.size;
@@ -40,13 +42,16 @@ pub(super) fn read<R: Sequenced + DeserializeOwned>(
         let bytes = read_range(file, start, window).map_err(io)?;
         if let Some((line, end)) = last_line(&bytes, start == 0) {
             let end_offset = start + end as u64;
-            let seq = seq_of::<R>(&bytes[line.clone()], start + line.start as u64, path)?;
+            let begin = start + line.start as u64;
+            let (last, numbered) = record_at::<R>(&bytes[line], begin, path)?;
             return Ok(Tail {
                 stat,
-                last_seq: match seq {
-                    Some(seq) => seq,
-                    None => count::<R>(file, path)?,
+                last_seq: if numbered {
+                    last.seq()
+                } else {
+                    count::<R>(file, path)?
                 },
+                last: Some(last),
                 end: end_offset,
                 torn: end_offset < size,
             });
@@ -54,6 +59,7 @@ pub(super) fn read<R: Sequenced + DeserializeOwned>(
         if start == 0 {
             return Ok(Tail {
                 stat,
+                last: None,
                 last_seq: 0,
                 end: 0,
                 torn: size > 0,
@@ -85,17 +91,17 @@ fn count<R: Sequenced + DeserializeOwned>(file: &dyn File, path: &Utf8Path) -> R
     Ok(last)
 }
 
-/// The number a line bears; `None` where it may do without.
-fn seq_of<R: Sequenced + DeserializeOwned>(
+/// The record of a line, and whether it bears a number; some may do without.
+fn record_at<R: Sequenced + DeserializeOwned>(
     line: &[u8],
     offset: u64,
     path: &Utf8Path,
-) -> Result<Option<u64>> {
+) -> Result<(R, bool)> {
     let bad = match R::parse(line) {
-        Ok(record) if record.seq() > 0 => return Ok(Some(record.seq())),
+        Ok(record) if record.seq() > 0 => return Ok((record, true)),
         Ok(mut record) => {
             if record.adopt(1) {
-                return Ok(None);
+                return Ok((record, false));
             }
             BadRecord::new("it has the number 0")
         }
