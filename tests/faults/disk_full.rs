@@ -27,7 +27,8 @@ fn commands() -> Vec<(Vec<String>, &'static [&'static str])> {
     let text = format!("/text={n}{}", "x".repeat(9_000));
     let new = format!("new-{n}");
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    const WRITE: &[&str] = &["E_META_WRITE_FAILED", "E_IO"];
+    // A document that cannot be read is that for an update, too.
+    const WRITE: &[&str] = &["E_META_WRITE_FAILED", "E_STORE_CORRUPT", "E_IO"];
     const CREATE: &[&str] = &["E_META_WRITE_FAILED", "E_RUN_DIR_CREATE_FAILED", "E_IO"];
     vec![
         (words(&["set", RUN, &number]), WRITE),

@@ -108,9 +108,11 @@ impl Found {
         self.events.insert(run.to_owned(), events);
     }
 
-    /// Temporary files. A directory of that kind has a name of its own, and is cleared up later.
+    /// Temporary files of runs. A directory of that kind has a name of its own, and is cleared up
+    /// later; the two documents of the repository have one name each, which their next writer takes.
     pub(crate) fn unfinished_files(&self) -> usize {
-        self.leftovers.iter().filter(|path| path.is_file()).count()
+        let of_a_run = |path: &&PathBuf| path.is_file() && path.iter().any(|it| it == "runs");
+        self.leftovers.iter().filter(of_a_run).count()
     }
 
     /// The same without temporary names: what readers see.

@@ -25,7 +25,9 @@ impl Mount {
 
     /// A file system in memory.
     pub(crate) fn memory(point: &Path, options: &str) -> Option<Self> {
-        Self::new(point, &["-t", "tmpfs", "-o", options, "tmpfs"])
+        // Only for its owner, as a data directory must be.
+        let options = format!("{options},mode=700");
+        Self::new(point, &["-t", "tmpfs", "-o", &options, "tmpfs"])
     }
 
     /// Changes its options.

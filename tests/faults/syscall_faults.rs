@@ -115,7 +115,17 @@ impl Bench {
     }
 
     fn assert_temporaries(&self, found: &Found, fault: &Fault, output: &Output) {
-        let most = usize::from(!fault.leaves_a_way_out());
+        // A new run has three documents: its own and the two of its repository.
+        let documents = if self.operation.words[0] == "new" {
+            3
+        } else {
+            1
+        };
+        let most = if fault.leaves_a_way_out() {
+            0
+        } else {
+            documents
+        };
         assert!(
             found.leftovers.len() <= most,
             "{fault}: {:?}: {output}",
@@ -134,8 +144,11 @@ impl Bench {
             return;
         }
         let (is_right, what) = match output.code {
-            // What was not flushed was not done.
-            Some(0 | 5) => (new && !fault.loses_a_flush(), "done"),
+            // What was not flushed was not done. The run itself was, where the rest is a warning.
+            Some(0 | 5) => {
+                let warned = output.stderr.starts_with("Warning: cannot ");
+                (new && (warned || !fault.loses_a_flush()), "done")
+            }
             Some(1..=4) => match serde_json::from_str::<serde_json::Value>(&output.stdout) {
                 Ok(error) if error["committed"] == true => (new, "committed"),
                 Ok(error) => {
@@ -162,7 +175,20 @@ impl Bench {
             || output.stdout.contains("\"broken\": true");
         if output.code == Some(0) && !names_it {
             let says = output.stdout.replace(kept.data.to_str().unwrap(), "");
-            assert_eq!(says, self.says, "{fault}: {output}");
+            // What is known of a repository is joined as far as it can be read.
+            let of_the_run = |text: &str| -> Vec<String> {
+                let joined =
+                    |line: &&str| line.contains("\"repo_key\"") || line.contains("\"origin_url\"");
+                text.lines()
+                    .filter(|line| !joined(line))
+                    .map(str::to_owned)
+                    .collect()
+            };
+            assert_eq!(
+                of_the_run(&says),
+                of_the_run(&self.says),
+                "{fault}: {output}"
+            );
         }
     }
 }

@@ -104,6 +104,10 @@ impl Shop<'_> {
             fields.worktree_path = self.call.host.cwd.join(worktree);
         }
         let store = self.stores()?.for_new(repo_id.as_deref())?;
+        fields.repo_id.clone_from(&repo_id);
+        let check = args.worktree.is_some() && !args.no_worktree_check;
+        let paths = store.create_from(&fields, self.call.host.clock.now(), check)?;
+        // After the run, which makes the directories and makes them durable.
         if let Some(present) = present
             && self.place.runs.is_none()
             && repo_id.as_deref() == Some(present.repo_id.as_str())
@@ -113,9 +117,6 @@ impl Shop<'_> {
                 self.warn(&error);
             }
         }
-        fields.repo_id = repo_id;
-        let check = args.worktree.is_some() && !args.no_worktree_check;
-        let paths = store.create_from(&fields, self.call.host.clock.now(), check)?;
         self.print(&json!(paths), || paths.run_id.to_string());
         Ok(())
     }

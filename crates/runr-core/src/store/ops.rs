@@ -266,7 +266,9 @@ pub(super) fn of_meta(error: Error, path: &Utf8Path) -> Error {
 /// Also a link, a pipe or a missing permission is a run we cannot read, not one that is missing.
 pub(super) fn unreadable(path: &Utf8Path, error: Error) -> Error {
     match error.code() {
-        Code::Io => corrupt(path, BadMeta::new(error.to_string())),
+        Code::Io => corrupt(path, BadMeta::new(error.to_string()))
+            .hint("nothing was changed; see that the file can be read, then run it again")
+            .with("errno", error.io_source().and_then(io::Error::raw_os_error)),
         _ => error,
     }
 }
