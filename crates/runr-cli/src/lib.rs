@@ -29,6 +29,7 @@ mod repository;
 mod store_fields;
 mod stores;
 mod views;
+mod work_items;
 
 #[cfg(feature = "cli")]
 pub use commands::{main, run_command};

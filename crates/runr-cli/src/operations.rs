@@ -14,7 +14,7 @@ use runr_core::phase::scope::{self, ScopeInput, ScopeResult};
 use runr_core::phase::stop::{self, StopReason};
 use runr_core::phase::tiers::{self, RiskTrigger, TierInput};
 use runr_core::phase::{evidence, fingerprint, state, task, transitions};
-use runr_core::{Code, Error, Result, glob, identity};
+use runr_core::{Code, Error, Result, glob};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -23,9 +23,14 @@ use crate::host::Host;
 use crate::views;
 
 mod arguments;
+mod identity;
 mod store;
 
 use arguments::Arguments;
+use identity::{
+    link_run, merge_run_meta, missing_upstream_flows, parse_ref, prep, sanitize_run_id,
+    upsert_index,
+};
 #[cfg(feature = "cli")]
 pub(crate) use store::update_run;
 use store::{
@@ -78,6 +83,12 @@ operations! {
     fold(events),
     report(events, state),
     sanitize_run_id(text),
+    parse_ref(text),
+    merge_run_meta(text, patch),
+    upsert_index(text, entry),
+    missing_upstream_flows(present, flow),
+    prep(root, flow, run_id, refs, restart, base_ref, facts, branch, now, dry_run),
+    link_run(root, run_id, harness_run_id),
     status(run_id, root),
     runs(root),
     report_run(run_id, root),
@@ -347,11 +358,6 @@ fn report(host: &Host, arguments: &mut Arguments) -> Result<Value> {
         host.clock.now(),
         next,
     ))
-}
-
-fn sanitize_run_id(_: &Host, arguments: &mut Arguments) -> Result<Value> {
-    let text: String = arguments.required("text")?;
-    json(&identity::sanitize(&text))
 }
 
 // ----- with files -----

@@ -200,6 +200,88 @@ class SanitizedId(TypedDict):
     lossy: bool
 
 
+Flow = Literal["plan", "build", "review", "gate", "deploy", "wisdom"]
+
+
+class RunRef(TypedDict):
+    """A reference to an issue or PR."""
+
+    kind: Literal["issue", "pr"]
+    number: int
+    repo: str | None
+    candidate: str
+
+
+class Facts(TypedDict, total=False):
+    """What an earlier step established about a work item."""
+
+    run_id_kind: Literal["GH_ISSUE", "LOCAL_ONLY"] | None
+    issue_binding: Literal["IMMEDIATE", "DEFERRED"] | None
+    issue_binding_deferred_reason: Literal["gh_unauth", "gh_unavailable"] | None
+    github_repo: str | None
+    github_repo_expected: str | None
+    github_repo_actual_at_creation: str | None
+    github_ops_allowed: bool | None
+    repo_mismatch: bool | None
+    issue_number: int | None
+    issue_url: str | None
+    issue_title: str | None
+
+
+class Branch(TypedDict, total=False):
+    """The branch of the working tree."""
+
+    state: Literal["named", "detached", "unavailable"]
+    name: str
+    upstream: str | None
+    why: str | None
+
+
+class EditedText(TypedDict):
+    """A document after a change."""
+
+    text: str
+    changed: bool
+    notes: list[str]
+
+
+class _DryRun(TypedDict, total=False):
+    error: str
+    run_meta_text: str
+    index_text: str
+
+
+class PrepReport(_DryRun):
+    """The result of a preparation."""
+
+    status: Literal["VERIFIED", "UNVERIFIED", "CANNOT_PROCEED"]
+    recommended_action: Literal["PROCEED", "RERUN", "BOUNCE", "FIX_ENV"]
+    route_to_agent: None
+    route_to_flow: None
+    run_id: str | None
+    flow: Flow
+    supersedes: str | None
+    missing_upstream_flows: list[str]
+    blockers: list[str]
+    missing_required: list[str]
+    notes: list[str]
+    mode: Literal["NEW", "EXISTING", "SUPERSEDING"] | None
+    source: Literal["explicit_run_id", "issue_ref", "pr_ref", "branch", "fallback"] | None
+    run_dir: str | None
+    flow_dir: str | None
+    iterations: int | None
+    aliases_added: list[str]
+    schema: str
+    machine_block: str
+    handoff: str
+
+
+class Linked(TypedDict):
+    """What linking a run to a work item did."""
+
+    changed: bool
+
+
 class CreatedRun(TypedDict):
     """Where a new run directory lies."""
 

@@ -68,6 +68,8 @@ fn request(call: &Invocation<'_>, args: RunArgs) -> RunRequest {
         time_minutes: args.time,
         max_ticks: args.max_ticks,
         skip_doctor: args.skip_doctor,
+        flow: args.flow,
+        refs: args.refs,
         host_answers: false,
     }
 }

@@ -4,6 +4,7 @@
 //! [`start`] and [`resume`] bring a run to that loop; the other files each know one thing about
 //! the outside world.
 
+mod argument;
 mod baseline;
 mod checkpoint;
 mod context;
@@ -12,6 +13,7 @@ mod git;
 mod gitdir;
 mod index;
 mod inspect;
+mod item;
 mod others;
 mod owner;
 mod process;

@@ -186,10 +186,10 @@ fn refuse_first_dirt(reopened: &Reopened, guard: &Guard, state: &State) -> Resul
 
 /// The run that is meant; without an argument the newest one that is not complete.
 fn choose(layout: &Layout, argument: Option<&str>) -> Result<RunId> {
-    let ids = layout.store().ids()?;
     if let Some(argument) = argument {
-        return runr_core::phase::ops::resolve_run(&ids, argument);
+        return layout.run_argument(argument);
     }
+    let ids = layout.store().ids()?;
     let open = |id: &&RunId| {
         id.is_harness()
             && !layout

@@ -27,6 +27,7 @@ use super::git::{Git, TreeStatus};
 use super::gitdir::GitDir;
 use super::index::OwnIndex;
 use super::inspect::Guard;
+use super::item;
 use super::owner::{self, Ownership};
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::Prepared;
@@ -50,14 +51,21 @@ pub(crate) fn start(
     let preflight = preflight(&prepared, &guard, &status);
 
     approve_callers_commands(host, &prepared)?;
+    let verdict = preflight.guard.clone();
+    // A run that is refused prepares nothing.
+    let item = match verdict.ok {
+        true => item::prepare(&prepared, host)?,
+        false => None,
+    };
     let run = create(&prepared, host)?;
     let files = prepared.layout.files(&run.run_id);
     let ownership = Ownership::take(&files, host)?;
     prepared.git = prepared.git.clone().holding(ownership.inheritable()?);
     freeze(&prepared, &run)?;
     let mut recorder = Recorder::new(files, State::default(), host.clock.clone(), listener);
-    let started = run_started(&prepared, &run.run_id, scope, &status);
-    let verdict = preflight.guard.clone();
+    let mut started = run_started(&prepared, &run.run_id, scope, &status);
+    started.work_item = item.and_then(|item| item.run_id);
+    let item = started.work_item.clone();
     let events = [
         Event::RunStarted(Box::new(started)),
         Event::Preflight(Box::new(preflight)),
@@ -67,7 +75,10 @@ pub(crate) fn start(
         return Err(refuse(&mut recorder, &run, &verdict)?);
     }
     let locks = (ownership, tree_lock);
-    match settle_in(&prepared, host, &mut recorder, &guard, status, locks) {
+    let linked = item::link(&prepared, item.as_deref(), &run.run_id);
+    let settled =
+        linked.and_then(|()| settle_in(&prepared, host, &mut recorder, &guard, status, locks));
+    match settled {
         Ok(ready) => {
             let context = context_of(prepared, host, run.run_id, ready.git, workers);
             Ok(Driver::new(

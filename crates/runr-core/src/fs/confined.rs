@@ -36,4 +36,8 @@ impl Fs for Confined {
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat> {
         self.inner.stat(path)
     }
+
+    fn real_path(&self, path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+        self.inner.real_path(path)
+    }
 }

@@ -31,6 +31,12 @@ pub trait Fs: fmt::Debug + Send + Sync {
     /// The error of the system call.
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat>;
 
+    /// The path of the same place without links.
+    ///
+    /// # Errors
+    /// The error of the system call; `InvalidData` for a path that is not UTF-8.
+    fn real_path(&self, path: &Utf8Path) -> io::Result<Utf8PathBuf>;
+
     /// Opens the directory at `path`, which lies below `base`; a link on the way there is refused.
     ///
     /// # Errors

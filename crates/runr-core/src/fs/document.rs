@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 
 use super::Storage;
 use super::dir::{Contents, Dir, Stat, open_dir_if_present};
-use super::lock::{Lock, Wait};
+use super::lock::{Lock, LockGuard, Wait};
 use super::write::{Durability, Failed, Replacing, write_atomic, write_failed};
 use crate::error::{Code, Error, Result};
 use crate::mutant::without;
@@ -174,6 +174,17 @@ impl Document {
         self.store(dir.as_ref(), text, old)
     }
 
+    /// Replaces it by `text` while the caller holds the lock that guards it: for documents that
+    /// change together under one lock.
+    ///
+    /// # Errors
+    /// `E_META_WRITE_FAILED`; `E_IO`.
+    pub fn replace_under(&self, _held: &LockGuard, text: &str) -> Result<()> {
+        let dir = self.open_dir()?;
+        let old = self.stat(dir.as_ref())?;
+        self.store(dir.as_ref(), text, old)
+    }
+
     fn open_dir(&self) -> Result<Box<dyn Dir>> {
         self.storage
             .open_dir(&self.dir)
@@ -208,11 +219,20 @@ impl Document {
         Ok(Some((text, stat)))
     }
 
-    fn store(&self, dir: &dyn Dir, text: &str, old: Option<Stat>) -> Result<()> {
-        if text.len() as u64 > self.limit && !without("write-limit") {
-            let cause = format!("{} bytes are over the limit of {}", text.len(), self.limit);
-            return Err(write_failed(&self.path(), "limit", &cause, false));
+    /// Refuses a text that is over the limit, as writing it would.
+    ///
+    /// # Errors
+    /// `E_META_WRITE_FAILED` with stage `limit`.
+    pub(crate) fn check_size(&self, text: &str) -> Result<()> {
+        if text.len() as u64 <= self.limit || without("write-limit") {
+            return Ok(());
         }
+        let cause = format!("{} bytes are over the limit of {}", text.len(), self.limit);
+        Err(write_failed(&self.path(), "limit", &cause, false))
+    }
+
+    fn store(&self, dir: &dyn Dir, text: &str, old: Option<Stat>) -> Result<()> {
+        self.check_size(text)?;
         let replacing = match old {
             Some(stat) if stat.regular().is_ok() => Replacing::File(stat),
             _ => Replacing::Nothing(self.mode),

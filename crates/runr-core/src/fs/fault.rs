@@ -7,7 +7,7 @@ use std::any::Any;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Storage;
 use super::dir::{Dir, Entry, File, Fs, LockFile, Open, Stat};
@@ -159,6 +159,10 @@ impl Fs for FaultFs {
 
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat> {
         self.desk.call("stat", || self.inner.stat(path))
+    }
+
+    fn real_path(&self, path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+        self.desk.call("real_path", || self.inner.real_path(path))
     }
 }
 

@@ -98,7 +98,7 @@ impl Lock {
         probe(file.as_mut()).map_err(|error| Error::io("lock", &path, error))
     }
 
-    pub(super) fn acquire_in(dir: &dyn Dir, name: &str, wait: Wait) -> Result<LockGuard> {
+    pub(crate) fn acquire_in(dir: &dyn Dir, name: &str, wait: Wait) -> Result<LockGuard> {
         let path = dir.path().join(name);
         let patience = Patience::new(wait);
         for _ in 0..MAX_REPLACED {

@@ -87,6 +87,11 @@ impl Fs for MemoryFs {
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat> {
         Ok(self.find(path)?.stat())
     }
+
+    fn real_path(&self, path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+        self.find(path)?;
+        Ok(path.to_owned())
+    }
 }
 
 impl MemoryFs {

@@ -30,6 +30,10 @@ impl Fs for PlainFs {
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat> {
         Ok(stat_of(path, &fs::metadata(path)?))
     }
+
+    fn real_path(&self, path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+        path.canonicalize_utf8()
+    }
 }
 
 #[derive(Debug)]

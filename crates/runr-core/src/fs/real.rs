@@ -30,6 +30,10 @@ impl Fs for RealFs {
         Ok(stat_of(&rustix::fs::stat(path.as_str())?))
     }
 
+    fn real_path(&self, path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+        path.canonicalize_utf8()
+    }
+
     fn open_dir_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn Dir>> {
         match open_without_links(path) {
             // What is missing is missing either way. Anything else may be a link on the way to the

@@ -261,6 +261,18 @@ impl<'t> Member<'t> {
         &self.value.tree.text[self.key_span()]
     }
 
+    /// Its key, with U+FFFD for halves of surrogate pairs; borrowed if it holds no escape.
+    #[must_use]
+    pub fn key(self) -> Cow<'t, str> {
+        let text = self.key_text();
+        let bare = &text[1..text.len() - 1];
+        if bare.contains('\\') {
+            Cow::Owned(string::decode_lossy(text))
+        } else {
+            Cow::Borrowed(bare)
+        }
+    }
+
     /// Its key, with U+FFFD for halves of surrogate pairs.
     #[must_use]
     pub fn key_lossy(self) -> String {
@@ -270,7 +282,10 @@ impl<'t> Member<'t> {
     /// Whether this is its key.
     #[must_use]
     pub fn is_called(self, key: &str) -> bool {
-        string::decode(self.key_text()).is_some_and(|found| found == key)
+        let text = self.key_text();
+        // The usual key holds no escape.
+        &text[1..text.len() - 1] == key && !key.contains('\\')
+            || text.contains('\\') && string::decode(text).is_some_and(|found| found == key)
     }
 }
 

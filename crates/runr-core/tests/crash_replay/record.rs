@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::{Dir, Entry, File, Fs, Kind, LockFile, Open, Stat, Storage};
 
 /// A file or directory, by its inode.
@@ -94,6 +94,10 @@ impl Fs for RecordFs {
 
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat> {
         self.inner.stat(path)
+    }
+
+    fn real_path(&self, path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+        self.inner.real_path(path)
     }
 }
 
