@@ -20,6 +20,7 @@ pub mod embed;
 mod entry;
 pub mod harness;
 mod host;
+pub mod identity;
 mod liveness;
 pub mod operations;
 #[cfg(feature = "cli")]
