@@ -39,23 +39,46 @@ pub(crate) fn run(words: &[&str]) -> ExitCode {
         }
     };
     let mut steps = Steps::default();
-    for part in parts {
-        let done = match part {
-            Part::Rust => rust(&mut steps, long),
-            Part::Examples => examples::test(&mut steps),
-            Part::Python => python::build(&mut steps).and_then(|()| python::test(&mut steps)),
-            Part::Node => node::build(&mut steps)
-                .and_then(|()| node::unchanged_declarations(&mut steps))
-                .and_then(|()| node::test(&mut steps, long)),
-        };
-        if let Err(failure) = done {
-            eprintln!("xtask: {failure}");
-        }
+    // All builds come first: some tests of a package start the others, too.
+    let built: Vec<Part> = parts
+        .into_iter()
+        .filter(|part| report(build(*part, &mut steps)))
+        .collect();
+    for part in built {
+        report(test(part, &mut steps, long));
     }
     if steps.summary() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+fn build(part: Part, steps: &mut Steps) -> Result<(), Failure> {
+    match part {
+        Part::Rust | Part::Examples => Ok(()),
+        Part::Python => python::build(steps),
+        Part::Node => node::build(steps).and_then(|()| node::unchanged_declarations(steps)),
+    }
+}
+
+fn test(part: Part, steps: &mut Steps, long: bool) -> Result<(), Failure> {
+    match part {
+        Part::Rust => rust(steps, long),
+        Part::Examples => examples::test(steps),
+        Part::Python => python::test(steps),
+        Part::Node => node::test(steps, long),
+    }
+}
+
+/// Whether it went well; says so if not.
+fn report(done: Result<(), Failure>) -> bool {
+    match done {
+        Ok(()) => true,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            false
+        }
     }
 }
 

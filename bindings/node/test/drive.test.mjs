@@ -24,6 +24,16 @@ test('the quick start', async (t) => {
   assert.equal(execFileSync('git', ['show', `${branch}:${FILE}`], { encoding: 'utf8' }), 'hello\n');
 });
 
+test('a run with a reference is linked to its work item', async (t) => {
+  const root = repository(t);
+  const run = await Run.start({ ...options(root), flow: 'build', refs: ['#17'] });
+  for await (const call of run) await work(call);
+  const seen = await status({ runId: '#17', root });
+  assert.deepEqual([seen.run_id, seen.work_item], [run.runId, 'gh-17']);
+  assert.ok(existsSync(path.join(root, '.runs/gh-17/build')));
+  await assert.rejects(Run.start({ ...options(root), flow: 'dance' }), { code: 'E_USAGE' });
+});
+
 test('a program drives a run to its end', async (t) => {
   const root = repository(t);
   const run = await Run.start(options(root));
@@ -271,7 +281,7 @@ test('without a config the program must give scope and checks', async (t) => {
   assert.deepEqual(await runs({ root }), []);
 });
 
-for (const name of ['own', 'flow', 'refs', 'maxCost', 'approvePlan', 'autoResume', 'detach']) {
+for (const name of ['own', 'maxCost', 'approvePlan', 'autoResume', 'detach']) {
   test(`the option ${name}, which does not exist, is refused by name`, async (t) => {
     const root = repository(t);
     const expected = { name: 'InvalidInput', code: 'E_USAGE', message: `unknown option ${name}` };

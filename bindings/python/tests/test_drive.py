@@ -47,6 +47,17 @@ def test_the_quick_start_in_its_async_form(
     assert asyncio.run(drive()).outcome["stop_reason"] == "complete"
 
 
+def test_a_run_with_a_reference_is_linked_to_its_work_item(repo: pathlib.Path) -> None:
+    with runr.Run.start(**options(repo), flow="build", refs=["#17"]) as run:
+        for call in run:
+            call.reply(work(call))
+    status = runr.status("#17", repo)
+    assert (status["run_id"], status["work_item"]) == (run.run_id, "gh-17")
+    assert (repo / ".runs" / "gh-17" / "build").is_dir()
+    with pytest.raises(runr.InvalidInput):
+        runr.Run.start(**options(repo), flow="dance")
+
+
 def test_a_program_drives_a_run_to_its_end(repo: pathlib.Path) -> None:
     stages = []
     with runr.Run.start(**options(repo)) as run:
@@ -296,7 +307,7 @@ def test_without_a_config_the_program_must_give_scope_and_checks(repo: pathlib.P
     assert runr.runs(repo) == []
 
 
-LATER = ["own", "flow", "refs", "max_cost", "approve_plan", "auto_resume", "detach"]
+LATER = ["own", "max_cost", "approve_plan", "auto_resume", "detach"]
 
 
 @pytest.mark.parametrize("name", LATER)
