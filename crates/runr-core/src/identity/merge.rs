@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use self::draft::Draft;
 use super::findings::Findings;
-use super::index::{POINTERS, Pointer};
 use super::meta::{Meta, blank, rules, unreadable};
 use super::model::{Facts, Flow, Source};
 use super::reference::MAX_NUMBER;
 use super::rules::check_item_id;
+use super::upsert::{POINTERS, Pointer};
 use crate::error::{Code, Error, Result};
 use crate::json::{BadJson, Editor, Kind, Step, quote};
 use crate::time::Timestamp;

@@ -19,9 +19,10 @@ mod reference;
 mod report;
 mod resolve;
 mod rules;
+mod upsert;
 
 pub use findings::Findings;
-pub use index::{Index, IndexEntry, UpsertOutcome, upsert_index};
+pub use index::Index;
 pub use merge::{MergeOutcome, MetaPatch, merge_run_meta};
 pub use model::{Binding, Branch, DeferredReason, Facts, Flow, IdKind, Mode, PrepRequest, Source};
 pub use ops::{Linked, WorkItem, WorkItems};
@@ -29,3 +30,4 @@ pub use reference::{RefKind, RunRef, parse_ref};
 pub use report::{Action, PrepReport, PrepStatus};
 pub use resolve::{Resolution, RunTree, resolve};
 pub use rules::{Sanitized, is_item_id, missing_upstream_flows, sanitize, with_version};
+pub use upsert::{IndexEntry, UpsertOutcome, upsert_index};

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use self::tree::DiskTree;
 use super::findings::Findings;
-use super::index::{self, INDEX_LIMIT, Index};
+use super::index::{INDEX_LIMIT, Index};
 use super::merge::{self, MetaPatch, Superseded};
 use super::meta::{Meta, blank};
 use super::model::{Branch, Flow, Mode, PrepRequest};
@@ -17,6 +17,7 @@ use super::reference::parse_ref;
 use super::report::PrepReport;
 use super::resolve::{Lookup, Resolution, RunTree, resolve};
 use super::rules::{check_item_id, is_item_id, missing_upstream_flows};
+use super::upsert;
 use crate::error::{Code, Error, Result};
 use crate::fs::{
     Dir, Document, Durability, Kind, Lock, Storage, Wait, create_dirs, open_dir_if_present,
@@ -145,7 +146,7 @@ impl WorkItems {
         let id = resolution.id.clone();
         let (merged, patch) = self.merge(runs, request, now, &resolution, report)?;
         let pointer = merge::pointer(&merged.text, &patch)?;
-        let edit = index::edit(&index, &pointer).map_err(located)?;
+        let edit = upsert::edit(&index, &pointer).map_err(located)?;
         let mut findings = resolution.findings;
         findings.extend(merged.findings);
         for note in &edit.notes {
