@@ -52,6 +52,14 @@ pub trait Dir: fmt::Debug + Send + Sync {
     /// The error of the system call.
     fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn File>>;
 
+    /// Opens a file in a directory of this one for reading; neither may be a link.
+    ///
+    /// # Errors
+    /// The error of the system call.
+    fn open_in(&self, dir: &str, name: &str) -> io::Result<Box<dyn File>> {
+        self.open_dir(dir)?.open(name, Open::Read)
+    }
+
     /// Opens a lock file, and creates it (mode 0600) if `create` is set.
     ///
     /// # Errors

@@ -193,6 +193,16 @@ impl Dir for FaultDir {
         }))
     }
 
+    fn open_in(&self, dir: &str, name: &str) -> io::Result<Box<dyn File>> {
+        let inner = self
+            .desk
+            .call("open_in", || self.inner.open_in(dir, name))?;
+        Ok(Box::new(FaultFile {
+            inner: Some(inner),
+            desk: Arc::clone(&self.desk),
+        }))
+    }
+
     fn open_lock(&self, name: &str, create: bool) -> io::Result<Box<dyn LockFile>> {
         let open = || self.inner.open_lock(name, create);
         let inner = self.desk.call("open_lock", open)?;

@@ -9,6 +9,8 @@ use std::os::unix::fs::FileExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fd::{AsFd, OwnedFd};
+#[cfg(target_os = "linux")]
+use rustix::fs::ResolveFlags;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RawMode, RenameFlags};
 use rustix::io::Errno;
 
@@ -74,6 +76,20 @@ impl Dir for RealDir {
         };
         let fd = self.open_fd(name, flags, mode)?;
         Ok(Box::new(RealFile(fd.into())))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn open_in(&self, dir: &str, name: &str) -> io::Result<Box<dyn File>> {
+        let path = format!("{}/{}", component(dir)?, component(name)?);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let links = ResolveFlags::NO_SYMLINKS;
+        let open = || rustix::fs::openat2(&self.fd, path.as_str(), flags, Mode::empty(), links);
+        match retry(open) {
+            Ok(fd) => Ok(Box::new(RealFile(fd.into()))),
+            // Old kernels do not know the call, and some containers forbid it.
+            Err(error) if is_unknown_call(&error) => self.open_dir(dir)?.open(name, Open::Read),
+            Err(error) => Err(error),
+        }
     }
 
     fn open_lock(&self, name: &str, create: bool) -> io::Result<Box<dyn LockFile>> {
@@ -239,6 +255,12 @@ fn rename_no_replace(dir: &OwnedFd, from: &str, to: &str) -> io::Result<()> {
 #[cfg(not(any(target_vendor = "apple", target_os = "linux", target_os = "android")))]
 fn rename_no_replace(_: &OwnedFd, _: &str, _: &str) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(target_os = "linux")]
+fn is_unknown_call(error: &io::Error) -> bool {
+    let unknown = [Errno::NOSYS, Errno::PERM].map(|errno| Some(errno.raw_os_error()));
+    unknown.contains(&error.raw_os_error())
 }
 
 /// A name that cannot lead out of its directory.

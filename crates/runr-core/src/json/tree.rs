@@ -135,7 +135,7 @@ impl<'t> Node<'t> {
     /// The first member of this object whose key stands in it before.
     #[must_use]
     pub fn repeated_key(self) -> Option<Member<'t>> {
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::with_capacity(self.members().count());
         self.members()
             .find(|member| !seen.insert(string::identity(member.key_text())))
     }
@@ -270,7 +270,12 @@ impl<'t> Member<'t> {
     /// Whether this is its key.
     #[must_use]
     pub fn is_called(self, key: &str) -> bool {
-        string::decode(self.key_text()).is_some_and(|found| found == key)
+        self.key_exact().is_some_and(|found| found == key)
+    }
+
+    /// Its key, unless half of a surrogate pair stands alone in it.
+    pub(crate) fn key_exact(self) -> Option<Cow<'t, str>> {
+        string::decode(self.key_text())
     }
 }
 

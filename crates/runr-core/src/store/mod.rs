@@ -32,7 +32,7 @@ pub use print::meta_text;
 pub use repo_lock::{Holder, RepoLock};
 pub use resolve::{Candidate, resolve};
 pub use rules::{BadMeta, Place, parse_meta};
-pub use scan::{Record, RepoRecord, list_order, scan_all};
+pub use scan::{Record, RepoRecord, Row, list_order, scan_all};
 pub use unknown::Unknown;
 pub use update::{MetaOp, apply_meta_ops};
 

@@ -12,7 +12,7 @@ use super::model::{RunMeta, RunPaths};
 use super::names::RepoId;
 use super::places::DataDir;
 use super::rules::{BadMeta, parse_meta};
-use super::scan::directories;
+use super::scan::directories_in;
 use crate::error::{Code, Error, Result};
 use crate::fs::{Dir, Document, Storage, Wait, open_dir_if_present};
 use crate::id::RunId;
@@ -165,13 +165,10 @@ impl RunStore {
     /// # Errors
     /// `E_IO`.
     pub fn ids(&self) -> Result<Vec<RunId>> {
-        let mut ids: Vec<_> = directories(&self.storage, &self.root)?
-            .iter()
-            // Unfinished directories begin with a dot, which no id does.
-            .filter_map(|name| RunId::parse(name).ok())
-            .collect();
-        ids.sort();
-        Ok(ids)
+        match open_dir_if_present(self.storage.as_ref(), &self.root)? {
+            None => Ok(Vec::new()),
+            Some(root) => ids_in(root.as_ref()),
+        }
     }
 
     /// Where directories cannot be renamed without replacing, a run is made in place and has no
@@ -218,6 +215,17 @@ impl RunStore {
             error
         }
     }
+}
+
+/// The ids of the runs in a directory, sorted.
+pub(super) fn ids_in(root: &dyn Dir) -> Result<Vec<RunId>> {
+    let mut ids: Vec<_> = directories_in(root)?
+        .iter()
+        // Unfinished directories begin with a dot, which no id does.
+        .filter_map(|name| RunId::parse(name).ok())
+        .collect();
+    ids.sort();
+    Ok(ids)
 }
 
 pub(super) fn is_taken(root: &dyn Dir, id: &RunId) -> Result<bool> {

@@ -70,10 +70,9 @@ fn apply(old: &RunMeta, ops: &[MetaOp]) -> Result<RunMeta> {
         // As it is, not as it would be printed.
         return Ok(old.clone());
     }
-    for field in FIXED {
-        if spelling(editor.text(), field) != spelling(&text, field) {
-            return Err(never_changes(field));
-        }
+    let same = std::iter::zip(spellings(&text), spellings(editor.text()));
+    if let Some((field, _)) = std::iter::zip(FIXED, same).find(|(_, (old, new))| old != new) {
+        return Err(never_changes(field));
     }
     let named = |bad: BadMeta| {
         let message = format!("meta.json cannot become this: {}", bad.reason);
@@ -102,10 +101,10 @@ fn never_changes(field: &str) -> Error {
     Error::new(Code::Usage, format!("`{field}` never changes")).with("field", field)
 }
 
-/// The value of a field as it is written.
-fn spelling(text: &str, field: &str) -> Option<String> {
-    let tree = scan(text, &Rules::default().levels(1)).ok()?;
-    Some(tree.root().get(field)?.text().to_owned())
+/// The values of the fields that never change, as they are written.
+fn spellings(text: &str) -> [Option<String>; 4] {
+    let tree = scan(text, &Rules::default().levels(1)).ok();
+    FIXED.map(|field| Some(tree.as_ref()?.root().get(field)?.text().to_owned()))
 }
 
 /// What no update may do.
