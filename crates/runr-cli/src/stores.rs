@@ -2,8 +2,8 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::store::{
-    Candidate, DataDir, Os, Record, RepoId, RepoRecord, RunPaths, RunStore, data_dir, list_order,
-    repo_id, resolve, scan_all,
+    Candidate, DataDir, Os, Record, RepoId, RepoRecord, Row, RunPaths, RunStore, data_dir,
+    list_order, repo_id, resolve, scan_all,
 };
 use runr_core::{Code, Error, Result, RunId};
 use serde::Deserialize;
@@ -99,25 +99,16 @@ impl Stores {
         }
     }
 
-    /// All runs as rows of a list, newest first, and what could not be listed.
-    pub(crate) fn list(&self, host: &Host) -> Result<(Vec<Value>, Vec<Error>)> {
-        let stores = self.all()?;
-        let repos: Vec<Option<RepoRecord>> = stores.iter().map(RunStore::repo_record).collect();
-        let (mut records, mut warnings) = (Vec::new(), Vec::new());
-        for (store, repo) in stores.iter().zip(&repos) {
-            let (found, problems) = scan_all(std::slice::from_ref(store));
-            records.extend(found.into_iter().map(|record| (record, repo.as_ref())));
-            warnings.extend(problems);
+    /// All runs, and what could not be listed.
+    pub(crate) fn list(&self) -> Result<Listing> {
+        let mut listing = Listing::default();
+        for store in self.all()? {
+            match store.scan() {
+                Ok(records) => listing.repos.push((store.repo_record(), records)),
+                Err(error) => listing.warnings.push(error),
+            }
         }
-        records.sort_by(|a, b| list_order(&a.0, &b.0));
-        let row = |(record, repo): &(Record, Option<&RepoRecord>)| {
-            let worktree = record.meta.as_ref().map(|meta| &meta.worktree_path);
-            let present = worktree.is_some_and(|path| {
-                !path.as_str().is_empty() && host.storage.stat(&host.cwd.join(path)).is_ok()
-            });
-            record.row(*repo, present)
-        };
-        Ok((records.iter().map(row).collect(), warnings))
+        Ok(listing)
     }
 
     /// The run a reference means.
@@ -137,6 +128,34 @@ impl Stores {
             record,
         })
     }
+}
+
+/// The runs of some stores.
+#[derive(Default)]
+pub(crate) struct Listing {
+    repos: Vec<(Option<RepoRecord>, Vec<Record>)>,
+    /// What could not be listed.
+    pub(crate) warnings: Vec<Error>,
+}
+
+impl Listing {
+    /// The rows of a list, the newest run first.
+    pub(crate) fn rows(&self, host: &Host) -> Vec<Row<'_>> {
+        let repos = self.repos.iter();
+        let mut runs: Vec<_> = repos
+            .flat_map(|(repo, records)| records.iter().map(move |record| (record, repo.as_ref())))
+            .collect();
+        runs.sort_by(|a, b| list_order(a.0, b.0));
+        runs.into_iter()
+            .map(|(record, repo)| record.row(repo, has_worktree(host, record)))
+            .collect()
+    }
+}
+
+fn has_worktree(host: &Host, record: &Record) -> bool {
+    let path = record.meta.as_ref().map(|meta| &meta.worktree_path);
+    let path = path.filter(|path| !path.as_str().is_empty());
+    path.is_some_and(|path| host.storage.stat(&host.cwd.join(path)).is_ok())
 }
 
 /// A run and its store.
