@@ -27,6 +27,15 @@ pub trait Fs: fmt::Debug + Send + Sync {
     /// # Errors
     /// The error of the system call.
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat>;
+
+    /// Opens the file at `path` for reading; neither it nor its directory may be a link.
+    ///
+    /// # Errors
+    /// The error of the system call.
+    fn open_file(&self, path: &Utf8Path) -> io::Result<Box<dyn File>> {
+        let (dir, name) = parts(path)?;
+        self.open_dir(dir)?.open(name, Open::Read)
+    }
 }
 
 /// An open directory. Every `name` is one path component.
@@ -291,6 +300,29 @@ pub struct Contents {
     pub bytes: Vec<u8>,
     /// What the file was when it was opened.
     pub stat: Stat,
+}
+
+/// The directory of a file, and its name in it.
+pub(super) fn parts(path: &Utf8Path) -> io::Result<(&Utf8Path, &str)> {
+    let parts = path.parent().zip(path.file_name());
+    parts.ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
+/// Reads a whole file of at most `limit` bytes, with one call if it is as small as most are.
+pub(crate) fn read_whole(file: &dyn File, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 4096];
+    let length = file.read_at(&mut bytes, 0)?;
+    if length < bytes.len() {
+        bytes.truncate(length);
+        return Ok(bytes);
+    }
+    let size = file.stat()?.regular()?.size;
+    if size > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let left = size.saturating_sub(length as u64);
+    bytes.extend(read_range(file, length as u64, left)?);
+    Ok(bytes)
 }
 
 /// Reads `len` bytes from `offset`, less where the file ends before.

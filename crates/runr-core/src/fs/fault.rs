@@ -153,12 +153,25 @@ impl Fs for FaultFs {
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat> {
         self.desk.call("stat", || self.inner.stat(path))
     }
+
+    fn open_file(&self, path: &Utf8Path) -> io::Result<Box<dyn File>> {
+        let open = || self.inner.open_file(path);
+        let inner = self.desk.call("open_file", open)?;
+        Ok(self.desk.file(inner))
+    }
 }
 
 impl Desk {
     fn dir(self: &Arc<Self>, inner: Box<dyn Dir>) -> Box<dyn Dir> {
         Box::new(FaultDir {
             inner,
+            desk: Arc::clone(self),
+        })
+    }
+
+    fn file(self: &Arc<Self>, inner: Box<dyn File>) -> Box<dyn File> {
+        Box::new(FaultFile {
+            inner: Some(inner),
             desk: Arc::clone(self),
         })
     }
@@ -187,20 +200,13 @@ impl Dir for FaultDir {
 
     fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn File>> {
         let inner = self.desk.call("open", || self.inner.open(name, how))?;
-        Ok(Box::new(FaultFile {
-            inner: Some(inner),
-            desk: Arc::clone(&self.desk),
-        }))
+        Ok(self.desk.file(inner))
     }
 
     fn open_in(&self, dir: &str, name: &str) -> io::Result<Box<dyn File>> {
-        let inner = self
-            .desk
-            .call("open_in", || self.inner.open_in(dir, name))?;
-        Ok(Box::new(FaultFile {
-            inner: Some(inner),
-            desk: Arc::clone(&self.desk),
-        }))
+        let open = || self.inner.open_in(dir, name);
+        let inner = self.desk.call("open_in", open)?;
+        Ok(self.desk.file(inner))
     }
 
     fn open_lock(&self, name: &str, create: bool) -> io::Result<Box<dyn LockFile>> {

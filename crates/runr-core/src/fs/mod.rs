@@ -31,8 +31,10 @@ mod write;
 
 use std::sync::Arc;
 
+pub(crate) use dir::read_whole;
 pub use dir::{Contents, Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat};
 pub use dir::{create_dirs, open_dir_if_present};
+pub(crate) use document::MAX_DOCUMENT;
 pub use document::{Document, Update};
 pub use fault::{Fault, FaultFs, Lasting};
 pub use journal::{Follow, Journal, Poll, Sequenced, Wake, Woken};

@@ -14,6 +14,8 @@ use rustix::fs::ResolveFlags;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RawMode, RenameFlags};
 use rustix::io::Errno;
 
+#[cfg(target_os = "linux")]
+use super::dir::parts;
 use super::dir::{Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat};
 use super::lock::KernelLock;
 
@@ -27,6 +29,15 @@ impl Fs for RealFs {
 
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat> {
         Ok(stat_of(&rustix::fs::stat(path.as_str())?))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn open_file(&self, path: &Utf8Path) -> io::Result<Box<dyn File>> {
+        if let Some(opened) = open_without_links(CWD, path.as_str()) {
+            return opened;
+        }
+        let (dir, name) = parts(path)?;
+        self.open_dir(dir)?.open(name, Open::Read)
     }
 }
 
@@ -81,14 +92,9 @@ impl Dir for RealDir {
     #[cfg(target_os = "linux")]
     fn open_in(&self, dir: &str, name: &str) -> io::Result<Box<dyn File>> {
         let path = format!("{}/{}", component(dir)?, component(name)?);
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let links = ResolveFlags::NO_SYMLINKS;
-        let open = || rustix::fs::openat2(&self.fd, path.as_str(), flags, Mode::empty(), links);
-        match retry(open) {
-            Ok(fd) => Ok(Box::new(RealFile(fd.into()))),
-            // Old kernels do not know the call, and some containers forbid it.
-            Err(error) if is_unknown_call(&error) => self.open_dir(dir)?.open(name, Open::Read),
-            Err(error) => Err(error),
+        match open_without_links(&self.fd, &path) {
+            Some(opened) => opened,
+            None => self.open_dir(dir)?.open(name, Open::Read),
         }
     }
 
@@ -257,10 +263,19 @@ fn rename_no_replace(_: &OwnedFd, _: &str, _: &str) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Opens a file for reading with one call; `None` if that cannot be: a link is on the way, which
+/// may be welcome; old kernels do not know the call; some containers forbid it.
 #[cfg(target_os = "linux")]
-fn is_unknown_call(error: &io::Error) -> bool {
-    let unknown = [Errno::NOSYS, Errno::PERM].map(|errno| Some(errno.raw_os_error()));
-    unknown.contains(&error.raw_os_error())
+fn open_without_links(at: impl AsFd, path: &str) -> Option<io::Result<Box<dyn File>>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    loop {
+        match rustix::fs::openat2(&at, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+            Ok(fd) => return Some(Ok(Box::new(RealFile(fd.into())))),
+            Err(Errno::LOOP | Errno::NOSYS | Errno::PERM) => return None,
+            Err(Errno::INTR) => {}
+            Err(error) => return Some(Err(error.into())),
+        }
+    }
 }
 
 /// A name that cannot lead out of its directory.

@@ -135,9 +135,18 @@ impl<'t> Node<'t> {
     /// The first member of this object whose key stands in it before.
     #[must_use]
     pub fn repeated_key(self) -> Option<Member<'t>> {
-        let mut seen = HashSet::with_capacity(self.members().count());
-        self.members()
-            .find(|member| !seen.insert(string::identity(member.key_text())))
+        /// Up to this number it is cheaper to compare all keys than to hash them.
+        const FEW: usize = 32;
+        let members: Vec<_> = self.members().collect();
+        let key = |member: &Member<'t>| string::identity(member.key_text());
+        let keys: Vec<_> = members.iter().map(key).collect();
+        let mut seen = HashSet::new();
+        let is_repeated = |at: &usize| match keys.len() {
+            0..=FEW => keys[..*at].contains(&keys[*at]),
+            _ => !seen.insert(&keys[*at]),
+        };
+        let repeated = (0..keys.len()).find(is_repeated)?;
+        members.get(repeated).copied()
     }
 
     /// The string it is, unless half of a surrogate pair stands alone in it.

@@ -14,7 +14,9 @@ use super::places::DataDir;
 use super::rules::{BadMeta, parse_meta};
 use super::scan::directories_in;
 use crate::error::{Code, Error, Result};
-use crate::fs::{Dir, Document, Storage, Wait, open_dir_if_present};
+use crate::fs::{
+    Dir, Document, File, MAX_DOCUMENT, Storage, Wait, open_dir_if_present, read_whole,
+};
 use crate::id::RunId;
 
 pub(super) const META: &str = "meta.json";
@@ -149,6 +151,27 @@ impl RunStore {
     /// `E_RUN_NOT_FOUND`; `E_STORE_CORRUPT` with the reason and its place for all that is there
     /// and cannot be read (the file stays as it is).
     pub fn read(&self, id: &RunId) -> Result<RunMeta> {
+        let opened = self.storage.open_file(&self.run_dir(id).join(META));
+        self.read_opened(opened, id)
+    }
+
+    /// Reads an opened document, and another time by [`Self::read_carefully`] if there is anything
+    /// wrong with it.
+    pub(super) fn read_opened(
+        &self,
+        opened: io::Result<Box<dyn File>>,
+        id: &RunId,
+    ) -> Result<RunMeta> {
+        let bytes = opened.and_then(|file| read_whole(file.as_ref(), MAX_DOCUMENT));
+        let meta = bytes.ok().and_then(|bytes| {
+            let text = std::str::from_utf8(&bytes).ok()?;
+            parse_meta(text, id, self.repo_id()).ok()
+        });
+        meta.map_or_else(|| self.read_carefully(id), Ok)
+    }
+
+    /// Reads a document slowly, and says what is wrong with it.
+    fn read_carefully(&self, id: &RunId) -> Result<RunMeta> {
         let paths = self.paths(id);
         let document = Document::new(Storage::clone(&self.storage), &paths.run_dir, META);
         let text = match document.read() {

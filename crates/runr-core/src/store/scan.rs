@@ -9,15 +9,11 @@ use super::model::RunMeta;
 use super::names::RepoId;
 use super::ops::{META, RunStore, ids_in};
 use super::places::DataDir;
-use super::rules::parse_meta;
 use crate::error::{Code, Error, Result};
 use crate::fs::{Dir, Document, Kind, Storage, open_dir_if_present};
 use crate::id::RunId;
 use crate::json::{Rules, scan};
 use crate::time::Timestamp;
-
-/// Documents below this size are read at once; hardly one is larger.
-const SMALL: usize = 4096;
 
 /// A run as a scan found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,9 +170,7 @@ impl RunStore {
     }
 
     fn record(&self, root: &dyn Dir, id: RunId) -> Record {
-        let read = self
-            .read_small(root, &id)
-            .map_or_else(|| self.read(&id), Ok);
+        let read = self.read_opened(root.open_in(id.as_str(), META), &id);
         let (meta, problem) = match read {
             Ok(meta) => (Some(meta), None),
             Err(error) => (None, Some(error.to_string())),
@@ -191,18 +185,6 @@ impl RunStore {
             meta,
             problem,
         }
-    }
-
-    /// Reads a document with the fewest calls: open, read, close. Whatever is unusual about it is
-    /// left to [`read`](Self::read), which also knows why.
-    fn read_small(&self, root: &dyn Dir, id: &RunId) -> Option<RunMeta> {
-        let mut buffer = [0; SMALL];
-        let file = root.open_in(id.as_str(), META).ok()?;
-        let length = file.read_at(&mut buffer, 0).ok()?;
-        // A full buffer is not all of it, or just all of it.
-        let bytes = buffer.get(..length).filter(|_| length < SMALL)?;
-        let text = std::str::from_utf8(bytes).ok()?;
-        parse_meta(text, id, self.repo_id()).ok()
     }
 
     /// What the repository's `repo.json` says, if it is there and readable.
