@@ -116,6 +116,10 @@ export interface RunOptions extends RunOverrides {
   noBranch?: boolean;
   /** Do not ask the workers for their version. */
   skipDoctor?: boolean;
+  /** Prepare the work item for this flow first, and link the run to it. */
+  flow?: Flow;
+  /** Issues and PRs that the work belongs to. */
+  refs?: readonly string[];
 }
 
 /** Scope and checks stay as the run has them; its budgets begin anew. */
@@ -256,11 +260,13 @@ export interface StoreRow {
   runner: string | null;
   created_at: string | null;
   last_push_at: string | null;
+  /** Always false: runr keeps no terminal sessions. */
   tmux_active: boolean;
   worktree_present: boolean;
   archived: boolean;
   pr_number: number | null;
   pr_url: string | null;
+  /** `merged`, `abandoned`, `failed`, `needs attention`, `active` (driven now), `idle`, `broken`. */
   derived_status: string;
   summary: string | null;
   broken: boolean;
@@ -292,11 +298,43 @@ export interface StoreEvent {
   data?: Json;
   seq: number;
 }
+/** A repository as the data directory knows it. */
+export interface SeenRepository {
+  repo_id: string;
+  repo_key: string;
+  /** Empty if it has no origin. */
+  origin_url: string;
+  repo_root: string;
+  repo_dir: string;
+}
+/** Something that is wrong with the runs of a store, and what was done about it. */
+export interface StoreFinding {
+  run_id: string | null;
+  repo_id: string | null;
+  path: string;
+  diagnosis:
+    | 'abandoned'
+    | 'meta_missing'
+    | 'meta_broken'
+    | 'meta_newer'
+    | 'leftover'
+    | 'journal_damaged'
+    | 'unreadable';
+  reason: string;
+  remedy: 'remove' | 'rebuild' | 'quarantine' | 'update' | 'wait' | 'inspect';
+  done: boolean;
+  /** Where that which was damaged is kept now. */
+  kept: string | null;
+  /** Why it was not done, though it was tried. */
+  error: JsonObject | null;
+}
 /** Fields by their paths, such as `/flags/needs_attention`. */
 export interface StoreChanges {
   set?: Record<string, unknown>;
   unset?: readonly string[];
 }
+/** Makes the new document of the present one, which it may change in place. */
+export type StoreChange = (document: JsonObject) => object;
 
 /** A directory of run directories. */
 export class RunStore {
@@ -312,12 +350,14 @@ export class RunStore {
   /** The document of a run. */
   read(runId: string): Promise<JsonObject>;
   readSync(runId: string): JsonObject;
-  /** Sets and removes fields of a run, all at once; the document as it is then. */
-  update(runId: string, changes: StoreChanges): Promise<JsonObject>;
-  updateSync(runId: string, changes: StoreChanges): JsonObject;
-  /** Replaces a document that is still `expected`; `null` if it is not. */
-  compareAndSet(runId: string, expected: object, document: object): Promise<JsonObject | null>;
-  compareAndSetSync(runId: string, expected: object, document: object): JsonObject | null;
+  /**
+   * Changes the document of a run; the document as it is then. Values are set and removed all at
+   * once. A function makes the new document of the present one: it is synchronous, holds no lock,
+   * and runs again when another program has changed the document meanwhile, at most 8 times
+   * (`E_LOCK_TIMEOUT`). If it throws, nothing is changed.
+   */
+  update(runId: string, changes: StoreChanges | StoreChange): Promise<JsonObject>;
+  updateSync(runId: string, changes: StoreChanges | StoreChange): JsonObject;
   /** All runs, the newest first; those whose document is unusable are `broken`. */
   list(): Promise<StoreRow[]>;
   listSync(): StoreRow[];
@@ -331,12 +371,18 @@ export class RunStore {
   runDir(runId: string): string;
   runMetaPath(runId: string): string;
   runLogsDir(runId: string): string;
+  /** Notes in the data directory that a repository was seen; its lists then name key and origin. */
+  touchRepository(settings?: { repoRoot?: string }): Promise<SeenRepository>;
+  touchRepositorySync(settings?: { repoRoot?: string }): SeenRepository;
   /** Appends an event to those of a run, durably. */
   appendEvent(runId: string, name: string, data?: object | null): Promise<StoreEvent>;
   appendEventSync(runId: string, name: string, data?: object | null): StoreEvent;
   /** The events of a run with a number above `since`. */
   events(runId: string, since?: number): Promise<StoreEvent[]>;
   eventsSync(runId: string, since?: number): StoreEvent[];
+  /** What is wrong with the runs; with `fix` after what can be repaired was, without losing anything. */
+  repair(settings?: { fix?: boolean }): Promise<StoreFinding[]>;
+  repairSync(settings?: { fix?: boolean }): StoreFinding[];
 }
 
 // --- Pure functions ------------------------------------------------------------------------
@@ -503,8 +549,6 @@ export function reviewFingerprint(changes: readonly string[]): string;
 export function fold(events: readonly object[]): JsonObject;
 /** The report on a run with these events and this state. */
 export function report(events: readonly object[], state: object): JsonObject;
-/** A run id made from any text. */
-export function sanitizeRunId(text: string): SanitizedId;
 /** The data directory: by `RUNR_DATA_DIR`, `AGENCY_DATA_DIR`, or the place of the system. */
 export function dataDir(env?: Record<string, string>, home?: string, os?: string): string;
 /** What tells a repository from others. */
@@ -531,6 +575,131 @@ export type MetaOp =
   | { op: 'unset'; path: string };
 /** The text of a meta.json after some changes; all that they do not concern is kept. */
 export function applyMetaOps(text: string, ops: readonly MetaOp[]): string;
+
+// --- Work items ----------------------------------------------------------------------------
+
+export type Flow = 'plan' | 'build' | 'review' | 'gate' | 'deploy' | 'wisdom';
+/** A reference to an issue or PR. */
+export interface RunRef {
+  kind: 'issue' | 'pr';
+  number: number;
+  repo: string | null;
+  /** The id of the work item, if none is known for it. */
+  candidate: string;
+}
+/** What an earlier step established about a work item. */
+export interface Facts {
+  run_id_kind?: 'GH_ISSUE' | 'LOCAL_ONLY' | null;
+  issue_binding?: 'IMMEDIATE' | 'DEFERRED' | null;
+  issue_binding_deferred_reason?: 'gh_unauth' | 'gh_unavailable' | null;
+  github_repo?: string | null;
+  github_repo_expected?: string | null;
+  github_repo_actual_at_creation?: string | null;
+  github_ops_allowed?: boolean | null;
+  repo_mismatch?: boolean | null;
+  issue_number?: number | null;
+  issue_url?: string | null;
+  issue_title?: string | null;
+}
+/** The branch of the working tree. */
+export type Branch =
+  | { state: 'named'; name: string; upstream?: string | null }
+  | { state: 'detached' }
+  | { state: 'unavailable'; why?: string | null };
+/** What a preparation says about a run_meta.json. */
+export interface MetaPatch {
+  run_id: string;
+  flow: Flow;
+  now: string | Date;
+  aliases?: readonly string[];
+  facts?: Facts;
+  base_ref?: string | null;
+  source?: PrepReport['source'];
+}
+/** What an upsert says about a work item. */
+export interface IndexEntry {
+  run_id: string;
+  canonical_key?: string | null;
+  task_key?: string | null;
+  task_title?: string | null;
+  issue_number?: number | null;
+  pr_number?: number | null;
+  updated_at: string | Date;
+  last_flow: string;
+}
+/** A document after a change. */
+export interface EditedText {
+  text: string;
+  changed: boolean;
+  notes: string[];
+}
+export interface PrepOptions {
+  /** Default: the main checkout of the repository around the present directory. */
+  root?: string;
+  flow: Flow;
+  runId?: string;
+  /** Issues and PRs, the most important one first. */
+  refs?: readonly string[];
+  /** Begin anew beside what is there. */
+  restart?: boolean;
+  baseRef?: string;
+  facts?: Facts;
+  /** Default: the one that is checked out. */
+  branch?: Branch;
+  now?: string | Date;
+  /** Write nothing. */
+  dryRun?: boolean;
+}
+/** The result of a preparation. */
+export interface PrepReport {
+  status: 'VERIFIED' | 'UNVERIFIED' | 'CANNOT_PROCEED';
+  recommended_action: 'PROCEED' | 'RERUN' | 'BOUNCE' | 'FIX_ENV';
+  route_to_agent: null;
+  route_to_flow: null;
+  run_id: string | null;
+  flow: Flow;
+  supersedes: string | null;
+  missing_upstream_flows: string[];
+  blockers: string[];
+  missing_required: string[];
+  notes: string[];
+  mode: 'NEW' | 'EXISTING' | 'SUPERSEDING' | null;
+  source: 'explicit_run_id' | 'issue_ref' | 'pr_ref' | 'branch' | 'fallback' | null;
+  run_dir: string | null;
+  flow_dir: string | null;
+  iterations: number | null;
+  aliases_added: string[];
+  schema: string;
+  machine_block: string;
+  handoff: string;
+  error?: string;
+  run_meta_text?: string;
+  index_text?: string;
+}
+/** The id of a work item made from any text. */
+export function sanitizeRunId(text: string): SanitizedId;
+/** What a reference means; null if it is none. */
+export function parseRef(text: string): RunRef | null;
+/** The text of a run_meta.json after a preparation; without a text a new one. */
+export function mergeRunMeta(text: string | null, patch: MetaPatch): EditedText;
+/** The text of an index.json with a work item added or brought up to date. */
+export function upsertIndex(text: string | null, entry: IndexEntry): EditedText;
+/** Of the flows that usually come before, those that have left no directory. */
+export function missingUpstreamFlows(present: readonly string[], flow: Flow): string[];
+/**
+ * Decides which work item is meant, makes its directories and brings its files up to date. What
+ * cannot be read or written is no error but a report with the status CANNOT_PROCEED.
+ */
+export function prep(options: PrepOptions): Promise<PrepReport>;
+export function prepSync(options: PrepOptions): PrepReport;
+/** Adds a harness run to those that worked on a work item, unless it is there. */
+export function linkRun(options: LinkOptions): Promise<{ changed: boolean }>;
+export function linkRunSync(options: LinkOptions): { changed: boolean };
+export interface LinkOptions {
+  root?: string;
+  runId: string;
+  harnessRunId: string;
+}
 
 // --- Whole program -------------------------------------------------------------------------
 

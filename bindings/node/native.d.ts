@@ -37,7 +37,10 @@ export declare class Session {
 /** Runs one operation and blocks. */
 export declare function call(name: string, args: string): string
 
-/** Runs one operation off the event loop. */
+/**
+ * Runs one operation off the event loop. What may wait for a lock has threads of its own:
+ * the few threads of the pool belong to the file calls of the host program too.
+ */
 export declare function callAsync(name: string, args: string): Promise<string>
 
 /** The installed command: takes the signals of this process; resolves like `main`. */

@@ -1,7 +1,10 @@
 //! What once went wrong, and must not again: each test is named after the promise that was broken.
 
+mod deleted;
+mod hidden;
 mod judged;
 mod reopened;
+mod settings;
 mod workers;
 
 use std::fs;

@@ -57,6 +57,31 @@ fn a_field_that_runr_does_not_know_survives_a_change() {
 }
 
 #[test]
+fn a_number_is_kept_in_the_spelling_in_which_it_is_set() {
+    let kept = Kept::new();
+    let id = kept.create("t");
+    let big = "123456789012345678901234567890";
+    let list = format!("ext/list=[{big}, 1E5]");
+    kept.store(&["set", &id, "ext/price=1.50", &list]).exits(0);
+    let text = fs::read_to_string(kept.meta_path(&id)).unwrap();
+    assert!(text.contains("\"price\": 1.50,"), "{text}");
+    assert!(text.contains(big) && text.contains("1E5"), "{text}");
+    let arguments = format!(
+        r#"{{"data_store": {{}}, "run_id": "{id}", "set": {{"/ext/price": 2.50, "/n": -{big}}}}}"#
+    );
+    let called = kept
+        .sandbox
+        .runr(&["call", "store_update"])
+        .env("RUNR_DATA_DIR", kept.data.clone())
+        .stdin(&arguments)
+        .output();
+    called.exits(0);
+    let text = fs::read_to_string(kept.meta_path(&id)).unwrap();
+    assert!(text.contains("\"price\": 2.50,"), "{text}");
+    assert!(text.contains(&format!("\"n\": -{big}\n")), "{text}");
+}
+
+#[test]
 fn a_damaged_document_is_listed_as_broken_and_left() {
     let kept = Kept::new();
     let id = kept.create("t");

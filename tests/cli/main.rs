@@ -8,21 +8,34 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../hostile/canary.rs"]
+mod canary;
+#[path = "../hostile/mod.rs"]
+mod hostile;
+
 mod call;
 mod doctor;
+mod doctor_runs;
 mod gates;
 mod guard;
 mod holes;
+mod hostile_json;
+mod hostile_paths;
 mod init;
 mod kept_runs;
 mod lifecycle;
 mod parallel;
+mod permissions;
+mod prep;
 mod refusals;
 mod report;
 mod resume;
 mod run;
+mod run_item;
 mod run_store;
 mod status;
 mod store;
+mod store_errors;
 mod trust;
+mod upgrade;
 mod usage;

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::support::{Sandbox, Script, TASK, Tree};
+use serde_json::json;
+
+use crate::support::{Output, Sandbox, Script, TASK, Tree, approve, milestone, ok, plan};
 
 #[test]
 fn a_tree_in_use_is_refused() {
@@ -98,6 +100,73 @@ fn a_taken_name_is_never_shared() {
             "{id} was not ours"
         );
     }
+}
+
+/// The warnings a command printed.
+fn warnings(output: &Output) -> Vec<&str> {
+    let lines = output.stderr.lines();
+    lines.filter_map(|l| l.strip_prefix("warning: ")).collect()
+}
+
+/// One milestone that expects to change `src/part.txt`.
+fn expecting() -> Script {
+    let mut goal = milestone("goal 1");
+    goal["files_expected"] = json!(["src/part.txt"]);
+    let step = ok(json!({"src/part.txt": "a part\n"}));
+    Script::new(plan(&[goal]), &[step], &[approve()])
+}
+
+#[test]
+fn a_live_run_that_may_change_the_same_files_is_named_in_a_warning() {
+    let sandbox = Sandbox::scripted(&Script::happy(1).sleeping("implement", 4000));
+    let (first, running) = sandbox.run_until_implement(&["--worktree", "--allow", "src/**/*.txt"]);
+    sandbox.script(&Script::happy(1));
+    let second = sandbox.run(&["--worktree", "--allow", "src/part1.*"], 0);
+    let warned = warnings(&second.output);
+    assert_eq!(warned.len(), 1, "{}", second.output);
+    assert!(warned[0].contains(&first), "{warned:?}");
+    assert!(warned[0].contains("src/**/*.txt"), "{warned:?}");
+    let everything = sandbox.run_command(&["--dry-run", "--allow-dirty"]);
+    assert_eq!(warnings(&everything.output()).len(), 1);
+    let apart = sandbox.run_command(&["--dry-run", "--allow", "docs/**"]);
+    assert_eq!(warnings(&apart.output()), [""; 0]);
+    running.wait().exits(0);
+    let alone = sandbox.run_command(&["--dry-run"]).output();
+    assert_eq!(warnings(&alone), [""; 0], "a run that ended is no danger");
+}
+
+#[test]
+fn the_same_planned_file_is_shown_in_a_worktree_and_stops_elsewhere() {
+    let sandbox = Sandbox::scripted(&expecting().sleeping("implement", 4000));
+    let (first, running) = sandbox.run_until_implement(&["--worktree"]);
+    sandbox.script(&expecting());
+    let second = sandbox.run(&["--worktree"], 0);
+    let line = format!("parallel_file_collision - {first}: src/part.txt");
+    assert!(second.output.stderr.contains(&line), "{}", second.output);
+    let third = sandbox.run(&[], 1);
+    assert_eq!(
+        sandbox.status(&third.id)["stop_reason"],
+        "parallel_file_collision"
+    );
+    assert!(third.output.stderr.contains(&line), "{}", third.output);
+    running.wait().exits(0);
+}
+
+#[test]
+fn a_task_that_comes_first_and_is_not_done_is_named_in_a_warning() {
+    let sandbox = Sandbox::scripted(&Script::happy(1));
+    let late = ".runr/tasks/late.md";
+    let text = format!("---\ndepends_on: [./{TASK}, .runr/tasks/absent.md]\n---\n# Later\n");
+    sandbox.write(late, &text);
+    sandbox.commit("a task that comes second");
+    let run = || sandbox.runr(&["run", "--task", late, "--json", "--worktree"]);
+    let output = run().output().exits(0);
+    let warned = warnings(&output);
+    assert_eq!(warned.len(), 2, "{output}");
+    assert!(warned[0].contains(TASK) && warned[1].contains("absent.md"));
+    sandbox.run(&["--worktree"], 0);
+    let output = run().output().exits(0);
+    assert_eq!(warnings(&output).len(), 1, "{output}");
 }
 
 /// The 14 digits of a second, in UTC.

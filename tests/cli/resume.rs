@@ -43,6 +43,26 @@ fn a_stopped_run_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_run_knows_its_repository_by_its_origin_and_an_older_one_goes_on() {
+    let sandbox = Sandbox::scripted(&Script::happy(2));
+    sandbox.git(&["remote", "add", "origin", "git@github.com:acme/shop.git"]);
+    let run = sandbox.run(&["--worktree", "--max-ticks", "5"], 1);
+    let path = sandbox.run_dir(&run.id).join("meta.json");
+    let meta: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let known = sandbox
+        .runr(&["call", "repo_id"])
+        .stdin(r#"{"origin_url": "https://github.com/acme/shop", "repo_root": "/"}"#)
+        .output();
+    assert_eq!(meta["repo_id"], known.exits(0).json_line());
+    // The id that a run got by its path alone.
+    let older = std::fs::read_to_string(&path).unwrap();
+    let older = older.replace(meta["repo_id"].as_str().unwrap(), "0123456789abcdef");
+    std::fs::write(&path, older).unwrap();
+    sandbox.runr(&["resume", &run.id]).output().exits(0);
+    assert_eq!(sandbox.status(&run.id)["stop_reason"], "complete");
+}
+
+#[test]
 fn without_an_argument_the_newest_unfinished_run_goes_on() {
     let (sandbox, id) = stopped_after_one_milestone();
     sandbox.script(&Script::happy(1));

@@ -3,36 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Command, Sandbox};
-
-struct Shop(Sandbox);
-
-impl Shop {
-    fn new() -> Self {
-        Self(Sandbox::bare())
-    }
-
-    fn data(&self) -> PathBuf {
-        self.0.scratch().join("data")
-    }
-
-    fn store(&self, args: &[&str]) -> Command {
-        let words: Vec<_> = ["store"].iter().chain(args).copied().collect();
-        self.0.runr(&words).env("RUNR_DATA_DIR", self.data())
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        let words: Vec<_> = args.iter().chain(&["--json"]).copied().collect();
-        self.store(&words).output().exits(0).json()
-    }
-
-    fn create(&self, title: &str) -> String {
-        let created = self.json(&["new", "--title", title, "--runner", "claude"]);
-        created["run_id"].as_str().unwrap().to_owned()
-    }
-}
+use crate::support::Shop;
 
 #[test]
 fn a_run_is_created_changed_shown_and_found() {
@@ -157,13 +130,102 @@ fn a_refused_change_has_its_exit_status_and_changes_nothing() {
 #[test]
 fn a_directory_of_runs_is_a_store_too() {
     let shop = Shop::new();
-    let runs = shop.0.scratch().join("runs");
+    let runs = shop.sandbox.scratch().join("runs");
     let runs = runs.to_str().unwrap();
     let created = shop.json(&["new", "--title", "One", "--runs", runs]);
     assert!(created["run_dir"].as_str().unwrap().starts_with(runs));
     let rows = shop.json(&["ls", "--runs", runs]);
     assert_eq!(rows["data"][0]["run_id"], created["run_id"]);
     assert!(!shop.data().exists());
+}
+
+#[test]
+fn a_new_run_makes_its_repository_known() {
+    let shop = Shop::new();
+    let config = shop.sandbox.repo().join(".git/config");
+    let mut text = std::fs::read_to_string(&config).unwrap();
+    text.push_str("[remote \"origin\"]\n\turl = https://github.com/acme/shop.git\n");
+    std::fs::write(&config, text).unwrap();
+    shop.create("One");
+    let rows = shop.json(&["ls"]);
+    let row = &rows["data"][0];
+    assert_eq!(row["repo_key"], "github:acme/shop");
+    assert_eq!(row["origin_url"], "https://github.com/acme/shop.git");
+    // Without a record of its own the index still knows the repository.
+    let repo = shop
+        .data()
+        .join("repos")
+        .join(row["repo_id"].as_str().unwrap());
+    std::fs::remove_file(repo.join("repo.json")).unwrap();
+    let rows = shop.json(&["ls"]);
+    assert_eq!(rows["data"][0]["repo_key"], "github:acme/shop");
+    std::fs::write(shop.data().join("repo_index.json"), "{").unwrap();
+    let created = shop.store(&["new", "--title", "Three"]).output().exits(0);
+    assert!(
+        created.stderr.contains("Warning: cannot parse"),
+        "{created}"
+    );
+    let index = std::fs::read_to_string(shop.data().join("repo_index.json"));
+    assert_eq!(index.unwrap(), "{");
+    std::fs::remove_file(repo.join("repo.json")).unwrap();
+    // A run of another repository says nothing about this one.
+    shop.json(&["new", "--title", "Two", "--repo-id", "abcd1234ef567890"]);
+    assert!(!repo.join("repo.json").exists());
+}
+
+#[test]
+fn a_data_directory_that_others_may_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let shop = Shop::new();
+    let id = shop.create("One");
+    shop.json(&["new", "--title", "Two", "--repo-id", "abcd1234ef567890"]);
+    let set = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(&shop.data(), 0o777);
+    for args in [
+        vec!["ls"],
+        vec!["show", &id],
+        vec!["set", &id, "x=1"],
+        vec!["new", "--title", "Three"],
+    ] {
+        let words: Vec<_> = args.iter().chain(&["--json"]).copied().collect();
+        let error = shop
+            .store(&words)
+            .output()
+            .exits(1)
+            .error_json("E_IO", "io");
+        let hint = format!("chmod go-w '{}'", shop.data().display());
+        assert_eq!(error["hint"], hint.as_str(), "{args:?}");
+    }
+    // As another program makes it.
+    set(&shop.data(), 0o755);
+    let other = shop.data().join("repos/abcd1234ef567890");
+    set(&other, 0o770);
+    let listed = shop.store(&["ls", "--json"]).output().exits(0);
+    assert!(listed.stderr.contains("other users may write"), "{listed}");
+    assert_eq!(listed.json()["data"][0]["run_id"], id.as_str());
+    assert_eq!(listed.json()["data"].as_array().unwrap().len(), 1);
+    shop.store(&["show", &id]).output().exits(1);
+    set(&other, 0o755);
+    shop.store(&["show", &id]).output().exits(0);
+}
+
+#[test]
+fn a_driven_run_is_active_unless_its_document_says_more() {
+    let shop = Shop::new();
+    let runs = shop.sandbox.scratch().join("runs");
+    let place = ["--runs", runs.to_str().unwrap()];
+    let id = shop.json(&[&["new", "--title", "One"], &place[..]].concat())["run_id"].clone();
+    let status = || shop.json(&[&["ls"], &place[..]].concat())["data"][0]["derived_status"].clone();
+    assert_eq!(status(), "idle");
+    let lock = fs::File::create(runs.join(id.as_str().unwrap()).join("owner.lock")).unwrap();
+    assert_eq!(status(), "idle");
+    lock.lock().unwrap();
+    assert_eq!(status(), "active");
+    let set = ["set", id.as_str().unwrap(), "flags/needs_attention=true"];
+    shop.json(&[&set, &place[..]].concat());
+    assert_eq!(status(), "needs attention");
 }
 
 #[test]

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::random::Random;
-use crate::support::{Config, Running, Sandbox, Script, approve, milestone, plan};
+use crate::support::{Config, Random, Running, Sandbox, Script, approve, milestone, plan};
 
 /// A reader knows the truth about a killed run after this time.
 const TRUTH_WITHIN: Duration = Duration::from_secs(1);

@@ -13,14 +13,13 @@ mod support;
 
 mod life;
 mod orphans;
-mod random;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use life::{Reference, Tally};
-use random::Random;
+use support::{Random, seed};
 
 /// Runs that are being killed at the same time.
 const PARALLEL: u64 = 2;
@@ -33,7 +32,7 @@ fn a_run_killed_at_any_moment_ends_with_the_same_checkpoints() {
     } else {
         (20, Duration::from_secs(40))
     };
-    let seed = random::seed();
+    let seed = seed();
     println!("seed {seed}: repeat with RUNR_TEST_SEED={seed}");
 
     let reference = Reference::record();

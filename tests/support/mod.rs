@@ -11,15 +11,19 @@
 
 mod config;
 mod process;
+mod random;
 mod record;
 mod sandbox;
 mod script;
+mod shop;
 
 pub(crate) use config::Config;
 pub(crate) use process::{Command, Output, Running, is_alive};
+pub(crate) use random::{Random, seed};
 pub(crate) use record::{Event, assert_leading_fields, assert_ordered_fields, names, strings};
 pub(crate) use sandbox::{Sandbox, TASK, Tree, signal_group};
 pub(crate) use script::{Script, approve, blocked, milestone, ok, plan, request_changes};
+pub(crate) use shop::{Shop, least};
 
 use std::time::{Duration, Instant};
 

@@ -89,6 +89,16 @@ impl Command {
         self
     }
 
+    /// Lets another program start this one: `strace`, `prlimit`, `unshare`.
+    pub(crate) fn under<S: AsRef<str>>(mut self, wrapper: &[S]) -> Self {
+        let mut words: Vec<OsString> = wrapper.iter().map(|word| word.as_ref().into()).collect();
+        words.push(self.program.into());
+        words.append(&mut self.args);
+        self.program = words.remove(0).into();
+        self.args = words;
+        self
+    }
+
     /// Sets a variable; the last value of a name counts.
     pub(crate) fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
@@ -241,6 +251,11 @@ impl Running {
             took,
             shown: self.shown.clone(),
         }
+    }
+
+    /// Sends a signal to this process and the children in its group.
+    pub(crate) fn signal_all(&self, signal: Signal) {
+        rustix::process::kill_process_group(self.pid(), signal).unwrap();
     }
 
     /// Ends the process at once, as a power cut would, and reaps it.

@@ -191,6 +191,14 @@ mod tests {
             let found = sources.contains(&format!("fn {name}("));
             assert!(found, "there is no test {name}");
         }
+        for (ending, folder) in [
+            (".py", places::python().join("tests")),
+            (".mjs", places::node().join("test")),
+        ] {
+            for name in text.split('`').filter(|word| word.ends_with(ending)) {
+                assert!(folder.join(name).is_file(), "there is no file {name}");
+            }
+        }
     }
 
     fn gather(folder: &Path, sources: &mut String) {

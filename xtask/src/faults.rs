@@ -1,8 +1,8 @@
 //! The suites that break storage call by call, kill processes, and look at what is left.
 
-use crate::Failure;
 use crate::built::cargo;
 use crate::steps::Steps;
+use crate::{Failure, mutants};
 
 /// A suite and the words cargo needs to run it.
 struct Suite {
@@ -10,7 +10,7 @@ struct Suite {
     chosen: &'static [&'static str],
 }
 
-const SUITES: [Suite; 4] = [
+const SUITES: [Suite; 11] = [
     Suite {
         about: "faults: locks, and one contract for all file systems",
         chosen: &["--package", "runr-core", "--lib", "fs::"],
@@ -20,8 +20,42 @@ const SUITES: [Suite; 4] = [
         chosen: &["--package", "runr-core", "--test", "storage_faults"],
     },
     Suite {
+        about: "faults: the power is cut after every operation",
+        chosen: &["--package", "runr-core", "--test", "crash_replay"],
+    },
+    Suite {
         about: "faults: many processes on one file, and killed writers",
         chosen: &["--package", "runr-core", "--test", "storage_processes"],
+    },
+    Suite {
+        about: "faults: the lock of a repository, and holders that die",
+        chosen: &["--package", "runr-core", "--test", "repository_lock"],
+    },
+    Suite {
+        about: "faults: every system call of a process fails",
+        chosen: &[
+            "--package",
+            "runr-cli",
+            "--test",
+            "faults",
+            "syscall_faults::",
+        ],
+    },
+    Suite {
+        about: "faults: full disks, limits, and disks that may not be written",
+        chosen: &["--package", "runr-cli", "--test", "faults", "disk_full::"],
+    },
+    Suite {
+        about: "faults: power cuts",
+        chosen: &["--package", "runr-cli", "--test", "faults", "power_cut::"],
+    },
+    Suite {
+        about: "faults: signals at any moment",
+        chosen: &["--package", "runr-cli", "--test", "faults", "signals::"],
+    },
+    Suite {
+        about: "faults: clocks that jump, and namespaces",
+        chosen: &["--package", "runr-cli", "--test", "faults", "clock::"],
     },
     Suite {
         about: "faults: killed runs",
@@ -47,6 +81,9 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Failure> {
         if let Err(failure) = steps.run(suite.about, &mut test) {
             eprintln!("xtask: {failure}");
         }
+    }
+    if let Err(failure) = steps.check("faults: mutants", || mutants::run(&[])) {
+        eprintln!("xtask: {failure}");
     }
     if steps.summary() {
         Ok(())

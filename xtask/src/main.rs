@@ -7,6 +7,7 @@ mod dev;
 mod dist;
 mod examples;
 mod faults;
+mod mutants;
 mod node;
 mod places;
 mod python;
@@ -33,12 +34,17 @@ cargo xtask <task>
              --only startup|run|storage|store   one part (may be repeated)
   faults   the suites that break storage and kill processes
              --long   full counts instead of short forms
+  mutants  leaves out the safety steps of storage one by one: a test must fail each time
+             STEP...  these steps only
 ";
 
 /// What went wrong, in a sentence for the terminal.
 type Failure = String;
 
 fn main() -> ExitCode {
+    if mutants::is_rustc() {
+        return mutants::rustc();
+    }
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.split_first() {
@@ -52,6 +58,7 @@ fn main() -> ExitCode {
         // Not in the usage: what the benchmarks start themselves.
         Some((&"bench-crowd", rest)) => bench::be_one_of_many(rest),
         Some((&"faults", rest)) => faults::run(rest),
+        Some((&"mutants", rest)) => mutants::run(rest),
         Some((&"help" | &"--help" | &"-h", _)) => {
             print!("{USAGE}");
             Ok(())

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::built::{self, Profile};
 use crate::steps::{Steps, command};
 use crate::{Failure, places};
 
@@ -11,10 +12,15 @@ pub(crate) fn build(steps: &mut Steps) -> Result<(), Failure> {
     steps.run("node: build", &mut npm(&["run", "build:debug"]))
 }
 
-/// The types, and the tests of the package.
-pub(crate) fn test(steps: &mut Steps) -> Result<(), Failure> {
+/// The types, and the tests of the package; some of them start `runr` and the Python package too.
+pub(crate) fn test(steps: &mut Steps, long: bool) -> Result<(), Failure> {
     steps.run("node: types", &mut npm(&["run", "types"]))?;
-    steps.run("node: test", &mut npm(&["test"]))
+    let mut tests = npm(&["test"]);
+    tests.env("RUNR_TEST_BINARY", built::runr(Profile::Dev)?);
+    if long {
+        tests.env("RUNR_TEST_LONG", "1");
+    }
+    steps.run("node: test", &mut tests)
 }
 
 /// Installs the locked tools, unless they are installed already.

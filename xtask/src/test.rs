@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::built::cargo;
 use crate::steps::Steps;
-use crate::{Failure, examples, node, python};
+use crate::{Failure, examples, mutants, node, python};
 
 /// A part of the tests that can be run alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(crate) fn run(words: &[&str]) -> ExitCode {
             Part::Python => python::build(&mut steps).and_then(|()| python::test(&mut steps)),
             Part::Node => node::build(&mut steps)
                 .and_then(|()| node::unchanged_declarations(&mut steps))
-                .and_then(|()| node::test(&mut steps)),
+                .and_then(|()| node::test(&mut steps, long)),
         };
         if let Err(failure) = done {
             eprintln!("xtask: {failure}");
@@ -81,8 +81,8 @@ fn parse(words: &[&str]) -> Result<(Vec<Part>, bool), Failure> {
     Ok((parts, long))
 }
 
-/// Form, lints, and all tests of the workspace: units, examples in the documentation, black box.
-/// None of the three needs the others, so all are run.
+/// Form, lints, all tests of the workspace (units, examples in the documentation, black box), and
+/// whether the tests notice what they must. None needs the others, so all are run.
 fn rust(steps: &mut Steps, long: bool) -> Result<(), Failure> {
     let form = steps.run("rust: form", &mut cargo(&["fmt", "--all", "--check"]));
     let lints = [
@@ -99,7 +99,8 @@ fn rust(steps: &mut Steps, long: bool) -> Result<(), Failure> {
         tests.env("RUNR_TEST_LONG", "1");
     }
     let tests = steps.run("rust: tests", &mut tests);
-    form.and(lints).and(tests)
+    let mutants = steps.check("rust: mutants", || mutants::run(&[]));
+    form.and(lints).and(tests).and(mutants)
 }
 
 #[cfg(test)]

@@ -39,6 +39,10 @@ const PURE = {
   fold: ['events'],
   report: ['events', 'state'],
   sanitize_run_id: ['text'],
+  parse_ref: ['text'],
+  merge_run_meta: ['text', 'patch'],
+  upsert_index: ['text', 'entry'],
+  missing_upstream_flows: ['present', 'flow'],
   data_dir: ['env', 'home', 'os'],
   repo_key: ['origin_url', 'repo_root'],
   repo_id: ['origin_url', 'repo_root'],
@@ -63,6 +67,19 @@ const DISK = {
   runs: ['root'],
   report_run: ['run_id', 'root'],
   trust: ['root'],
+  prep: [
+    'root',
+    'flow',
+    'run_id',
+    'refs',
+    'restart',
+    'base_ref',
+    'facts',
+    'branch',
+    'now',
+    'dry_run',
+  ],
+  link_run: ['root', 'run_id', 'harness_run_id'],
 };
 
 const pure = {};

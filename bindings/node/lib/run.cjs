@@ -27,6 +27,8 @@ const START = [
   'time_minutes',
   'max_ticks',
   'skip_doctor',
+  'flow',
+  'refs',
 ];
 const RESUME = ['run_id', 'root', 'config', 'allow_deps', 'time_minutes', 'max_ticks'];
 

@@ -3,6 +3,7 @@
 const wire = require('./wire.cjs');
 const { options } = require('./options.cjs');
 const { usage } = require('./errors.cjs');
+const byFunction = require('./update.cjs');
 
 /**
  * The methods that touch the disk: the operation behind each, and how arguments become its own.
@@ -14,23 +15,22 @@ const METHODS = {
     (fields = {}, settings) => ({ fields, ...options(settings, ['worktree_check']) }),
   ],
   read: ['store_read', (runId) => ({ run_id: runId })],
-  update: [
-    'store_update',
-    (runId, values) => ({ run_id: runId, ...options(values, ['set', 'unset']) }),
-  ],
-  compareAndSet: [
-    'store_compare_and_set',
-    (runId, expected, document) => ({ run_id: runId, expected, document }),
-  ],
   list: ['store_list', () => ({})],
   resolve: [
     'store_resolve',
     (ref, settings) => ({ ref, ...options(settings, ['current_repo']) }),
   ],
   paths: ['store_paths', (runId) => ({ run_id: runId })],
+  touchRepository: ['store_touch_repository', (settings) => options(settings, ['repo_root'])],
   appendEvent: ['store_append_event', (runId, name, data) => ({ run_id: runId, name, data })],
   events: ['store_events', (runId, since) => ({ run_id: runId, since })],
+  repair: ['store_repair', (settings) => options(settings, ['fix'])],
 };
+
+/** The arguments of an update by values. */
+function values(runId, given) {
+  return { run_id: runId, ...options(given, ['set', 'unset']) };
+}
 
 /** A directory of run directories. */
 class RunStore {
@@ -51,6 +51,20 @@ class RunStore {
   /** The store of a repository in the data directory; without `repoId` of all of them. */
   static data(settings) {
     return new RunStore({ data_store: options(settings, ['data_dir', 'repo_id']) });
+  }
+
+  /** Changes the document of a run by a function, or by values; the document as it is then. */
+  async update(runId, change) {
+    byFunction.check(this.#place, runId);
+    if (typeof change === 'function') return byFunction.update(this.#place, runId, change);
+    return wire.call('store_update', { ...this.#place, ...values(runId, change) });
+  }
+
+  /** The same, blocking. */
+  updateSync(runId, change) {
+    byFunction.check(this.#place, runId);
+    if (typeof change === 'function') return byFunction.updateSync(this.#place, runId, change);
+    return wire.callSync('store_update', { ...this.#place, ...values(runId, change) });
   }
 
   /** The directory of the runs. */

@@ -7,8 +7,22 @@ const native = require('./native.cjs');
 
 /** JSON text; refuses what JSON would bend in silence. `undefined` members are absent. */
 function encode(value) {
+  return stringify(value, function exactly(key, member) {
+    if (Number.isInteger(member) && !Number.isSafeInteger(member)) {
+      throw usage(`${key || 'the value'} is ${member}, which is not exact; pass text`);
+    }
+    return refuse.call(this, key, member);
+  });
+}
+
+/** The same for a document that came from the core, whose large integers are rounded here. */
+function encodeRounded(value) {
+  return stringify(value, refuse);
+}
+
+function stringify(value, replacer) {
   try {
-    return JSON.stringify(value, refuse);
+    return JSON.stringify(value, replacer);
   } catch (why) {
     if (typeof why.code === 'string') throw why;
     throw usage(`the value has no JSON form: ${why.message}`);
@@ -23,9 +37,6 @@ function refuse(key, value) {
   }
   if (typeof value === 'number' && !Number.isFinite(value)) {
     throw usage(`${key || 'the value'} is ${value}, which JSON cannot hold`);
-  }
-  if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
-    throw usage(`${key || 'the value'} is ${value}, which is not exact; pass text`);
   }
   if (typeof value === 'function' || typeof value === 'symbol') {
     throw usage(`${key || 'the value'} is a ${typeof value}, which JSON cannot hold`);
@@ -50,4 +61,14 @@ async function call(name, args) {
   return open(await native.callAsync(name, encode(args)));
 }
 
-module.exports = { call, callSync, encode, open };
+/** As `callSync`, with numbers the core itself decides about. */
+function callRoundedSync(name, args) {
+  return open(native.call(name, encodeRounded(args)));
+}
+
+/** As `call`, with numbers the core itself decides about. */
+async function callRounded(name, args) {
+  return open(await native.callAsync(name, encodeRounded(args)));
+}
+
+module.exports = { call, callRounded, callRoundedSync, callSync, encode, open };

@@ -8,7 +8,7 @@ mod promise;
 mod session;
 
 use napi::Env;
-use napi::bindgen_prelude::{AsyncTask, Object};
+use napi::bindgen_prelude::{AsyncTask, Either, Object};
 use napi_derive::napi;
 use runr_cli::embed;
 use runr_core::fs::CancelFlag;
@@ -33,16 +33,31 @@ pub fn call(name: String, args: String) -> String {
     envelope::json(|| embed::call(&name, &args))
 }
 
-/// Runs one operation off the event loop.
+/// Runs one operation off the event loop. What may wait for a lock has threads of its own:
+/// the few threads of the pool belong to the file calls of the host program too.
 #[napi(ts_return_type = "Promise<string>")]
-pub fn call_async(name: String, args: String) -> AsyncTask<Operation> {
-    AsyncTask::new(Operation { name, args })
+pub fn call_async(
+    env: &Env,
+    name: String,
+    args: String,
+) -> napi::Result<Either<AsyncTask<Operation>, Object<'_>>> {
+    let operation = Operation { name, args };
+    if embed::may_wait(&operation.name) {
+        return promise::in_turn(env, move || operation.run()).map(Either::B);
+    }
+    Ok(Either::A(AsyncTask::new(operation)))
 }
 
-/// One operation on its way to a thread of the pool: short, however slow the disk.
+/// One operation on its way to another thread.
 pub struct Operation {
     name: String,
     args: String,
+}
+
+impl Operation {
+    fn run(&self) -> String {
+        envelope::json(|| embed::call(&self.name, &self.args))
+    }
 }
 
 impl napi::Task for Operation {
@@ -50,7 +65,7 @@ impl napi::Task for Operation {
     type JsValue = String;
 
     fn compute(&mut self) -> napi::Result<String> {
-        Ok(envelope::json(|| embed::call(&self.name, &self.args)))
+        Ok(self.run())
     }
 
     fn resolve(&mut self, _env: Env, output: String) -> napi::Result<String> {

@@ -41,11 +41,12 @@ function setUp({ git, dirs = [], files = {} } = {}, directory) {
 const STORE_ARGUMENTS = {
   store_create: ({ fields, worktree_check: worktreeCheck }) => [fields, { worktreeCheck }],
   store_update: ({ run_id: runId, set, unset }) => [runId, { set, unset }],
-  store_compare_and_set: ({ run_id: runId, expected, document }) => [runId, expected, document],
   store_list: () => [],
   store_resolve: ({ ref }) => [ref],
+  store_touch_repository: ({ repo_root: repoRoot }) => [{ repoRoot }],
   store_append_event: ({ run_id: runId, name, data }) => [runId, name, data],
   store_events: ({ run_id: runId, since }) => [runId, since],
+  store_repair: ({ fix }) => [{ fix }],
 };
 
 /** The answers of a row: two where there is a promise and a blocking twin, each in turn. */
@@ -56,7 +57,8 @@ function calls(operation, args) {
     return [async () => runr[name](...order.map((argument) => args[argument]))];
   }
   if (kind === 'store') {
-    const store = runr.RunStore.open(args.root);
+    const { data_dir: dataDir, repo_id: repoId } = args.data_store ?? {};
+    const store = args.root ? runr.RunStore.open(args.root) : runr.RunStore.data({ dataDir, repoId });
     const method = camelCase(operation.replace('store_', ''));
     const given = STORE_ARGUMENTS[operation]?.(args) ?? [args.run_id];
     return [() => store[method](...given), async () => store[`${method}Sync`](...given)];

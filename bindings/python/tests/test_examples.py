@@ -1,4 +1,4 @@
-"""The quick-start of the README, run as its reader would run it."""
+"""The examples of the README, run as their reader would run them."""
 
 from __future__ import annotations
 
@@ -55,3 +55,35 @@ def test_the_quick_start_never_ends_with_0_on_failure(repo: pathlib.Path) -> Non
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("verification_failed_max_retries runr resume ")
     assert commits(repo) == "0"
+
+
+def orchestrate(folder: pathlib.Path, *commands: str) -> tuple[int, list[str]]:
+    command = [sys.executable, EXAMPLES / "store.py", folder / "data", *commands]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return done.returncode, sorted(done.stdout.splitlines())
+
+
+def test_the_orchestrator_goes_on_with_what_is_not_done(tmp_path: pathlib.Path) -> None:
+    assert orchestrate(tmp_path) == (0, [])
+    later = "test -f later"
+    assert orchestrate(tmp_path, "true", later) == (1, ["done 1 true", f"open 1 {later}"])
+    store = runr.RunStore.data(tmp_path / "data")
+    [open_run] = [row for row in store.list() if row["title"] == later]
+    assert open_run["derived_status"] == "needs attention"
+    (tmp_path / "later").touch()
+    assert orchestrate(tmp_path) == (0, ["done 1 true", f"done 2 {later}"])
+    assert {row["derived_status"] for row in store.list()} == {"idle"}
+    kept = [(it["event"], it.get("data")) for it in store.events(open_run["run_id"])]
+    assert kept[1::2] == [
+        ("cmd_end", {"cmd": later, "exit_code": 1}),
+        ("cmd_end", {"cmd": later, "exit_code": 0}),
+    ]
+
+
+def test_the_orchestrator_leaves_a_broken_run_alone(tmp_path: pathlib.Path) -> None:
+    assert orchestrate(tmp_path, "true")[0] == 0
+    store = runr.RunStore.data(tmp_path / "data")
+    path = pathlib.Path(store.run_meta_path(store.list()[0]["run_id"]))
+    path.write_text("{")
+    assert orchestrate(tmp_path, "true") == (1, ["done 1 true", "open 0 <broken>"])
+    assert path.read_text() == "{"

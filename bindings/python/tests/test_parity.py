@@ -45,14 +45,24 @@ def call(operation: str, args: dict[str, Any]) -> Any:
         store = runr.RunStore.open(args["root"])
         return store.create(args["fields"], worktree_check=args["worktree_check"])
     if operation.startswith("store_"):
-        store = runr.RunStore.open(args.pop("root"))
+        if "data_store" in args:
+            store = runr.RunStore.data(**args.pop("data_store"))
+        else:
+            store = runr.RunStore.open(args.pop("root"))
         method = getattr(store, operation.removeprefix("store_"))
         by_position = [args.pop(name) for name in ("run_id", "ref") if name in args]
         return method(*by_position, **args)
-    # By position, as far as the row goes: the order of the arguments is part of the interface.
-    order = TABLE["operations"][operation]["arguments"]
-    unknown = {name: value for name, value in args.items() if name not in order}
-    return getattr(runr, operation)(*(args[name] for name in order if name in args), **unknown)
+    # By position where that is possible: the order of the arguments is part of the interface.
+    function = getattr(runr, operation)
+    order = [PYTHON_NAMES.get(n, n) for n in TABLE["operations"][operation]["arguments"]]
+    args = {PYTHON_NAMES.get(name, name): value for name, value in args.items()}
+    kinds = {name: found.kind for name, found in inspect.signature(function).parameters.items()}
+    by_position = [
+        args.pop(name)
+        for name in order
+        if name in args and kinds[name] is not inspect.Parameter.KEYWORD_ONLY
+    ]
+    return function(*by_position, **args)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row['operation']}: {row['name']}" for row in ROWS])

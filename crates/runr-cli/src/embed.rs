@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use runr_core::fs::CancelFlag;
+use runr_core::json::Written;
 use runr_core::phase::state::State;
 use runr_core::phase::status::Outcome;
 use runr_core::phase::stop::StopCause;
@@ -19,13 +20,34 @@ pub fn operations() -> &'static [&'static str] {
     crate::operations::NAMES
 }
 
+/// Operations that take no lock. One that is not listed is taken for one that does: it only costs
+/// a thread more.
+const UNLOCKED: [&str; 10] = [
+    "status",
+    "runs",
+    "report_run",
+    "store_create",
+    "store_read",
+    "store_read_version",
+    "store_list",
+    "store_resolve",
+    "store_paths",
+    "store_events",
+];
+
+/// Whether an operation may wait for the lock of another process.
+#[must_use]
+pub fn may_wait(name: &str) -> bool {
+    !UNLOCKED.contains(&name)
+}
+
 /// Runs one operation on a JSON object of arguments and returns the JSON text of its result.
 ///
 /// # Errors
 /// `E_USAGE` for an unknown operation or unusable arguments, and the codes of the operation.
 pub fn call(name: &str, arguments: &str) -> Result<String> {
-    let arguments = parse(name, arguments)?;
-    Ok(crate::operations::call(&Host::of_process(Vec::new()), name, arguments)?.to_string())
+    let host = Host::of_process(Vec::new());
+    Ok(crate::operations::call_for_binding(&host, name, arguments)?.to_string())
 }
 
 fn parse<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
@@ -48,7 +70,8 @@ pub fn update_run(
 ) -> Result<String> {
     let place = parse("update", place)?;
     crate::operations::update_run(&Host::of_process(Vec::new()), place, run_id, |document| {
-        parse("update", &f(&document.to_string())?)
+        let usage = |bad| Error::new(Code::Usage, format!("update: {bad}"));
+        Written::parse(&f(&document.to_string())?).map_err(usage)
     })
     .map(|document| document.to_string())
 }

@@ -19,6 +19,9 @@ const TERMINATED: u8 = 143;
 /// The handlers stay installed, so this is for a process that ends right after.
 #[must_use]
 pub fn entry(argv: &[String], host: &Host) -> u8 {
+    // Tables draw their keys from the system once, and the standard library panics when it gives
+    // none. Here nothing has been done yet; later something may have been.
+    std::hint::black_box(std::hash::RandomState::new());
     leave_terminal(host);
     let received = listen(host);
     let status = crate::main(argv, host, &Console::standard());

@@ -12,6 +12,8 @@ use runr_core::{Clock, Result, Timestamp};
 pub struct Host {
     /// The argv prefix that starts a child runr process.
     pub self_command: Vec<String>,
+    /// The user, where the system numbers its users.
+    pub user: Option<u32>,
     /// Environment variables.
     pub env: BTreeMap<String, String>,
     /// The present directory.
@@ -35,6 +37,7 @@ impl Host {
             .and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok());
         Self {
             self_command,
+            user: user(),
             env: env.collect(),
             cwd: cwd.unwrap_or_else(|| Utf8PathBuf::from(".")),
             clock: Arc::new(SystemClock),
@@ -78,6 +81,16 @@ impl Host {
         xdg.or_else(|| home.map(|home| home.join(".config")))
             .map(|dir| dir.join("runr"))
     }
+}
+
+#[cfg(unix)]
+fn user() -> Option<u32> {
+    Some(rustix::process::geteuid().as_raw())
+}
+
+#[cfg(not(unix))]
+fn user() -> Option<u32> {
+    None
 }
 
 /// The clock of the system.

@@ -24,10 +24,12 @@ mod liveness;
 pub mod operations;
 #[cfg(feature = "cli")]
 mod output;
+mod repair;
 mod repository;
 mod store_fields;
 mod stores;
 mod views;
+mod work_items;
 
 #[cfg(feature = "cli")]
 pub use commands::{main, run_command};

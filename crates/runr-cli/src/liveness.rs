@@ -5,10 +5,11 @@ use runr_core::phase::event::ProcessIdentity;
 use runr_core::phase::ops::{Liveness, RunFiles};
 use runr_core::phase::state::State;
 
-use crate::harness::is_alive;
+use crate::harness::{boot_id, host_name, is_alive};
 
 /// Whether a living driver holds the run. The lock alone is not enough: a git child of a dead
-/// driver keeps it held until it ends.
+/// driver keeps it held until it ends. But where the driver's number means nothing to us (another
+/// host, boot or namespace, or a system that does not tell), the lock is all there is to go by.
 ///
 /// # Errors
 /// `E_IO`.
@@ -24,8 +25,8 @@ pub(crate) fn is_live(files: &RunFiles) -> Result<bool> {
         start: live.start,
         boot_id: live.boot_id,
     };
-    let elsewhere = live.host != crate::harness::host_name();
-    Ok(elsewhere || is_alive(&identity))
+    let elsewhere = live.host != host_name() || identity.boot_id != boot_id();
+    Ok(elsewhere || identity.start == 0 || is_alive(&identity))
 }
 
 /// How a run stands, as a reader reports it; nothing is written.

@@ -14,24 +14,32 @@ use runr_core::phase::scope::{self, ScopeInput, ScopeResult};
 use runr_core::phase::stop::{self, StopReason};
 use runr_core::phase::tiers::{self, RiskTrigger, TierInput};
 use runr_core::phase::{evidence, fingerprint, state, task, transitions};
-use runr_core::{Code, Error, Result, glob, identity};
+use runr_core::{Code, Error, Result, glob};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::harness::{Layout, TrustStore};
 use crate::host::Host;
 use crate::views;
 
+mod arguments;
+mod identity;
 mod store;
 
+use arguments::Arguments;
+use identity::{
+    link_run, merge_run_meta, missing_upstream_flows, parse_ref, prep, sanitize_run_id,
+    upsert_index,
+};
 #[cfg(feature = "cli")]
 pub(crate) use store::update_run;
 use store::{
     apply_meta_ops, branch_name, data_dir, new_run_meta, repo_id, repo_key, store_append_event,
-    store_compare_and_set, store_create, store_events, store_list, store_paths, store_read,
-    store_resolve, store_update,
+    store_create, store_events, store_list, store_paths, store_read, store_repair, store_resolve,
+    store_touch_repository, store_update,
 };
+#[cfg(feature = "cli")]
+use store::{store_read_version, store_save_version};
 
 /// A function of the library.
 struct Operation {
@@ -75,6 +83,12 @@ operations! {
     fold(events),
     report(events, state),
     sanitize_run_id(text),
+    parse_ref(text),
+    merge_run_meta(text, patch),
+    upsert_index(text, entry),
+    missing_upstream_flows(present, flow),
+    prep(root, flow, run_id, refs, restart, base_ref, facts, branch, now, dry_run),
+    link_run(root, run_id, harness_run_id),
     status(run_id, root),
     runs(root),
     report_run(run_id, root),
@@ -82,12 +96,13 @@ operations! {
     store_create(root, data_store, fields, worktree_check),
     store_read(root, data_store, run_id),
     store_update(root, data_store, run_id, set, unset),
-    store_compare_and_set(root, data_store, run_id, expected, document),
     store_list(root, data_store),
     store_resolve(root, data_store, ref, current_repo),
     store_paths(root, data_store, run_id),
     store_append_event(root, data_store, run_id, name, data),
     store_events(root, data_store, run_id, since),
+    store_touch_repository(root, data_store, repo_root),
+    store_repair(root, data_store, fix),
     data_dir(env, home, os),
     repo_key(origin_url, repo_root),
     repo_id(origin_url, repo_root),
@@ -96,12 +111,45 @@ operations! {
     apply_meta_ops(text, ops),
 }
 
-/// Calls a function with a JSON object of arguments.
+/// What only the bindings call, to build a function of theirs from.
+#[cfg(feature = "cli")]
+const INTERNAL: &[Operation] = &[
+    Operation {
+        name: "store_read_version",
+        arguments: &["root", "data_store", "run_id"],
+        run: store_read_version,
+    },
+    Operation {
+        name: "store_save_version",
+        arguments: &["root", "data_store", "run_id", "version", "document"],
+        run: store_save_version,
+    },
+];
+
+/// Calls a function with the text of a JSON object of arguments.
 ///
 /// # Errors
 /// `E_USAGE` for an unknown function or unusable arguments, and the function's own codes.
-pub fn call(host: &Host, name: &str, arguments: Value) -> Result<Value> {
-    let Some(operation) = OPERATIONS.iter().find(|operation| operation.name == name) else {
+pub fn call(host: &Host, name: &str, arguments: &str) -> Result<Value> {
+    run(OPERATIONS.iter(), host, name, arguments)
+}
+
+/// Calls a function, or an internal one, for a binding.
+///
+/// # Errors
+/// As [`call`].
+#[cfg(feature = "cli")]
+pub(crate) fn call_for_binding(host: &Host, name: &str, arguments: &str) -> Result<Value> {
+    run(OPERATIONS.iter().chain(INTERNAL), host, name, arguments)
+}
+
+fn run(
+    mut among: impl Iterator<Item = &'static Operation>,
+    host: &Host,
+    name: &str,
+    arguments: &str,
+) -> Result<Value> {
+    let Some(operation) = among.find(|operation| operation.name == name) else {
         return Err(
             Error::new(Code::Usage, format!("no function is called `{name}`"))
                 .with("functions", NAMES.to_vec())
@@ -109,68 +157,6 @@ pub fn call(host: &Host, name: &str, arguments: Value) -> Result<Value> {
         );
     };
     (operation.run)(host, &mut Arguments::new(operation, arguments)?)
-}
-
-/// Named arguments, each taken once.
-struct Arguments {
-    of: &'static Operation,
-    left: Map<String, Value>,
-}
-
-impl Arguments {
-    /// Refuses what the function does not have, before it does anything.
-    fn new(of: &'static Operation, value: Value) -> Result<Self> {
-        let function = of.name;
-        let Value::Object(left) = value else {
-            return Err(Error::new(
-                Code::Usage,
-                format!("{function}: the arguments are not a JSON object"),
-            ));
-        };
-        let is_unknown = |name: &&String| !of.arguments.contains(&name.as_str());
-        if let Some(unknown) = left.keys().find(is_unknown) {
-            return Err(Error::new(
-                Code::Usage,
-                format!("{function}: there is no argument `{unknown}`"),
-            )
-            .with("argument", unknown.as_str())
-            .with("known", of.arguments.to_vec()));
-        }
-        Ok(Self { of, left })
-    }
-
-    fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>> {
-        debug_assert!(
-            self.of.arguments.contains(&name),
-            "{} does not list `{name}`",
-            self.of.name
-        );
-        match self.left.shift_remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => serde_json::from_value(value).map(Some).map_err(|e| {
-                Error::new(Code::Usage, format!("{}: `{name}`: {e}", self.of.name))
-                    .with("argument", name)
-            }),
-        }
-    }
-
-    fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T> {
-        self.optional(name)?.ok_or_else(|| {
-            Error::new(
-                Code::Usage,
-                format!("{}: `{name}` is missing", self.of.name),
-            )
-            .with("argument", name)
-        })
-    }
-
-    fn or<T: DeserializeOwned>(&mut self, name: &'static str, default: T) -> Result<T> {
-        Ok(self.optional(name)?.unwrap_or(default))
-    }
-
-    fn root(&mut self) -> Result<Utf8PathBuf> {
-        self.or("root", Utf8PathBuf::from("."))
-    }
 }
 
 fn json(value: &impl Serialize) -> Result<Value> {
@@ -372,11 +358,6 @@ fn report(host: &Host, arguments: &mut Arguments) -> Result<Value> {
         host.clock.now(),
         next,
     ))
-}
-
-fn sanitize_run_id(_: &Host, arguments: &mut Arguments) -> Result<Value> {
-    let text: String = arguments.required("text")?;
-    json(&identity::sanitize(&text))
 }
 
 // ----- with files -----

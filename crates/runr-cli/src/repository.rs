@@ -1,6 +1,7 @@
 //! Finds a repository without running git: looking must never execute anything.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::store::Repository;
 use runr_core::{Code, Error, Result};
 
 /// The main checkout that `start` lies in, from any folder of it or of one of its worktrees.
@@ -9,9 +10,15 @@ use runr_core::{Code, Error, Result};
 /// `E_NOT_A_REPO`.
 pub(crate) fn find_root(start: &Utf8Path) -> Result<Utf8PathBuf> {
     let not_a_repo = || {
+        let was_one = start.ancestors().any(|dir| dir.join(".runr/runs").is_dir());
+        let hint = if was_one {
+            "its `.git` is gone: restore it from a clone or a backup"
+        } else {
+            "git init"
+        };
         Error::new(Code::NotARepo, format!("Not a git repository: {start}"))
             .at(start)
-            .hint("git init")
+            .hint(hint)
     };
     let real = start.canonicalize_utf8().map_err(|_| not_a_repo())?;
     let top = real
@@ -35,9 +42,100 @@ fn main_of(top: &Utf8Path) -> Option<Utf8PathBuf> {
     common.parent()?.canonicalize_utf8().ok()
 }
 
+/// The repository that `start` lies in, with its origin as its configuration names it.
+///
+/// # Errors
+/// `E_NOT_A_REPO`.
+pub(crate) fn find(start: &Utf8Path) -> Result<Repository> {
+    at(&find_root(start)?)
+}
+
+/// The repository whose main checkout is `top`.
+///
+/// # Errors
+/// `E_USAGE` if that is no absolute path; `E_IO`: a configuration that cannot be read may name
+/// another repository than its absence.
+pub(crate) fn at(top: &Utf8Path) -> Result<Repository> {
+    let path = git_dir(top).join("config");
+    let config = match std::fs::read(&path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if is_absent(&error) => String::new(),
+        Err(error) => return Err(Error::io("read", &path, error)),
+    };
+    Repository::new(&origin_url(&config).unwrap_or_default(), top)
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
+}
+
+/// Where git keeps the configuration of the checkout at `top`. In a submodule, and where the folder
+/// was moved elsewhere, `.git` is a file that names it; a worktree shares that of its main checkout.
+fn git_dir(top: &Utf8Path) -> Utf8PathBuf {
+    let read = |path: Utf8PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    let named = read(top.join(".git"));
+    let dir = match named.trim().strip_prefix("gitdir:") {
+        Some(dir) => top.join(dir.trim()),
+        None => top.join(".git"),
+    };
+    match read(dir.join("commondir")).trim() {
+        "" => dir,
+        common => dir.join(common),
+    }
+}
+
+/// The address of `origin` in the text of a git configuration.
+fn origin_url(config: &str) -> Option<String> {
+    let mut in_origin = false;
+    for line in config.lines().map(str::trim) {
+        if line.starts_with('[') {
+            in_origin = line.replace(' ', "") == "[remote\"origin\"]";
+        } else if in_origin
+            && let Some((key, value)) = line.split_once('=')
+            && key.trim().eq_ignore_ascii_case("url")
+        {
+            return Some(value.trim().trim_matches('"').to_owned());
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_origin_is_read_from_the_configuration() {
+        let config = "[core]\n\turl = no\n[remote \"other\"]\n url = no\n[remote \"origin\"]\n\tfetch = x\n\tURL = git@github.com:a/b.git\n";
+        assert_eq!(origin_url(config).unwrap(), "git@github.com:a/b.git");
+        assert_eq!(origin_url("[remote \"other\"]\nurl = x\n"), None);
+    }
+
+    #[test]
+    fn the_configuration_is_found_where_git_is_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = Utf8Path::from_path(dir.path()).unwrap();
+        let origin = "[remote \"origin\"]\n\turl = git@github.com:a/b.git\n";
+        let write = |path: &str, text: &str| {
+            let path = base.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("plain/.git/config", origin);
+        write("modules/sub/config", origin);
+        write("sub/.git", "gitdir: ../modules/sub\n");
+        write("bare/config", origin);
+        write("bare/worktrees/w/commondir", "../..\n");
+        write("w/.git", &format!("gitdir: {base}/bare/worktrees/w\n"));
+        for top in ["plain", "sub", "w"] {
+            let found = at(&base.join(top)).unwrap();
+            assert_eq!(found.repo_key, "github:a/b", "{top}");
+        }
+        std::fs::create_dir(base.join("none")).unwrap();
+        let none = at(&base.join("none")).unwrap();
+        assert!(none.repo_key.starts_with("path:") && none.origin_url.is_empty());
+    }
 
     #[test]
     fn a_worktree_leads_to_its_main_checkout() {

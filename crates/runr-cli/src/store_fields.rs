@@ -1,6 +1,6 @@
 //! The fields of a new store run, as a caller gives them.
 
-use runr_core::store::RunFields;
+use runr_core::store::{RunFields, SCHEMA_VERSION};
 use runr_core::{Code, Error, Result, RunId};
 use serde_json::{Map, Value};
 
@@ -17,10 +17,18 @@ pub(crate) fn run_fields(mut given: Map<String, Value>) -> Result<RunFields> {
             format!("the field `{name}` must be text"),
         )),
     };
+    // A whole document may be given, such as the one of `new_run_meta`.
+    if let Some(version) = text("schema_version")?.filter(|version| version != SCHEMA_VERSION) {
+        return Err(Error::new(
+            Code::Usage,
+            format!("`schema_version` is {SCHEMA_VERSION}, not `{version}`"),
+        ));
+    }
     let mut fields = RunFields::default();
     fields.run_id = text("run_id")?.map(|id| RunId::parse(&id)).transpose()?;
     fields.repo_id = text("repo_id")?;
     fields.title = text("title")?.unwrap_or_default();
+    fields.name = text("name")?;
     fields.runner = text("runner")?.unwrap_or_default();
     fields.runner_cmd = text("runner_cmd")?.unwrap_or_default();
     fields.parent_branch = text("parent_branch")?.unwrap_or_default();

@@ -1,15 +1,17 @@
 //! Which store is meant: a directory of runs, a repository of the data directory, or all of them.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::phase::ops::{OWNER_LOCK, RunFiles};
 use runr_core::store::{
-    Candidate, DataDir, Os, Record, RepoId, RepoRecord, Row, RunPaths, RunStore, data_dir,
-    list_order, repo_id, resolve, scan_all,
+    Candidate, DataDir, Os, Record, RepoId, RepoRecord, Repository, Row, RunPaths, RunStore, Seen,
+    data_dir, list_order, resolve, scan_all,
 };
 use runr_core::{Code, Error, Result, RunId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::host::Host;
+use crate::liveness::is_live;
 
 /// A place in the data directory, as a caller names it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -21,6 +23,23 @@ pub(crate) struct DataPlace {
     /// The repository; default: all.
     #[serde(default)]
     pub(crate) repo_id: Option<String>,
+}
+
+impl DataPlace {
+    fn dir(&self, host: &Host) -> Result<DataDir> {
+        let data = DataDir::new(match &self.data_dir {
+            Some(dir) => host.cwd.join(dir),
+            None => user_data_dir(host)?,
+        });
+        data.check_access(&host.storage, host.user)?;
+        Ok(data)
+    }
+}
+
+/// The store of a repository in a data directory, unless somebody else may change it.
+fn data_store(data: &DataDir, host: &Host, repo: &RepoId) -> Result<RunStore> {
+    data.check_repository(&host.storage, repo, host.user)?;
+    Ok(RunStore::data(host.storage.clone(), data, repo))
 }
 
 /// One store, or those of all repositories.
@@ -38,26 +57,33 @@ impl Stores {
         Self::One(Box::new(RunStore::open(host.storage.clone(), root)))
     }
 
-    /// A place in the data directory.
+    /// A place in the data directory, which nobody else may change.
     pub(crate) fn data(host: &Host, place: &DataPlace) -> Result<Self> {
-        let dir = match &place.data_dir {
-            Some(dir) => host.cwd.join(dir),
-            None => user_data_dir(host)?,
-        };
-        let data = DataDir::new(dir);
-        Ok(match &place.repo_id {
-            None => Self::All(data, host.clone()),
+        let data = place.dir(host)?;
+        match &place.repo_id {
+            None => Ok(Self::All(data, host.clone())),
             Some(repo) => {
-                let repo = RepoId::parse(repo)?;
-                Self::One(Box::new(RunStore::data(host.storage.clone(), &data, &repo)))
+                let store = data_store(&data, host, &RepoId::parse(repo)?)?;
+                Ok(Self::One(Box::new(store)))
             }
-        })
+        }
     }
 
-    fn all(&self) -> Result<Vec<RunStore>> {
+    pub(crate) fn all(&self) -> Result<Vec<RunStore>> {
+        self.each()?.into_iter().collect()
+    }
+
+    /// Every store, or why it cannot be used.
+    fn each(&self) -> Result<Vec<Result<RunStore>>> {
         match self {
-            Self::One(store) => Ok(vec![store.as_ref().clone()]),
-            Self::All(data, host) => data.stores(&host.storage),
+            Self::One(store) => Ok(vec![Ok(store.as_ref().clone())]),
+            Self::All(data, host) => {
+                let repos = data.repositories(&host.storage)?;
+                Ok(repos
+                    .iter()
+                    .map(|repo| data_store(data, host, repo))
+                    .collect())
+            }
         }
     }
 
@@ -65,10 +91,7 @@ impl Stores {
     pub(crate) fn for_new(&self, repo: Option<&str>) -> Result<RunStore> {
         match (self, repo) {
             (Self::One(store), _) => Ok(store.as_ref().clone()),
-            (Self::All(data, host), Some(repo)) => {
-                let repo = RepoId::parse(repo)?;
-                Ok(RunStore::data(host.storage.clone(), data, &repo))
-            }
+            (Self::All(data, host), Some(repo)) => data_store(data, host, &RepoId::parse(repo)?),
             (Self::All(..), None) => Err(Error::new(
                 Code::Usage,
                 "a new run in the data directory needs a `repo_id`",
@@ -80,7 +103,7 @@ impl Stores {
     pub(crate) fn with_run(&self, id: &RunId) -> Result<RunStore> {
         let mut stores = self.all()?;
         if let Self::One(_) = self {
-            return stores.pop().ok_or_else(|| missing(id.as_str()));
+            return stores.pop().ok_or_else(|| self.missing(id));
         }
         let mut found = Vec::new();
         for store in stores {
@@ -89,26 +112,71 @@ impl Stores {
             }
         }
         match found.len() {
-            1 => found.pop().ok_or_else(|| missing(id.as_str())),
-            0 => Err(missing(id.as_str())),
-            _ => Err(Error::new(
-                Code::RunIdAmbiguous,
-                format!("several repositories have a run {id}"),
-            )
-            .with("input", id.as_str())),
+            1 => found.pop().ok_or_else(|| self.missing(id)),
+            0 => Err(self.missing(id)),
+            _ => {
+                let repos = found.iter().filter_map(RunStore::repo_id);
+                let candidates = repos.map(|repo| json!({"repo_id": repo, "run_id": id}));
+                let message = format!("ambiguous run id `{id}`: several repositories have it");
+                Err(Error::new(Code::RunIdAmbiguous, message)
+                    .with("input", id.as_str())
+                    .with("candidates", candidates.collect::<Vec<_>>())
+                    .hint("name the repository: --repo-id"))
+            }
+        }
+    }
+
+    fn missing(&self, id: &RunId) -> Error {
+        Error::new(Code::RunNotFound, format!("run not found: {id}"))
+            .with("input", id.as_str())
+            .hint(self.list_command())
+    }
+
+    /// The command that lists these runs.
+    fn list_command(&self) -> String {
+        match self {
+            Self::One(store) => store.list_command(),
+            Self::All(..) => "runr store ls".to_owned(),
         }
     }
 
     /// All runs, and what could not be listed.
     pub(crate) fn list(&self) -> Result<Listing> {
-        let mut listing = Listing::default();
-        for store in self.all()? {
+        let (mut stores, mut listing) = (Vec::new(), Listing::default());
+        for store in self.each()? {
+            match store {
+                Ok(store) => stores.push(store),
+                Err(error) => listing.warnings.push(error),
+            }
+        }
+        for (store, repo) in stores.iter().zip(self.known(&stores)) {
             match store.scan() {
-                Ok(records) => listing.repos.push((store.repo_record(), records)),
+                Ok(records) => listing.repos.push((repo, records)),
                 Err(error) => listing.warnings.push(error),
             }
         }
         Ok(listing)
+    }
+
+    /// What is known of the repository of each store: what its own record says, else the index.
+    fn known(&self, stores: &[RunStore]) -> Vec<Option<RepoRecord>> {
+        let mut known: Vec<_> = stores.iter().map(RunStore::repo_record).collect();
+        if let Self::All(data, host) = self
+            && known.contains(&None)
+        {
+            let index = data.indexed_repositories(&host.storage);
+            for (store, known) in stores.iter().zip(&mut known).filter(|it| it.1.is_none()) {
+                let mut named = index
+                    .iter()
+                    .filter(|it| Some(it.repo_id.as_str()) == store.repo_id());
+                *known = named.next().map(|found| {
+                    let mut record = RepoRecord::default();
+                    record.repo_key = Some(found.repo_key.clone());
+                    record
+                });
+            }
+        }
+        known
     }
 
     /// The run a reference means.
@@ -121,7 +189,12 @@ impl Stores {
             found.extend(records.into_iter().map(|record| (record, store)));
         }
         let candidates: Vec<_> = found.iter().map(|it| Candidate::from(&it.0)).collect();
-        let index = resolve(reference, &candidates, current_repo)?;
+        let index = resolve(reference, &candidates, current_repo).map_err(|error| {
+            match error.hint_text() {
+                None => error.hint(self.list_command()),
+                Some(_) => error,
+            }
+        })?;
         let (record, store) = found.swap_remove(index);
         Ok(Found {
             store: store.clone(),
@@ -147,15 +220,27 @@ impl Listing {
             .collect();
         runs.sort_by(|a, b| list_order(a.0, b.0));
         runs.into_iter()
-            .map(|(record, repo)| record.row(repo, has_worktree(host, record)))
+            .map(|(record, repo)| record.row(repo, look(host, record)))
             .collect()
     }
 }
 
-fn has_worktree(host: &Host, record: &Record) -> bool {
-    let path = record.meta.as_ref().map(|meta| &meta.worktree_path);
-    let path = path.filter(|path| !path.as_str().is_empty());
-    path.is_some_and(|path| host.storage.stat(&host.cwd.join(path)).is_ok())
+/// What stands beside the document of a run.
+fn look(host: &Host, record: &Record) -> Seen {
+    let worktree = record.meta.as_ref().map(|meta| &meta.worktree_path);
+    let worktree_present = worktree.is_some_and(|path| {
+        !path.as_str().is_empty() && host.storage.stat(&host.cwd.join(path)).is_ok()
+    });
+    let dir = record.meta_path.parent().unwrap_or(Utf8Path::new("."));
+    // Only runs of the harness have a lock of their driver.
+    let driven = record.is_unsettled() && host.storage.stat(&dir.join(OWNER_LOCK)).is_ok() && {
+        let files = RunFiles::new(host.storage.clone(), record.run_id.clone(), dir);
+        is_live(&files).unwrap_or(false)
+    };
+    Seen {
+        worktree_present,
+        driven,
+    }
 }
 
 /// A run and its store.
@@ -178,12 +263,6 @@ impl Found {
     }
 }
 
-fn missing(input: &str) -> Error {
-    Error::new(Code::RunNotFound, format!("run not found: {input}"))
-        .with("input", input)
-        .hint("runr store ls")
-}
-
 /// The directory of the runs.
 pub(crate) fn root_json(store: &RunStore) -> Value {
     json!({"runs_dir": store.runs_dir()})
@@ -201,6 +280,30 @@ pub(crate) fn paths_json(store: &RunStore, paths: &RunPaths) -> Value {
     })
 }
 
+/// Notes in the data directory that a repository was seen.
+pub(crate) fn touch_repository(
+    host: &Host,
+    place: &DataPlace,
+    repository: &Repository,
+) -> Result<Value> {
+    if let Some(repo) = &place.repo_id
+        && *repo != repository.repo_id.as_str()
+    {
+        let message = format!("the repository at {} is not {repo}", repository.repo_root);
+        return Err(Error::new(Code::Usage, message).with("repo_id", repository.repo_id.as_str()));
+    }
+    let dir = place
+        .dir(host)?
+        .touch_repository(&host.storage, repository, host.clock.now())?;
+    Ok(json!({
+        "repo_id": repository.repo_id,
+        "repo_key": repository.repo_key,
+        "origin_url": repository.origin_url,
+        "repo_root": repository.repo_root,
+        "repo_dir": dir,
+    }))
+}
+
 /// The data directory of the user.
 pub(crate) fn user_data_dir(host: &Host) -> Result<Utf8PathBuf> {
     let home = host.var("HOME").or(host.var("USERPROFILE"));
@@ -209,39 +312,4 @@ pub(crate) fn user_data_dir(host: &Host) -> Result<Utf8PathBuf> {
         home.map(Utf8Path::new),
         Os::present(),
     )
-}
-
-/// The id of the repository that lies at `top`, by its origin as its configuration names it. Git
-/// is not asked: looking must never execute anything.
-pub(crate) fn repository_id(top: &Utf8Path) -> RepoId {
-    let config = std::fs::read_to_string(top.join(".git/config")).unwrap_or_default();
-    repo_id(&origin_url(&config).unwrap_or_default(), top)
-}
-
-/// The address of `origin` in the text of a git configuration.
-fn origin_url(config: &str) -> Option<String> {
-    let mut in_origin = false;
-    for line in config.lines().map(str::trim) {
-        if line.starts_with('[') {
-            in_origin = line.replace(' ', "") == "[remote\"origin\"]";
-        } else if in_origin
-            && let Some((key, value)) = line.split_once('=')
-            && key.trim().eq_ignore_ascii_case("url")
-        {
-            return Some(value.trim().trim_matches('"').to_owned());
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_origin_is_read_from_the_configuration() {
-        let config = "[core]\n\turl = no\n[remote \"other\"]\n url = no\n[remote \"origin\"]\n\tfetch = x\n\tURL = git@github.com:a/b.git\n";
-        assert_eq!(origin_url(config).unwrap(), "git@github.com:a/b.git");
-        assert_eq!(origin_url("[remote \"other\"]\nurl = x\n"), None);
-    }
 }

@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 use runr_core::phase::model::Phase;
-use runr_core::phase::ops::{Liveness, RunFiles, resolve_run};
+use runr_core::phase::ops::{Liveness, RunFiles};
 use runr_core::phase::report::{NextStepText, Report, ReportState, report};
 use runr_core::phase::state::State;
 use runr_core::phase::status::Status;
@@ -23,7 +23,7 @@ pub(crate) struct Found {
 /// Looks a run up; never creates anything.
 pub(crate) fn find(host: &Host, root: &Utf8Path, argument: &str) -> Result<Found> {
     let layout = Layout::find(&host.cwd.join(root), host)?;
-    let run_id = resolve_run(&layout.store().ids()?, argument)?;
+    let run_id = layout.run_argument(argument)?;
     let files = layout.files(&run_id);
     Ok(Found { run_id, files })
 }

@@ -185,10 +185,9 @@ impl Error {
         let mut error = Self::new(Code::Io, format!("cannot {operation} {path}: {source}"))
             .at(path)
             .during(operation);
-        error
-            .0
-            .context
-            .insert("errno".into(), json!(source.raw_os_error()));
+        error = error
+            .with("cause", source.to_string())
+            .with("errno", source.raw_os_error());
         error.0.source = Some(source);
         error
     }

@@ -16,6 +16,7 @@ pub mod glob;
 pub mod id;
 pub mod identity;
 pub mod json;
+mod mutant;
 pub mod phase;
 pub mod store;
 pub mod time;

@@ -15,8 +15,9 @@ impl Timestamp {
     #[must_use]
     pub fn from_millis(millis: i64) -> Self {
         const YEAR_0: i64 = -62_167_219_200_000;
-        const YEAR_9999: i64 = 253_402_300_799_000;
-        Self(millis.clamp(YEAR_0, YEAR_9999))
+        // 30 December 9999: the last days of that year are beyond the calendar's range.
+        const LAST: i64 = 253_402_128_000_000;
+        Self(millis.clamp(YEAR_0, LAST))
     }
 
     /// Milliseconds since the Unix epoch.
@@ -109,6 +110,15 @@ mod tests {
         assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
         assert_eq!(time.to_seconds_string(), "2026-02-03T04:05:06Z");
         assert_eq!(time.to_compact_string(), "20260203040506");
+    }
+
+    #[test]
+    fn the_first_and_the_last_time_can_be_printed_and_read() {
+        for (millis, year) in [(i64::MIN, "0000-"), (i64::MAX, "9999-")] {
+            let time = Timestamp::from_millis(millis);
+            assert!(time.to_string().starts_with(year), "{time}");
+            assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
+        }
     }
 
     #[test]

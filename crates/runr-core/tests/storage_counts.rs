@@ -43,7 +43,7 @@ fn create(store: &RunStore, nth: usize) {
 fn update(store: &RunStore, nth: usize, count: i64) {
     let set = MetaOp::Set {
         path: "/pr_number".into(),
-        value: json!(count),
+        value: json!(count).into(),
     };
     store.update_values(&id(nth), &[set]).unwrap();
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::{Document, Journal, Lock, Sequenced, Wait, real};
-use runr_core::store::{NewRun, RunStore};
+use runr_core::store::{DataDir, NewRun, RepoId, RunFields, RunMeta, RunStore};
 use runr_core::{Code, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -124,9 +124,42 @@ fn played_by_a_child() {
             println!("\nheld");
             thread::sleep(Duration::from_secs(amount));
         }
+        "name" => take_names(dir, amount),
         "queue" => queue(dir, Duration::from_millis(amount)),
         "work" => work(dir, amount),
         other => panic!("no role {other}"),
+    }
+}
+
+/// Takes one name after the other, for a new run or for one that is there, and reports which it
+/// got.
+fn take_names(dir: &Utf8Path, amount: u64) {
+    let repo = RepoId::parse("r1").unwrap();
+    let store = RunStore::data(real(), &DataDir::new(dir), &repo).wait(LONG_WAIT);
+    for round in 0..amount {
+        let name = format!("name-{round}");
+        let mut fields = RunFields::default();
+        let new = RunId::parse(&format!("run-{}-{round}", std::process::id())).unwrap();
+        fields.run_id = Some(new.clone());
+        let taken = if (u64::from(std::process::id()) + round) % 2 == 0 {
+            fields.name = Some(name);
+            store
+                .create_from(&fields, Timestamp::from_millis(0), false)
+                .map(drop)
+        } else {
+            store
+                .create_from(&fields, Timestamp::from_millis(0), false)
+                .unwrap();
+            let set = |meta: &mut RunMeta| {
+                meta.name = Some(name);
+                Ok(())
+            };
+            store.update(&new, set).map(drop)
+        };
+        match taken {
+            Ok(()) => println!("\ngot {round}"),
+            Err(error) => assert_eq!(error.code(), Code::RunRefAmbiguous, "{error}"),
+        }
     }
 }
 
@@ -221,6 +254,20 @@ fn eight_processes_of_200_updates_of_one_run_lose_none() {
     all(8, "update 200", &dir);
     let (store, run) = shared_run(&dir);
     assert_eq!(store.read(&run).unwrap().pr_number, Some(1600));
+}
+
+#[test]
+fn a_name_that_several_processes_take_at_once_belongs_to_one_run() {
+    let (_keep, dir) = directory();
+    let rounds = if long() { 100 } else { 20 };
+    let outputs = all(4, &format!("name {rounds}"), &dir);
+    let mut got: Vec<u64> = outputs
+        .iter()
+        .flat_map(|output| output.lines())
+        .filter_map(|line| line.strip_prefix("got ")?.parse().ok())
+        .collect();
+    got.sort_unstable();
+    assert_eq!(got, (0..rounds).collect::<Vec<_>>());
 }
 
 #[test]

@@ -143,6 +143,87 @@ fn a_plan_out_of_the_repository_is_a_scope_violation() {
     }
 }
 
+/// A plan of two megabytes of words.
+fn long_plan() -> Value {
+    let mut goal = milestone("goal 1");
+    goal["goal"] = json!("words ".repeat(350_000));
+    plan(&[goal])
+}
+
+#[test]
+fn a_plan_that_is_too_long_is_asked_for_again() {
+    let steps =
+        json!({"implement": [ok(json!({"src/part.txt": "a part\n"}))], "review": [approve()]});
+    for (plans, code) in [
+        (vec![long_plan()], 1),
+        (vec![long_plan(), plan(&[milestone("goal 1")])], 0),
+    ] {
+        let mut script = steps.clone();
+        script["plan"] = json!(plans);
+        let sandbox = Sandbox::scripted(&Script::from_value(script));
+        let run = sandbox.run(&["--worktree"], code);
+        let failed = sandbox.payloads(&run.id, "parse_failed");
+        let error = failed[0]["error"].as_str().unwrap();
+        assert!(error.contains("longer than"), "{error}");
+        if code == 1 {
+            assert_eq!(sandbox.status(&run.id)["stop_reason"], "plan_parse_failed");
+            assert!(sandbox.calls("plan").len() > 1, "it was asked again");
+        }
+    }
+}
+
+#[test]
+fn a_plan_of_half_a_megabyte_is_a_plan() {
+    let mut goal = milestone("goal 1");
+    let files: Vec<String> = (0..4000)
+        .map(|n| format!("src/{}{n}.txt", "n".repeat(100)))
+        .collect();
+    goal["files_expected"] = json!(files);
+    let files: serde_json::Map<String, Value> =
+        files.into_iter().map(|name| (name, json!("1\n"))).collect();
+    let script = Script::new(plan(&[goal]), &[ok(Value::Object(files))], &[approve()]);
+    let sandbox = Sandbox::scripted(&script);
+    let run = sandbox.run(&["--worktree"], 0);
+    assert_eq!(milestones(&sandbox, &run.id), [0]);
+}
+
+#[test]
+fn a_plan_that_names_a_directory_is_asked_for_again() {
+    for directory in ["src", "src/", "./src", "src/new/"] {
+        let mut goal = milestone("goal 1");
+        goal["files_expected"] = json!(["src/part.txt", directory]);
+        let mut script =
+            json!({"implement": [ok(json!({"src/part.txt": "a part\n"}))], "review": [approve()]});
+        script["plan"] = json!([plan(&[goal]), plan(&[milestone("goal 1")])]);
+        let sandbox = Sandbox::scripted(&Script::from_value(script));
+        let run = sandbox.run(&["--worktree"], 0);
+        let failed = sandbox.payloads(&run.id, "parse_failed");
+        assert_eq!(failed.len(), 1, "{directory}");
+        let error = failed[0]["error"].as_str().unwrap();
+        assert!(
+            error.starts_with("/milestones/0/files_expected/1"),
+            "{error}"
+        );
+        assert!(error.contains("a directory"), "{error}");
+        assert!(
+            sandbox.prompts("plan")[1].contains(error),
+            "the planner is told"
+        );
+    }
+}
+
+#[test]
+fn a_planned_directory_that_is_not_there_yet_is_there_with_its_first_file() {
+    for (written, code) in [("src/new/part.txt", 0), ("src/part.txt", 1)] {
+        let mut goal = milestone("goal 1");
+        goal["files_expected"] = json!(["src/new"]);
+        let step = ok(json!({written: "a part\n"}));
+        let sandbox = Sandbox::scripted(&Script::new(plan(&[goal]), &[step], &[approve()]));
+        let run = sandbox.run(&["--worktree"], code);
+        assert_eq!(sandbox.payloads(&run.id, "parse_failed").len(), 0);
+    }
+}
+
 #[test]
 fn a_memo_of_two_megabytes_ends_with_a_recorded_stop() {
     let memo = "m".repeat(2_000_000);

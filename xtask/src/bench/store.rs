@@ -82,7 +82,7 @@ fn grown(new: &NewRun) -> Result<String, Failure> {
     ];
     let ops = ops.map(|(path, value)| MetaOp::Set {
         path: path.to_owned(),
-        value,
+        value: value.into(),
     });
     apply_meta_ops(&RunMeta::new(new).to_text(), &ops).map_err(said)
 }

@@ -35,7 +35,11 @@ export async function look(): Promise<string> {
   if (!parsed.ok) return parsed.error;
   try {
     const { run_id } = await RunStore.open('runs').create({ title: 't' }, { worktreeCheck: false });
+    await RunStore.open('runs').update(run_id, (document) => ({ ...document, pr_number: 1 }));
+    const { repo_key }: { repo_key: string } = RunStore.data().touchRepositorySync({ repoRoot: '.' });
     await status({ runId: run_id });
+    const [finding] = await RunStore.open('runs').repair({ fix: true });
+    if (finding?.remedy === 'quarantine') return finding.kept ?? finding.reason;
   } catch (error) {
     if (error instanceof RunrError) return error.hint ?? error.code;
   }

@@ -10,6 +10,15 @@ A program drives a run by answering its calls; see :class:`Run`. Every error is 
 
 from ._command import main, run_command
 from ._disk import report_run, runs, status, trust
+from ._identity import (
+    link_run,
+    merge_run_meta,
+    missing_upstream_flows,
+    parse_ref,
+    prep,
+    sanitize_run_id,
+    upsert_index,
+)
 from ._native import __version__
 from ._pure import (
     apply_meta_ops,
@@ -36,7 +45,6 @@ from ._pure import (
     report,
     resume_target,
     review_fingerprint,
-    sanitize_run_id,
     select_tiers,
     stop_reasons,
     unwrap_output,
@@ -80,13 +88,18 @@ __all__ = [
     "glob_match",
     "globs_overlap",
     "legal_transition",
+    "link_run",
     "main",
+    "merge_run_meta",
+    "missing_upstream_flows",
     "new_run_meta",
     "next_action",
     "normalize_owns",
+    "parse_ref",
     "parse_reply",
     "parse_task",
     "preflight_reasons",
+    "prep",
     "repo_id",
     "repo_key",
     "report",
@@ -101,4 +114,5 @@ __all__ = [
     "stop_reasons",
     "trust",
     "unwrap_output",
+    "upsert_index",
 ]

@@ -23,7 +23,6 @@ from .types import (
     PhasePosition,
     RiskLevel,
     RiskTrigger,
-    SanitizedId,
     ScopeResult,
     Stage,
     StopReason,
@@ -196,11 +195,6 @@ def fold(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def report(events: Sequence[Mapping[str, Any]], state: Mapping[str, Any]) -> dict[str, Any]:
     """The report on a run with these events and this state."""
     return cast("dict[str, Any]", _wire.call("report", {"events": events, "state": state}))
-
-
-def sanitize_run_id(text: str) -> SanitizedId:
-    """A run id made from any text."""
-    return cast(SanitizedId, _wire.call("sanitize_run_id", {"text": text}))
 
 
 def data_dir(

@@ -13,7 +13,7 @@ from . import _native, _wire
 from ._off_loop import off_loop
 from ._options import only_known_options
 from .errors import RunrError
-from .types import Evidence, FailureKind, Fix, Milestone, Outcome, Stage
+from .types import Evidence, FailureKind, Fix, Flow, Milestone, Outcome, Stage
 
 PathLike = str | os.PathLike[str]
 
@@ -62,8 +62,15 @@ class Run:
         time_minutes: float | None = None,
         max_ticks: int | None = None,
         skip_doctor: bool = False,
+        flow: Flow | None = None,
+        refs: Sequence[str] = (),
     ) -> Run:
-        """Starts a run of a task. An option that is None keeps its documented default."""
+        """Starts a run of a task. An option that is None keeps its documented default.
+
+        With ``flow`` or ``refs`` the work item is prepared first, and the run linked to it.
+        """
+        if isinstance(refs, str):
+            raise TypeError("refs is a list of references, not one of them")
         options = _wire.given(
             {
                 "task": None if task is None else _wire.path(task),
@@ -84,6 +91,8 @@ class Run:
                 "time_minutes": time_minutes,
                 "max_ticks": max_ticks,
                 "skip_doctor": skip_doctor,
+                "flow": flow,
+                "refs": [*refs],
             }
         )
         return cls(_native.Session.start(_wire.encode(options)))

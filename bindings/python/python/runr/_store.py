@@ -9,11 +9,12 @@ from typing import Any, cast
 from . import _native, _wire
 from ._disk import PathLike
 from .errors import InvalidInput
-from .types import CreatedRun, ResolvedRun, StoreEvent, StoreRow
+from .types import CreatedRun, ResolvedRun, SeenRepository, StoreEvent, StoreFinding, StoreRow
 
 Document = dict[str, Any]
 Rows = list[StoreRow]
 Events = list[StoreEvent]
+Findings = list[StoreFinding]
 
 
 class RunStore:
@@ -25,6 +26,12 @@ class RunStore:
 
     def __init__(self, root: PathLike) -> None:
         object.__setattr__(self, "_place", {"root": _wire.path(root)})
+
+    @classmethod
+    def _at(cls, place: dict[str, Any]) -> RunStore:
+        store = cls.__new__(cls)
+        object.__setattr__(store, "_place", place)
+        return store
 
     @classmethod
     def open(cls, root: PathLike) -> RunStore:
@@ -40,9 +47,7 @@ class RunStore:
         place = _wire.given(
             {"data_dir": None if data_dir is None else _wire.path(data_dir), "repo_id": repo_id}
         )
-        store = cls.__new__(cls)
-        object.__setattr__(store, "_place", {"data_store": place})
-        return store
+        return cls._at({"data_store": place})
 
     @property
     def root(self) -> str | None:
@@ -92,15 +97,6 @@ class RunStore:
         place = _wire.encode(self._place)
         return cast(Document, json.loads(_native.update_run(place, run_id, change)))
 
-    def compare_and_set(
-        self, run_id: str, expected: Mapping[str, Any], document: Mapping[str, Any]
-    ) -> Document | None:
-        """Replaces a document that is still ``expected``; ``None`` if it is not."""
-        after = self._call(
-            "store_compare_and_set", run_id=run_id, expected=expected, document=document
-        )
-        return cast("Document | None", after)
-
     def list(self) -> Rows:
         """All runs, the newest first; those whose document is unusable are ``broken``."""
         return cast(Rows, self._call("store_list"))
@@ -130,6 +126,14 @@ class RunStore:
         """The log files of a run."""
         return self.paths(run_id)["logs_dir"]
 
+    def touch_repository(self, repo_root: PathLike = ".") -> SeenRepository:
+        """Notes in the data directory that the repository at ``repo_root`` was seen.
+
+        From then on the lists of the store name its key and its origin.
+        """
+        seen = self._call("store_touch_repository", repo_root=_wire.path(repo_root))
+        return cast(SeenRepository, seen)
+
     def append_event(
         self, run_id: str, name: str, data: Mapping[str, Any] | None = None
     ) -> StoreEvent:
@@ -142,11 +146,26 @@ class RunStore:
         found = self._call("store_events", run_id=run_id, since=since)
         return cast(Events, found)
 
+    def repair(self, *, fix: bool = False) -> Findings:
+        """What is wrong with the runs; with ``fix`` after what can be repaired was.
+
+        Nothing of worth is lost: what was damaged is kept, and ``kept`` says where. Runs that
+        somebody drives are left alone.
+        """
+        return cast(Findings, self._call("store_repair", fix=fix))
+
     def _call(self, operation: str, /, **args: Any) -> Any:
         return _wire.call(operation, {**self._place, **args})
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a RunStore is frozen: cannot set {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a RunStore is frozen: cannot delete {name}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default a copy is made empty and then filled, which a frozen object refuses.
+        return self._at, (self._place,)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RunStore):

@@ -200,6 +200,88 @@ class SanitizedId(TypedDict):
     lossy: bool
 
 
+Flow = Literal["plan", "build", "review", "gate", "deploy", "wisdom"]
+
+
+class RunRef(TypedDict):
+    """A reference to an issue or PR."""
+
+    kind: Literal["issue", "pr"]
+    number: int
+    repo: str | None
+    candidate: str
+
+
+class Facts(TypedDict, total=False):
+    """What an earlier step established about a work item."""
+
+    run_id_kind: Literal["GH_ISSUE", "LOCAL_ONLY"] | None
+    issue_binding: Literal["IMMEDIATE", "DEFERRED"] | None
+    issue_binding_deferred_reason: Literal["gh_unauth", "gh_unavailable"] | None
+    github_repo: str | None
+    github_repo_expected: str | None
+    github_repo_actual_at_creation: str | None
+    github_ops_allowed: bool | None
+    repo_mismatch: bool | None
+    issue_number: int | None
+    issue_url: str | None
+    issue_title: str | None
+
+
+class Branch(TypedDict, total=False):
+    """The branch of the working tree."""
+
+    state: Literal["named", "detached", "unavailable"]
+    name: str
+    upstream: str | None
+    why: str | None
+
+
+class EditedText(TypedDict):
+    """A document after a change."""
+
+    text: str
+    changed: bool
+    notes: list[str]
+
+
+class _DryRun(TypedDict, total=False):
+    error: str
+    run_meta_text: str
+    index_text: str
+
+
+class PrepReport(_DryRun):
+    """The result of a preparation."""
+
+    status: Literal["VERIFIED", "UNVERIFIED", "CANNOT_PROCEED"]
+    recommended_action: Literal["PROCEED", "RERUN", "BOUNCE", "FIX_ENV"]
+    route_to_agent: None
+    route_to_flow: None
+    run_id: str | None
+    flow: Flow
+    supersedes: str | None
+    missing_upstream_flows: list[str]
+    blockers: list[str]
+    missing_required: list[str]
+    notes: list[str]
+    mode: Literal["NEW", "EXISTING", "SUPERSEDING"] | None
+    source: Literal["explicit_run_id", "issue_ref", "pr_ref", "branch", "fallback"] | None
+    run_dir: str | None
+    flow_dir: str | None
+    iterations: int | None
+    aliases_added: list[str]
+    schema: str
+    machine_block: str
+    handoff: str
+
+
+class Linked(TypedDict):
+    """What linking a run to a work item did."""
+
+    changed: bool
+
+
 class CreatedRun(TypedDict):
     """Where a new run directory lies."""
 
@@ -210,7 +292,12 @@ class CreatedRun(TypedDict):
 
 
 class StoreRow(TypedDict):
-    """A run in the list of a store."""
+    """A run in the list of a store.
+
+    ``derived_status`` is ``merged``, ``abandoned``, ``failed``, ``needs attention``, ``active``
+    (somebody drives it now), ``idle`` or ``broken``. ``tmux_active`` is always false: runr keeps no
+    terminal sessions.
+    """
 
     run_id: str
     repo_id: str
@@ -241,6 +328,16 @@ class ResolvedRun(TypedDict):
     broken: bool
 
 
+class SeenRepository(TypedDict):
+    """A repository as the data directory knows it."""
+
+    repo_id: str
+    repo_key: str
+    origin_url: str
+    repo_root: str
+    repo_dir: str
+
+
 class _WithData(TypedDict, total=False):
     data: Any
 
@@ -254,6 +351,28 @@ class StoreEvent(_WithData):
     run_id: str
     event: str
     seq: int
+
+
+class StoreFinding(TypedDict):
+    """Something that is wrong with the runs of a store, and what was done about it."""
+
+    run_id: str | None
+    repo_id: str | None
+    path: str
+    diagnosis: Literal[
+        "abandoned",
+        "meta_missing",
+        "meta_broken",
+        "meta_newer",
+        "leftover",
+        "journal_damaged",
+        "unreadable",
+    ]
+    reason: str
+    remedy: Literal["remove", "rebuild", "quarantine", "update", "wait", "inspect"]
+    done: bool
+    kept: str | None
+    error: dict[str, Any] | None
 
 
 class CommandResult(TypedDict):

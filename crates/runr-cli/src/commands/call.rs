@@ -3,7 +3,6 @@
 use std::io::Read;
 
 use runr_core::{Code, Error, Result};
-use serde_json::Value;
 
 use super::Invocation;
 use super::cli::CallArgs;
@@ -11,7 +10,7 @@ use crate::operations;
 
 pub(crate) fn execute(call: &Invocation<'_>, args: &CallArgs) -> Result<u8> {
     let result = read_arguments()
-        .and_then(|arguments| operations::call(call.host, &args.function, arguments));
+        .and_then(|arguments| operations::call(call.host, &args.function, &arguments));
     match result {
         Ok(value) => {
             call.console.json_line(&value);
@@ -25,14 +24,14 @@ pub(crate) fn execute(call: &Invocation<'_>, args: &CallArgs) -> Result<u8> {
     }
 }
 
-fn read_arguments() -> Result<Value> {
+fn read_arguments() -> Result<String> {
     let mut text = String::new();
     std::io::stdin()
         .read_to_string(&mut text)
         .map_err(|e| Error::new(Code::Usage, format!("cannot read standard input: {e}")))?;
-    if text.trim().is_empty() {
-        return Ok(Value::Object(serde_json::Map::new()));
-    }
-    serde_json::from_str(&text)
-        .map_err(|e| Error::new(Code::Usage, format!("standard input is not JSON: {e}")))
+    Ok(if text.trim().is_empty() {
+        "{}".to_owned()
+    } else {
+        text
+    })
 }

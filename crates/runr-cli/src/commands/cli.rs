@@ -2,6 +2,8 @@
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use runr_core::Timestamp;
+use runr_core::identity::Flow;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -71,6 +73,14 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Approve the commands of the repository's configuration
     Trust(TrustArgs),
+    /// Find or make the work item of an issue, a PR or a branch, before a flow begins
+    ///
+    /// A work item is all the work on one thing: an issue, a PR, a branch. It lies in `.runs/<id>/`
+    /// of the main checkout, with one directory per flow and a `run_meta.json`, and
+    /// `.runs/index.json` lists them all. This command decides which one is meant, makes what is
+    /// missing, and adds what it learnt; what others wrote into these files stays byte for byte.
+    /// It runs nothing of the repository and changes nothing outside of `.runs`.
+    Prep(PrepArgs),
     /// Keep run directories: create, read, change, list and find them
     Store(StoreArgs),
     /// Check that everything runr needs is there
@@ -164,11 +174,17 @@ pub(crate) struct RunArgs {
     /// Do not ask the workers for their version
     #[arg(long)]
     pub(crate) skip_doctor: bool,
+    /// Prepare the work item for this flow first, and link the run to it [default with --ref: build]
+    #[arg(long, value_name = "FLOW")]
+    pub(crate) flow: Option<Flow>,
+    /// An issue or PR the work belongs to, such as '#17'
+    #[arg(long = "ref", value_name = "REF")]
+    pub(crate) refs: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Run id, unique prefix, or `latest`
+    /// Run id, unique prefix, `latest`, or a work item such as gh-17 or '#17'
     #[arg(default_value = "latest")]
     pub(crate) run: String,
     /// List all runs
@@ -178,7 +194,7 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ResumeArgs {
-    /// Run id, unique prefix, or `latest` [default: the newest run that is not complete]
+    /// Run id, unique prefix, `latest`, or a work item such as gh-17 or '#17' [default: the newest run that is not complete]
     pub(crate) run: Option<String>,
     /// Use this configuration from here on: the only way scope changes reach the run
     #[arg(long, value_name = "PATH")]
@@ -202,7 +218,7 @@ pub(crate) struct ResumeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// Run id, unique prefix, or `latest`
+    /// Run id, unique prefix, `latest`, or a work item such as gh-17 or '#17'
     pub(crate) run: String,
     /// Only the figures
     #[arg(long)]
@@ -223,6 +239,66 @@ pub(crate) struct TrustArgs {
     /// Configuration file [default: .runr/runr.config.json]
     #[arg(long, value_name = "PATH")]
     pub(crate) config: Option<Utf8PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  runr prep --flow plan --ref '#17'
+  runr prep --flow build --run-id gh-17 --json
+  runr prep --flow build --ref 17 --restart --dry-run
+
+What names the work item: --run-id, else the first --ref that is known, else the branch, else the
+flow. The result is VERIFIED, or UNVERIFIED if somebody should look at its notes, or
+CANNOT_PROCEED if a file has to be repaired first; nothing was written then.
+
+Exit status: 0 for VERIFIED and UNVERIFIED, 1 for CANNOT_PROCEED (with --strict also for
+UNVERIFIED), 2 for a request that makes no sense.")]
+pub(crate) struct PrepArgs {
+    /// The kind of work that begins: plan, build, review, gate, deploy or wisdom
+    #[arg(long, value_name = "FLOW")]
+    pub(crate) flow: Flow,
+    /// The work item by its id, if you know it; any other text becomes an id
+    #[arg(long, value_name = "ID")]
+    pub(crate) run_id: Option<String>,
+    /// An issue or PR: #17, gh-17, pr-3, !3 or an address; the most important one first
+    #[arg(long = "ref", value_name = "REF")]
+    pub(crate) refs: Vec<String>,
+    /// Begin anew beside what is there: a next version, such as gh-17-v2
+    #[arg(long)]
+    pub(crate) restart: bool,
+    /// The branch that the work is stacked on [default: the upstream of the branch]
+    #[arg(long, value_name = "REF")]
+    pub(crate) base_ref: Option<String>,
+    /// Fields of run_meta.json that another tool established: a JSON file, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) facts: Option<Utf8PathBuf>,
+    /// Take this branch instead of the one that is checked out
+    #[arg(long, value_name = "NAME", conflicts_with = "no_git")]
+    pub(crate) branch: Option<String>,
+    /// Do not ask git for the branch
+    #[arg(long)]
+    pub(crate) no_git: bool,
+    /// The time to record, such as 2026-02-03T04:05:06Z [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) now: Option<Timestamp>,
+    /// Decide, but write nothing; --json shows what both files would hold
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Exit with 1 unless the choice is VERIFIED
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// How to print the result; --json means json
+    #[arg(long, value_enum, default_value = "human", value_name = "FORM")]
+    pub(crate) format: PrepFormat,
+}
+
+/// How to print a preparation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PrepFormat {
+    Human,
+    Markdown,
+    Json,
 }
 
 #[derive(Debug, Args)]
@@ -284,6 +360,9 @@ pub(crate) struct StoreNewArgs {
     /// What the run is about
     #[arg(long, value_name = "TEXT")]
     pub(crate) title: String,
+    /// A short name for the run, which no other active run of the repository has
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
     /// The name of the runner
     #[arg(long, value_name = "NAME", default_value = "")]
     pub(crate) runner: String,
@@ -313,7 +392,7 @@ pub(crate) struct StoreSetArgs {
     pub(crate) run: String,
     /// Field and value: JSON where it is JSON, else text
     #[arg(value_name = "PATH=VALUE", value_parser = super::store::change, required_unless_present = "unset")]
-    pub(crate) changes: Vec<(String, serde_json::Value)>,
+    pub(crate) changes: Vec<(String, runr_core::json::Written)>,
     /// Field to remove
     #[arg(long, value_name = "PATH")]
     pub(crate) unset: Vec<String>,
@@ -342,6 +421,9 @@ pub(crate) struct DoctorArgs {
     /// Repair what can be repaired without losing work
     #[arg(long)]
     pub(crate) fix: bool,
+    /// The data directory [default: RUNR_DATA_DIR, else the system's place for data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<Utf8PathBuf>,
 }
 
 #[derive(Debug, Args)]

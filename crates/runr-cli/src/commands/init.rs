@@ -1,7 +1,7 @@
 //! `runr init`: detects the checks of a repository and writes its configuration.
 
 use camino::Utf8Path;
-use runr_core::fs::{Durability, Replacing, create_dirs, write_atomic};
+use runr_core::fs::{Durability, Kind, Replacing, Storage, create_dirs, write_atomic};
 use runr_core::phase::config::Config;
 use runr_core::phase::model::Tier;
 use runr_core::phase::owned::IGNORED_BY_INIT;
@@ -177,11 +177,11 @@ fn write_all(call: &Invocation<'_>, layout: &Layout, config: &Value, force: bool
         if tasks.join(name).exists() {
             done.kept.push(shown);
         } else {
-            write_plain(&tasks.join(name), text)?;
+            write_whole(&call.host.storage, &tasks, name, text)?;
             done.created.push(shown);
         }
     }
-    let ignored = if ignore_runtime_files(&layout.repo_root)? {
+    let ignored = if ignore_runtime_files(&call.host.storage, &layout.repo_root)? {
         &mut done.created
     } else {
         &mut done.kept
@@ -190,13 +190,20 @@ fn write_all(call: &Invocation<'_>, layout: &Layout, config: &Value, force: bool
     Ok(done)
 }
 
-/// An example or an ignore line is not state: a plain write is enough.
-fn write_plain(path: &Utf8Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).map_err(|source| Error::io("write", path, source))
+/// Writes a file that people share with us: a failure leaves what they had.
+fn write_whole(storage: &Storage, dir: &Utf8Path, name: &str, text: &str) -> Result<()> {
+    let open = storage.open_dir(dir);
+    let open = open.map_err(|source| Error::io("open", dir, source))?;
+    let replacing = match open.stat(name) {
+        Ok(old) if old.kind == Kind::File => Replacing::File(old),
+        _ => Replacing::Nothing(0o666),
+    };
+    let bytes = text.as_bytes();
+    write_atomic(open.as_ref(), name, bytes, replacing, Durability::Full)
 }
 
 /// Adds the missing lines to `.gitignore`; tells whether there were any.
-pub(super) fn ignore_runtime_files(root: &Utf8Path) -> Result<bool> {
+pub(super) fn ignore_runtime_files(storage: &Storage, root: &Utf8Path) -> Result<bool> {
     let path = root.join(".gitignore");
     let mut text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -218,7 +225,7 @@ pub(super) fn ignore_runtime_files(root: &Utf8Path) -> Result<bool> {
         text.push_str(line);
         text.push('\n');
     }
-    write_plain(&path, &text)?;
+    write_whole(storage, root, ".gitignore", &text)?;
     Ok(true)
 }
 

@@ -5,6 +5,7 @@ mod cli;
 mod detach;
 mod doctor;
 mod init;
+mod prep;
 mod report;
 mod resume;
 mod run;
@@ -78,6 +79,7 @@ pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
         Command::Resume(args) => resume::execute(&invocation, args, argv),
         Command::Report(args) => report::execute(&invocation, &args),
         Command::Trust(args) => trust::execute(&invocation, &args),
+        Command::Prep(args) => prep::execute(&invocation, &args),
         Command::Store(args) => store::execute(&invocation, &args),
         Command::Doctor(args) => doctor::execute(&invocation, &args),
         Command::Call(args) => call::execute(&invocation, &args),

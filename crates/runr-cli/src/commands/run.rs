@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::cli::RunArgs;
 use super::{INTERRUPTED, Invocation};
-use crate::harness::{ConfigSource, Driver, Listener, Prepared, RunRequest, start, would_refuse};
+use crate::harness::{
+    ConfigSource, Driver, Listener, Prepared, RunRequest, start, warnings, would_refuse,
+};
 use crate::output::Console;
 use crate::output::events::{event_line, last_lines, read_log, short};
 
@@ -26,6 +28,10 @@ pub(crate) fn execute(call: &Invocation<'_>, args: RunArgs, argv: &[String]) -> 
     }
     if prepared.is_manual() {
         return Ok(manual(call, &prepared));
+    }
+    for warning in warnings(&prepared)? {
+        let text = crate::output::printable(&warning);
+        call.console.say(&format!("warning: {text}"));
     }
     if dry_run {
         return match would_refuse(&prepared)? {
@@ -62,6 +68,8 @@ fn request(call: &Invocation<'_>, args: RunArgs) -> RunRequest {
         time_minutes: args.time,
         max_ticks: args.max_ticks,
         skip_doctor: args.skip_doctor,
+        flow: args.flow,
+        refs: args.refs,
         host_answers: false,
     }
 }

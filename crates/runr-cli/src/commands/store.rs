@@ -1,8 +1,9 @@
 //! `runr store`: run directories in the data directory, or in any directory of runs.
 
 use comfy_table::Table;
-use runr_core::Result;
-use runr_core::store::{MetaOp, RepoId, Row, RunFields, RunMeta};
+use runr_core::json::Written;
+use runr_core::store::{MetaOp, Repository, Row, RunFields, RunMeta};
+use runr_core::{Code, Error, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -11,8 +12,8 @@ use super::cli::{
     StoreArgs, StoreCommand, StoreEventsArgs, StoreNewArgs, StorePlace, StoreSetArgs,
 };
 use crate::output::printable;
-use crate::repository::find_root;
-use crate::stores::{DataPlace, Found, Stores, paths_json, repository_id};
+use crate::repository;
+use crate::stores::{DataPlace, Found, Stores, paths_json, touch_repository};
 
 pub(crate) fn execute(call: &Invocation<'_>, args: &StoreArgs) -> Result<u8> {
     let shop = Shop {
@@ -46,26 +47,31 @@ struct Shop<'a> {
 
 impl Shop<'_> {
     fn stores(&self) -> Result<Stores> {
-        if let Some(runs) = &self.place.runs {
-            return Ok(Stores::at(self.call.host, runs));
+        match &self.place.runs {
+            Some(runs) => Ok(Stores::at(self.call.host, runs)),
+            None => Stores::data(self.call.host, &self.data_place()),
         }
-        let place = DataPlace {
+    }
+
+    fn data_place(&self) -> DataPlace {
+        DataPlace {
             data_dir: self.place.data_dir.clone(),
             repo_id: self.place.repo_id.clone(),
-        };
-        Stores::data(self.call.host, &place)
+        }
     }
 
     /// The repository we stand in, if we do.
-    fn present_repository(&self) -> Option<RepoId> {
-        let top = find_root(&self.call.host.cwd.join(&self.call.root)).ok()?;
-        Some(repository_id(&top))
+    fn present_repository(&self) -> Result<Option<Repository>> {
+        match repository::find(&self.call.host.cwd.join(&self.call.root)) {
+            Err(error) if error.code() == Code::NotARepo => Ok(None),
+            found => found.map(Some),
+        }
     }
 
     fn find(&self, reference: &str) -> Result<Found> {
-        let present = self.present_repository();
+        let present = self.present_repository()?;
         self.stores()?
-            .resolve(reference, present.as_ref().map(RepoId::as_str))
+            .resolve(reference, present.as_ref().map(|it| it.repo_id.as_str()))
     }
 
     /// A result for people, unless JSON is wanted.
@@ -77,6 +83,11 @@ impl Shop<'_> {
         }
     }
 
+    fn warn(&self, error: &Error) {
+        let text = printable(&error.to_string());
+        self.call.console.say(&format!("Warning: {text}"));
+    }
+
     fn print_document(&self, meta: &RunMeta) {
         if self.call.json {
             self.call.console.json(meta);
@@ -86,11 +97,13 @@ impl Shop<'_> {
     }
 
     fn new_run(&self, args: &StoreNewArgs) -> Result<()> {
-        let repo_id = self.place.repo_id.clone();
-        let repo_id = repo_id.or_else(|| Some(self.present_repository()?.to_string()));
+        let present = self.present_repository()?;
+        let own = || Some(present.as_ref()?.repo_id.to_string());
+        let repo_id = self.place.repo_id.clone().or_else(own);
         let mut fields = RunFields::default();
         fields.run_id = args.run_id.as_deref().map(str::parse).transpose()?;
         fields.title.clone_from(&args.title);
+        fields.name.clone_from(&args.name);
         fields.runner.clone_from(&args.runner);
         fields.runner_cmd.clone_from(&args.runner_cmd);
         fields.parent_branch.clone_from(&args.parent_branch);
@@ -99,9 +112,19 @@ impl Shop<'_> {
             fields.worktree_path = self.call.host.cwd.join(worktree);
         }
         let store = self.stores()?.for_new(repo_id.as_deref())?;
-        fields.repo_id = repo_id;
+        fields.repo_id.clone_from(&repo_id);
         let check = args.worktree.is_some() && !args.no_worktree_check;
         let paths = store.create_from(&fields, self.call.host.clock.now(), check)?;
+        // After the run, which makes the directories and makes them durable.
+        if let Some(present) = present
+            && self.place.runs.is_none()
+            && repo_id.as_deref() == Some(present.repo_id.as_str())
+        {
+            // A damaged index is no reason to have no run.
+            if let Err(error) = touch_repository(self.call.host, &self.data_place(), &present) {
+                self.warn(&error);
+            }
+        }
         self.print(&json!(paths), || paths.run_id.to_string());
         Ok(())
     }
@@ -131,8 +154,7 @@ impl Shop<'_> {
     fn list(&self) -> Result<()> {
         let listing = self.stores()?.list()?;
         for warning in &listing.warnings {
-            let text = printable(&warning.to_string());
-            self.call.console.say(&format!("Warning: {text}"));
+            self.warn(warning);
         }
         let rows = listing.rows(self.call.host);
         if self.call.json {
@@ -214,11 +236,11 @@ fn rooted(path: &str) -> String {
     }
 }
 
-/// `path=value`: JSON where it is JSON, else text.
-pub(super) fn change(text: &str) -> std::result::Result<(String, Value), String> {
+/// `path=value`: JSON where it is JSON, in its spelling, else text.
+pub(super) fn change(text: &str) -> std::result::Result<(String, Written), String> {
     let Some((path, value)) = text.split_once('=') else {
         return Err("expected PATH=VALUE".to_owned());
     };
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    let value = Written::parse(value).unwrap_or_else(|_| json!(value).into());
     Ok((rooted(path), value))
 }

@@ -1,6 +1,6 @@
 //! What stood in a tree before a worker touched it: prints of files that no diff would show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::io::ErrorKind;
 
@@ -70,6 +70,15 @@ pub(crate) fn print_of(path: &Utf8Path) -> Result<Print> {
     }))
 }
 
+/// The print of a file that holds just this.
+pub(crate) fn print_of_text(bytes: &[u8]) -> Print {
+    Some(FilePrint {
+        size: bytes.len() as u64,
+        sha256: Some(super::hex(&Sha256::digest(bytes))),
+        times: None,
+    })
+}
+
 fn is_absent(problem: &std::io::Error) -> bool {
     matches!(
         problem.kind(),
@@ -104,6 +113,9 @@ pub(crate) struct Baseline {
     pub(crate) guarded: Prints,
     /// The user's uncommitted changes under `--allow-dirty`; never committed by a run.
     pub(crate) dirty: Prints,
+    /// What git goes by; empty where it is not known.
+    #[serde(default)]
+    pub(crate) rules: Prints,
 }
 
 impl Baseline {
@@ -130,6 +142,16 @@ impl Baseline {
             .at(path)
             .with("line", problem.line())
         })
+    }
+
+    /// The rules of git that are not as they were.
+    pub(crate) fn changed_rules(&self, now: &Prints) -> Vec<String> {
+        if self.rules.is_empty() {
+            return Vec::new();
+        }
+        let names: BTreeSet<&String> = self.rules.keys().chain(now.keys()).collect();
+        let differs = |name: &&&String| self.rules.get(**name) != now.get(**name);
+        names.iter().filter(differs).map(|n| (*n).clone()).collect()
     }
 
     /// Takes up files that are watched from now on.

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::Document;
 use runr_core::id::RunId;
 use runr_core::phase::event::Event;
@@ -13,6 +13,7 @@ use runr_core::{Error, Result, Timestamp};
 use serde::Serialize;
 
 use super::git::Git;
+use super::index::OwnIndex;
 use super::inspect::Seen;
 use crate::host::Host;
 
@@ -31,6 +32,7 @@ pub(crate) fn subject(run_id: &RunId, milestone: usize) -> String {
 /// Commits what `seen` allows; nothing to commit means the present commit is the checkpoint.
 pub(crate) fn commit(
     git: &Git,
+    index: &mut OwnIndex,
     run_dir: &Utf8Path,
     run_id: &RunId,
     state: &State,
@@ -45,7 +47,15 @@ pub(crate) fn commit(
             tree: tree.trim().to_owned(),
         });
     }
-    let tree = tree_of(git, run_dir, seen)?;
+    let list = staged_list(run_dir, seen)?;
+    let tree = tree_of(git, &list, run_dir, seen)?;
+    index.own_written()?;
+    if state.options.allow_dirty {
+        // The user may be staging things meanwhile.
+        git.with_index_of_tree().run_fed(&STAGE, &list, &[])?;
+    } else {
+        index.publish()?;
+    }
     let trailers =
         format!("Runr-Run-Id: {run_id}\nRunr-Checkpoint: true\nRunr-Milestone: {milestone}");
     let subject = subject(run_id, milestone);
@@ -85,28 +95,34 @@ fn nobody(words: &str) -> bool {
     words.contains("auto-detection is disabled") || words.contains("empty ident name")
 }
 
-/// Writes the tree that holds HEAD and exactly what was judged. What else is staged, by the user or
-/// by a worker, must not get into it: then an index of the run's own is used.
-fn tree_of(git: &Git, run_dir: &Utf8Path, seen: &Seen) -> Result<String> {
+/// Stages the paths of a list: what is there as it is, what is not there as removed.
+const STAGE: [&str; 5] = ["update-index", "--add", "--remove", "-z", "--stdin"];
+
+/// Writes down what is to be staged.
+fn staged_list(run_dir: &Utf8Path, seen: &Seen) -> Result<Utf8PathBuf> {
     let list = run_dir.join("artifacts/staged-paths");
-    let failed = |source| Error::io("write", &list, source);
     let paths: Vec<String> = seen
         .to_commit
         .iter()
         .map(|path| format!("{path}\0"))
         .collect();
-    std::fs::write(&list, paths.concat()).map_err(failed)?;
+    std::fs::write(&list, paths.concat()).map_err(|source| Error::io("write", &list, source))?;
+    Ok(list)
+}
+
+/// Writes the tree that holds HEAD and exactly what was judged. What else the run's index holds, such
+/// as what the user had staged, must not get into it: then one for this tree alone is used.
+fn tree_of(git: &Git, list: &Utf8Path, run_dir: &Utf8Path, seen: &Seen) -> Result<String> {
     let judged: HashSet<&String> = seen.to_commit.iter().collect();
-    let stage = ["update-index", "--add", "--remove", "-z", "--stdin"];
-    git.run_fed(&stage, &list, &[])?;
+    git.run_fed(&STAGE, list, &[])?;
     if seen.status.staged.iter().all(|path| judged.contains(path)) {
         return Ok(git.run(&["write-tree"])?.trim().to_owned());
     }
     let index = run_dir.join("artifacts/index");
-    let own = [("GIT_INDEX_FILE", index.as_str())];
-    git.run_with(&["read-tree", &seen.status.head], &own)?;
-    git.run_fed(&stage, &list, &own)?;
-    let tree = git.run_with(&["write-tree"], &own)?;
+    let alone = git.clone().judging_by(&index);
+    alone.run(&["read-tree", &seen.status.head])?;
+    alone.run_fed(&STAGE, list, &[])?;
+    let tree = alone.run(&["write-tree"])?;
     // Only needed for this tree; a leftover is read over by the next one.
     drop(std::fs::remove_file(&index));
     Ok(tree.trim().to_owned())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::Storage;
 use runr_core::id::RunId;
+use runr_core::identity::WorkItems;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::ScopeLock;
 use runr_core::phase::model::{Stage, Tier};
@@ -65,6 +66,11 @@ impl Layout {
 
     pub(crate) fn checkpoints(&self) -> Utf8PathBuf {
         self.repo_root.join(".runr/checkpoints")
+    }
+
+    /// The work items of the repository.
+    pub(crate) fn work_items(&self) -> WorkItems {
+        WorkItems::open(self.storage.clone(), &self.repo_root)
     }
 
     pub(crate) fn store(&self) -> RunStore {

@@ -21,6 +21,7 @@ use runr_core::{Code, Error, Result, RunId};
 use super::baseline::{Baseline, Leftover};
 use super::context::Context;
 use super::git::TreeStatus;
+use super::index::OwnIndex;
 use super::inspect::Seen;
 use super::owner::Ownership;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
@@ -41,6 +42,7 @@ pub struct Driver {
     recorder: Recorder,
     ownership: Option<Ownership>,
     baseline: Baseline,
+    index: OwnIndex,
     /// The tree as it was judged last; absent until somebody looked.
     seen: Option<Seen>,
     pending: Option<Pending>,
@@ -114,12 +116,14 @@ impl Driver {
         recorder: Recorder,
         ownership: Option<Ownership>,
         baseline: Baseline,
+        index: OwnIndex,
     ) -> Self {
         Self {
             context,
             recorder,
             ownership,
             baseline,
+            index,
             seen: None,
             pending: None,
             cancel_cause: Arc::default(),
@@ -353,6 +357,12 @@ impl Driver {
 
     /// Gives the run and its tree free.
     pub(crate) fn leave(&mut self) {
+        let state = &self.recorder.state;
+        if self.ownership.is_some() && state.is_stopped() && !state.is_complete() {
+            // A worker can have written the file; a resume must not go by that. It says what it
+            // says if the disk fails.
+            drop(self.baseline.save(&self.recorder.files));
+        }
         self.pending = None;
         self.ownership = None;
     }

@@ -33,6 +33,8 @@ const HARDENED: &[&str] = &[
     "-c",
     "diff.external=",
     "-c",
+    "diff.autoRefreshIndex=false",
+    "-c",
     "commit.gpgSign=false",
     "-c",
     "submodule.recurse=false",
@@ -48,6 +50,8 @@ pub(crate) struct Git {
     dir: Utf8PathBuf,
     /// Whether `dir` is the working tree, whatever the repository's configuration says.
     pinned: bool,
+    /// The index to go by, instead of the one of the working tree.
+    index: Option<Utf8PathBuf>,
     calls: Arc<AtomicU32>,
     /// Standard input of every child: the driver's locked file, so that its lock outlives the driver
     /// for as long as a git of its works.
@@ -73,6 +77,7 @@ impl Git {
         Self {
             dir: dir.into(),
             pinned: false,
+            index: None,
             calls: Arc::default(),
             held: None,
             watch: Watch::start(),
@@ -92,6 +97,7 @@ impl Git {
         Self {
             dir: dir.into(),
             pinned: false,
+            index: None,
             ..self.clone()
         }
     }
@@ -102,6 +108,22 @@ impl Git {
         Self {
             pinned: true,
             ..self
+        }
+    }
+
+    /// The same git, which goes by the index at `path`.
+    pub(crate) fn judging_by(self, path: &Utf8Path) -> Self {
+        Self {
+            index: Some(path.to_owned()),
+            ..self
+        }
+    }
+
+    /// The same git, which goes by the index that everybody sees.
+    pub(crate) fn with_index_of_tree(&self) -> Self {
+        Self {
+            index: None,
+            ..self.clone()
         }
     }
 
@@ -132,6 +154,9 @@ impl Git {
             .env("GIT_GRAFT_FILE", "/dev/null");
         if self.pinned {
             command.env("GIT_WORK_TREE", &self.dir);
+        }
+        if let Some(index) = &self.index {
+            command.env("GIT_INDEX_FILE", index);
         }
         command
     }

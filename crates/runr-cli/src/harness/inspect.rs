@@ -1,6 +1,6 @@
 //! What a tree shows, as opposed to what a worker says: the facts the scope guard judges.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use camino::Utf8Path;
 use runr_core::Result;
@@ -12,6 +12,7 @@ use runr_core::phase::scope::ScopeRules;
 
 use super::baseline::{Baseline, Prints, print_of, prints};
 use super::git::{Git, Touched, TreeStatus};
+use super::index::OwnIndex;
 
 /// A `.gitignore` above this size is not looked into.
 const IGNORE_FILE_LIMIT: u64 = 1024 * 1024;
@@ -64,16 +65,65 @@ pub(crate) struct Seen {
     pub(crate) to_commit: Vec<String>,
 }
 
+impl Seen {
+    /// A tree that git cannot tell about, because of what was done to its own files.
+    fn blind(guard: &Guard, protected: Vec<String>, why: Option<String>) -> Self {
+        Self {
+            status: TreeStatus::default(),
+            verdict: Inspection {
+                scope: guard.scope.check(&[]),
+                protected,
+                owned: None,
+                history: why,
+            },
+            to_commit: Vec::new(),
+        }
+    }
+
+    /// Whether git could not tell about the tree.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.status.head.is_empty()
+    }
+}
+
 /// Looks at the tree and judges everything that differs from `expected_head`.
 pub(crate) fn inspect(
     git: &Git,
     guard: &Guard,
     baseline: &Baseline,
+    index: &OwnIndex,
     expected_head: &str,
 ) -> Result<Seen> {
-    let status = git.status()?;
+    if let Some((name, why)) = index.git_dir().missing() {
+        return Ok(Seen::blind(guard, vec![name], Some(why.to_owned())));
+    }
+    let mut tampered = baseline.changed_rules(&index.git_dir().rules()?);
+    tampered.extend(index.is_forged()?.then(|| index.name()));
+    match look(git, guard, baseline, index, expected_head) {
+        Ok(mut seen) => {
+            seen.verdict.protected.extend(tampered);
+            Ok(seen)
+        }
+        Err(_) if !tampered.is_empty() => Ok(Seen::blind(guard, tampered, None)),
+        Err(error) => Err(error),
+    }
+}
+
+fn look(
+    git: &Git,
+    guard: &Guard,
+    baseline: &Baseline,
+    index: &OwnIndex,
+    expected_head: &str,
+) -> Result<Seen> {
+    let mut status = git.status()?;
+    if index.may_hold_more()? {
+        status.absorb(git.with_index_of_tree().status()?);
+    }
     let (committed, history) = committed_since(git, &status, expected_head)?;
     let sorted = sort_out(git, guard, baseline, &status, committed, expected_head)?;
+    let replaced = (!sorted.links.is_empty())
+        .then(|| "a directory was replaced by a symbolic link".to_owned());
     let scope = guard.scope.check(&sorted.judged);
     let owned = (!guard.owns.is_empty())
         .then(|| check_owned_paths(&sorted.judged, &guard.owns, Some(&guard.env_allowlist)))
@@ -84,9 +134,9 @@ pub(crate) fn inspect(
         to_commit: to_commit.cloned().collect(),
         verdict: Inspection {
             scope,
-            protected: sorted.protected,
+            protected: [sorted.protected, Vec::from_iter(sorted.links)].concat(),
             owned,
-            history,
+            history: history.or(replaced),
         },
         status,
     })
@@ -99,6 +149,8 @@ struct Sorted {
     judged: Vec<String>,
     /// Not at all: it must not differ.
     protected: Vec<String>,
+    /// Links that stand where a directory was: nothing behind them is in the tree.
+    links: BTreeSet<String>,
 }
 
 fn sort_out(
@@ -111,32 +163,46 @@ fn sort_out(
 ) -> Result<Sorted> {
     let tree = git.dir();
     let mut sorted = Sorted::default();
-    let in_history: HashSet<&String> = committed.paths.iter().collect();
+    let mut links = Links::default();
+    let in_history: HashSet<&str> = committed.paths.iter().map(String::as_str).collect();
+    let unchanged = |known: &Prints, path: &str| match known.get(path) {
+        None => Ok(false),
+        Some(print) => print_of(&tree.join(path)).map(|now| now == *print),
+    };
     for path in &status.changed {
-        if in_history.contains(path) {
+        if in_history.contains(path.trim_end_matches('/')) {
             continue; // Judged below, without excuses.
         }
         if is_own_output(path) || is_noise_of_init(git, path, expected_head) {
             continue;
         }
-        let unchanged = |known: &Prints| match known.get(path) {
-            None => Ok(false),
-            Some(print) => print_of(&tree.join(path)).map(|now| now == *print),
-        };
-        if path.ends_with('/') || path.contains('\u{FFFD}') || status.repositories.contains(path) {
+        let link = links
+            .above(tree, path)
+            .filter(|_| !guard.scope.is_noise(path));
+        if let Some(link) = link {
+            if !unchanged(&baseline.dirty, link)? {
+                sorted.links.insert(link.to_owned());
+            }
+        } else if path.ends_with('/')
+            || path.contains('\u{FFFD}')
+            || status.repositories.contains(path)
+        {
             // A repository inside the repository, or a name that cannot be told: its content
             // cannot be judged.
             sorted.protected.push(path.clone());
         } else if is_protected(path) {
-            if !unchanged(&baseline.guarded)? {
+            if !unchanged(&baseline.guarded, path)? {
                 sorted.protected.push(path.clone());
             }
-        } else if !unchanged(&baseline.dirty)? {
+        } else if !unchanged(&baseline.dirty, path)? {
             sorted.judged.push(path.clone());
         }
     }
     for path in committed.paths {
         // What stands in a commit is published: noise and runr's own names are no excuse there.
+        if let Some(link) = links.above(tree, &path) {
+            sorted.links.insert(link.to_owned());
+        }
         let excluded = is_own_output(&path) || is_protected(&path) || guard.scope.is_noise(&path);
         if excluded || committed.repositories.contains(&path) {
             sorted.protected.push(path);
@@ -156,6 +222,26 @@ fn sort_out(
     unseen.dedup();
     sorted.protected.extend(unseen);
     Ok(sorted)
+}
+
+/// The directories above changed paths, and which of them are links: each is looked at once.
+#[derive(Default)]
+struct Links {
+    known: HashMap<String, Option<String>>,
+}
+
+impl Links {
+    /// The uppermost link among the directories above `path`.
+    fn above(&mut self, tree: &Utf8Path, path: &str) -> Option<&str> {
+        let (dir, _) = path.trim_end_matches('/').rsplit_once('/')?;
+        if !self.known.contains_key(dir) {
+            let above = self.above(tree, dir).map(str::to_owned);
+            let is_link = || tree.join(dir).is_symlink();
+            let found = above.or_else(|| is_link().then(|| dir.to_owned()));
+            self.known.insert(dir.to_owned(), found);
+        }
+        self.known.get(dir)?.as_deref()
+    }
 }
 
 /// Whether a watched file that git lists no more is as it was: a tracked one that was put back.

@@ -4,12 +4,17 @@
 //! [`start`] and [`resume`] bring a run to that loop; the other files each know one thing about
 //! the outside world.
 
+mod argument;
 mod baseline;
 mod checkpoint;
 mod context;
 mod driver;
 mod git;
+mod gitdir;
+mod index;
 mod inspect;
+mod item;
+mod others;
 mod owner;
 mod process;
 mod recorder;
@@ -30,7 +35,8 @@ pub use worker::{Answer, display_name};
 
 pub(crate) use context::Layout;
 pub(crate) use git::Git;
-pub(crate) use process::{host_name, is_alive, tail_of};
+pub(crate) use others::warnings;
+pub(crate) use process::{boot_id, exists, host_name, is_alive, tail_of};
 pub(crate) use request::{Prepared, load_config};
 pub(crate) use resume::plan_resume;
 pub(crate) use start::{start, would_refuse};

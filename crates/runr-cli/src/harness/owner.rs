@@ -101,6 +101,7 @@ pub(crate) fn take_tree(
                 format!("Working tree is in use by run {who}"),
             )
             .at(tree)
+            .with("tree", tree.as_str())
             .with("run_id", user)
             .hint("--worktree"))
         }

@@ -207,11 +207,24 @@ pub(crate) fn identity_of(pid: u32) -> ProcessIdentity {
     }
 }
 
-/// Identifies this boot; empty where the system does not tell.
+/// Identifies where a process's number and start mean anything: this boot, and within it the
+/// namespaces of processes and of time, unless they are the first ones, which have fixed names.
+/// Empty where the system does not tell.
 pub(crate) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|text| text.trim().to_owned())
-        .unwrap_or_default()
+    const NAMESPACES: [(&str, &str); 2] = [
+        ("/proc/self/ns/pid", "pid:[4026531836]"),
+        ("/proc/self/ns/time", "time:[4026531834]"),
+    ];
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let mut id = boot.trim().to_owned();
+    for (link, first) in NAMESPACES {
+        if let Ok(own) = std::fs::read_link(link)
+            && own.as_os_str() != first
+        {
+            id.push_str(&format!(" {}", own.display()));
+        }
+    }
+    id
 }
 
 /// The name of this host.
@@ -238,6 +251,16 @@ fn stat_of(pid: u32) -> Option<Stat> {
         zombie: *fields.first()? == "Z",
         group: fields.get(2)?.parse().ok()?,
         start: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// Whether any process of this machine has this number.
+pub(crate) fn exists(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // A process of another user is one too.
+    pid.is_some_and(|pid| {
+        let asked = rustix::process::test_kill_process(pid);
+        matches!(asked, Ok(()) | Err(rustix::io::Errno::PERM))
     })
 }
 

@@ -89,6 +89,8 @@ impl Recorder {
     }
 
     fn append(&self, source: &str, events: &[Event]) -> Result<Vec<Record>> {
+        // A timeline that is gone is not begun anew: half a run would look like a whole one.
+        self.timeline_len()?;
         let now = self.clock.now();
         let events = self.with_stats(source, events, now);
         let build = |index: usize, seq: u64| {
@@ -124,7 +126,7 @@ impl Recorder {
     /// Those of [`Recorder::record_all`].
     pub(crate) fn catch_up(&mut self) -> Result<()> {
         // Looked up before reading: what is appended meanwhile changes it again.
-        let length = self.files.timeline_len()?;
+        let length = self.timeline_len()?;
         if length == self.length {
             return Ok(());
         }
@@ -135,6 +137,36 @@ impl Recorder {
         self.admit(&records)?;
         self.length = length;
         Ok(())
+    }
+
+    /// How long the timeline is.
+    ///
+    /// # Errors
+    /// `E_STORE_CORRUPT` when it is gone.
+    fn timeline_len(&self) -> Result<u64> {
+        match self.files.timeline_len() {
+            Ok(0) if self.state.seq > 0 => Err(self.deleted()),
+            Err(_) if self.state.seq > 0 && !self.files.dir().exists() => Err(self.deleted()),
+            known => known,
+        }
+    }
+
+    fn deleted(&self) -> Error {
+        let (dir, state) = (self.files.dir(), &self.state);
+        let committed = match &state.branch {
+            Some(branch) => format!("what was committed is on the branch {branch}, the rest"),
+            None => "its work".to_owned(),
+        };
+        let tree = &state.repo_path;
+        Error::new(
+            Code::StoreCorrupt,
+            format!("Run state is corrupt: {dir}: it was deleted while the run was at work"),
+        )
+        .at(dir)
+        .with("run_id", self.files.run_id().as_str())
+        .hint(format!(
+            "{committed} is in {tree}; start the task again with `runr run`"
+        ))
     }
 
     /// Folds what others may say; nobody else may speak for the driver.

@@ -1,6 +1,7 @@
 //! What a caller asks for, read and checked before anything is touched.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::identity::Flow;
 use runr_core::phase::config::{Config, Warning};
 use runr_core::phase::event::FailureKind;
 use runr_core::phase::model::Stage;
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 use super::context::Layout;
 use super::git::{Git, Place};
+use super::item::ItemRequest;
 use super::trust;
 use super::worker::{self, Answer};
 use crate::host::Host;
@@ -65,6 +67,10 @@ pub struct RunRequest {
     pub time_minutes: Option<f64>,
     pub max_ticks: Option<u32>,
     pub skip_doctor: bool,
+    /// The flow of the work item to prepare; with references alone it is `build`.
+    pub flow: Option<Flow>,
+    /// Issues and PRs that the work belongs to.
+    pub refs: Vec<String>,
     /// The caller answers the calls itself: no worker is probed or started. Not an option: which
     /// door a run came through decides.
     #[serde(skip)]
@@ -92,6 +98,8 @@ impl Default for RunRequest {
             time_minutes: None,
             max_ticks: None,
             skip_doctor: false,
+            flow: None,
+            refs: Vec::new(),
             host_answers: false,
         }
     }
@@ -259,6 +267,7 @@ pub(crate) struct Prepared {
     pub(crate) config: Config,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) options: RunOptions,
+    pub(crate) item: Option<ItemRequest>,
     pub(crate) host_answers: bool,
 }
 
@@ -295,6 +304,7 @@ impl Prepared {
             config: Config::default(),
             warnings: Vec::new(),
             options,
+            item: ItemRequest::of(request.flow, &request.refs),
             host_answers: request.host_answers,
         })
     }

@@ -25,6 +25,8 @@ use super::baseline::Baseline;
 use super::context::{self, Context, Layout, Workers};
 use super::driver::Driver;
 use super::git::Git;
+use super::gitdir::GitDir;
+use super::index::OwnIndex;
 use super::inspect::Guard;
 use super::owner::Ownership;
 use super::process;
@@ -78,7 +80,7 @@ pub(crate) fn resume(
         before.open_phase == Some(Phase::Checkpoint) && before.step == Step::Entered;
     let state = end_what_is_left(&files, host)?;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
-    let mut reopened = Reopened::new(&layout, &state, &git, host)?;
+    let mut reopened = Reopened::new(&layout, &files, &state, &git, host)?;
     if !died_at_work {
         reopened.refuse_strangers_work(&files, &state)?;
     }
@@ -92,11 +94,11 @@ pub(crate) fn resume(
         &task.owns_normalized,
     )?;
     refuse_first_dirt(&reopened, &guard, &state)?;
-    let mut baseline = baseline_of(&files, &guard, &state, &reopened)?;
+    let mut baseline = reopened.baseline(&files, &guard, &state)?;
     if scope.is_some() {
         baseline.extend(guard.guarded_prints(reopened.git.dir(), &reopened.status)?);
-        baseline.save(&files)?;
     }
+    baseline.save(&files)?;
     if config != snapshot {
         let changed = Snapshot {
             config: config.clone(),
@@ -122,7 +124,7 @@ pub(crate) fn resume(
         task,
         &recorder.state,
     );
-    let mut driver = Driver::new(context, recorder, Some(ownership), baseline);
+    let mut driver = Driver::new(context, recorder, Some(ownership), baseline, reopened.index);
     driver.take_up(was_committing)?;
     Ok(driver)
 }
@@ -184,10 +186,10 @@ fn refuse_first_dirt(reopened: &Reopened, guard: &Guard, state: &State) -> Resul
 
 /// The run that is meant; without an argument the newest one that is not complete.
 fn choose(layout: &Layout, argument: Option<&str>) -> Result<RunId> {
-    let ids = layout.store().ids()?;
     if let Some(argument) = argument {
-        return runr_core::phase::ops::resolve_run(&ids, argument);
+        return layout.run_argument(argument);
     }
+    let ids = layout.store().ids()?;
     let open = |id: &&RunId| {
         id.is_harness()
             && !layout
@@ -336,31 +338,6 @@ fn context_of(
     }
 }
 
-fn baseline_of(
-    files: &RunFiles,
-    guard: &Guard,
-    state: &State,
-    reopened: &Reopened,
-) -> Result<Baseline> {
-    if let Some(kept) = Baseline::read(files)? {
-        return Ok(kept);
-    }
-    // An empty one is not written; and once a worker was asked, what is there proves nothing.
-    if state.calls_started > 0 {
-        return Ok(Baseline::default());
-    }
-    let (tree, status) = (reopened.git.dir(), &reopened.status);
-    let mut baseline = Baseline {
-        guarded: guard.guarded_prints(tree, status)?,
-        ..Baseline::default()
-    };
-    if !state.options.worktree {
-        baseline.dirty = guard.dirty_prints(tree, status)?;
-    }
-    baseline.save(files)?;
-    Ok(baseline)
-}
-
 /// A driver of a run that has ended: it only tells the outcome.
 fn finished(
     host: &Host,
@@ -370,6 +347,7 @@ fn finished(
     state: State,
     config: Config,
 ) -> Result<Driver> {
+    let index = OwnIndex::at(GitDir::main(&layout.repo_root), files.dir());
     let context = Context {
         policy: context::policy(&config, None),
         env: Vec::new(),
@@ -385,5 +363,11 @@ fn finished(
         compiled: Default::default(),
     };
     let recorder = Recorder::new(files, state, host.clock.clone(), None);
-    Ok(Driver::new(context, recorder, None, Baseline::default()))
+    Ok(Driver::new(
+        context,
+        recorder,
+        None,
+        Baseline::default(),
+        index,
+    ))
 }

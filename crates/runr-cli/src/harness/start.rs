@@ -24,7 +24,10 @@ use super::baseline::Baseline;
 use super::context::{self, Context, Workers};
 use super::driver::Driver;
 use super::git::{Git, TreeStatus};
+use super::gitdir::GitDir;
+use super::index::OwnIndex;
 use super::inspect::Guard;
+use super::item;
 use super::owner::{self, Ownership};
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::Prepared;
@@ -48,14 +51,21 @@ pub(crate) fn start(
     let preflight = preflight(&prepared, &guard, &status);
 
     approve_callers_commands(host, &prepared)?;
+    let verdict = preflight.guard.clone();
+    // A run that is refused prepares nothing.
+    let item = match verdict.ok {
+        true => item::prepare(&prepared, host)?,
+        false => None,
+    };
     let run = create(&prepared, host)?;
     let files = prepared.layout.files(&run.run_id);
     let ownership = Ownership::take(&files, host)?;
     prepared.git = prepared.git.clone().holding(ownership.inheritable()?);
     freeze(&prepared, &run)?;
     let mut recorder = Recorder::new(files, State::default(), host.clock.clone(), listener);
-    let started = run_started(&prepared, &run.run_id, scope, &status);
-    let verdict = preflight.guard.clone();
+    let mut started = run_started(&prepared, &run.run_id, scope, &status);
+    started.work_item = item.and_then(|item| item.run_id);
+    let item = started.work_item.clone();
     let events = [
         Event::RunStarted(Box::new(started)),
         Event::Preflight(Box::new(preflight)),
@@ -65,7 +75,10 @@ pub(crate) fn start(
         return Err(refuse(&mut recorder, &run, &verdict)?);
     }
     let locks = (ownership, tree_lock);
-    match settle_in(&prepared, host, &mut recorder, &guard, status, locks) {
+    let linked = item::link(&prepared, item.as_deref(), &run.run_id);
+    let settled =
+        linked.and_then(|()| settle_in(&prepared, host, &mut recorder, &guard, status, locks));
+    match settled {
         Ok(ready) => {
             let context = context_of(prepared, host, run.run_id, ready.git, workers);
             Ok(Driver::new(
@@ -73,6 +86,7 @@ pub(crate) fn start(
                 recorder,
                 Some(ready.ownership),
                 ready.baseline,
+                ready.index,
             ))
         }
         Err(error) => {
@@ -106,6 +120,7 @@ struct Ready {
     git: Git,
     ownership: Ownership,
     baseline: Baseline,
+    index: OwnIndex,
 }
 
 fn settle_in(
@@ -126,11 +141,15 @@ fn settle_in(
         baseline.guarded = guard.guarded_prints(git.dir(), &before)?;
         baseline.dirty = guard.dirty_prints(git.dir(), &before)?;
     }
+    let git_dir = GitDir::of(git.dir())?;
+    baseline.rules = git_dir.rules()?;
     baseline.save(&files)?;
+    let index = OwnIndex::take(git_dir, files.dir())?;
     Ok(Ready {
-        git,
+        git: git.judging_by(index.path()),
         ownership,
         baseline,
+        index,
     })
 }
 
@@ -262,12 +281,7 @@ fn create(prepared: &Prepared, host: &Host) -> Result<RunPaths> {
         let words = std::iter::once(&worker.bin).chain(&worker.args);
         words.cloned().collect::<Vec<_>>().join(" ")
     });
-    let origin = prepared.layout.repo_root.as_str();
-    let repo_id = super::hex(&Sha256::digest(format!(
-        "path:{}",
-        super::hex(&Sha256::digest(origin))
-    )))[..16]
-        .to_owned();
+    let repository = crate::repository::at(&prepared.layout.repo_root)?;
     let now = host.clock.now();
     let branch_before = prepared.place.branch.clone().unwrap_or_default();
     prepared
@@ -275,7 +289,7 @@ fn create(prepared: &Prepared, host: &Host) -> Result<RunPaths> {
         .store()
         .create_harness_run(now, |id| NewRun {
             run_id: id.clone(),
-            repo_id: repo_id.clone(),
+            repo_id: repository.repo_id.to_string(),
             title: prepared.task.name().to_owned(),
             runner: name.to_owned(),
             runner_cmd: command.clone().unwrap_or_default(),
@@ -313,9 +327,17 @@ fn freeze(prepared: &Prepared, run: &RunPaths) -> Result<()> {
     snapshot.write(&files)?;
     // For people; a resume takes the task from the snapshot.
     let path = run.run_dir.join("artifacts");
-    std::fs::create_dir_all(&path)
+    private_dir(&path)
         .and_then(|()| std::fs::write(path.join("task.md"), &prepared.task_text))
         .map_err(|source| Error::io("write the task to", &path, source))
+}
+
+/// A directory for what commands print, which may be secret: for its owner alone.
+fn private_dir(path: &Utf8Path) -> std::io::Result<()> {
+    let mut dir = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut dir, 0o700);
+    dir.recursive(true).create(path)
 }
 
 fn run_started(

@@ -6,15 +6,21 @@ use runr_core::phase::config::Config;
 use runr_core::phase::ops::to_text;
 use runr_core::{Code, Error, Result, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::host::Host;
 
 const FILE: &str = "trust.json";
+/// The version of the file that is understood.
+const VERSION: u32 = 1;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Approvals {
     schema_version: u32,
     approved: Vec<Approval>,
+    /// Fields of a later version, kept.
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +28,9 @@ struct Approval {
     sha256: String,
     path: Utf8PathBuf,
     approved_at: Timestamp,
+    /// Fields of a later version, kept.
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
 }
 
 /// The user's approvals.
@@ -48,19 +57,27 @@ impl<'a> TrustStore<'a> {
     fn parse(&self, text: Option<&str>) -> Result<Approvals> {
         let Some(text) = text else {
             return Ok(Approvals {
-                schema_version: 1,
+                schema_version: VERSION,
                 approved: Vec::new(),
+                unknown: Map::new(),
             });
         };
-        serde_json::from_str(text).map_err(|problem| {
-            Error::new(
-                Code::StoreCorrupt,
-                format!("Run state is corrupt: {}", self.dir.join(FILE)),
-            )
-            .at(self.dir.join(FILE))
-            .with("line", problem.line())
-            .with("reason", problem.to_string())
-        })
+        let path = self.dir.join(FILE);
+        let approvals: Approvals = serde_json::from_str(text).map_err(|problem| {
+            Error::new(Code::StoreCorrupt, format!("Run state is corrupt: {path}"))
+                .at(path.clone())
+                .with("line", problem.line())
+                .with("reason", problem.to_string())
+        })?;
+        if approvals.schema_version > VERSION {
+            let version = approvals.schema_version;
+            let message = format!("Run state is corrupt: {path} has the later version {version}");
+            return Err(Error::new(Code::StoreCorrupt, message)
+                .at(path)
+                .with("schema_version", version)
+                .hint("use the runr that wrote it; nothing was changed"));
+        }
+        Ok(approvals)
     }
 
     /// Whether `sha256` is approved for the repository at `root`.
@@ -89,6 +106,7 @@ impl<'a> TrustStore<'a> {
                     sha256: sha256.to_owned(),
                     path: real.clone(),
                     approved_at,
+                    unknown: Map::new(),
                 });
             }
             to_text(&approvals)

@@ -13,7 +13,8 @@ use runr_core::{Code, Error, Result};
 use super::process::{self, End, Spec, What};
 use crate::host::Host;
 
-/// How much of an answer is read; what a worker prints before it is progress.
+/// How much of an output is searched for the answer, from its end, and then from its beginning; what
+/// else a worker prints is progress.
 const ANSWER_LIMIT: u64 = 8 * 1024 * 1024;
 const PROBE: Duration = Duration::from_secs(5);
 
@@ -183,8 +184,8 @@ impl ProcessCall<'_> {
             End::Exited(code) => code,
         };
         let stdout = process::tail_of(&self.log, ANSWER_LIMIT).map_err(unreadable)?;
-        let text = unwrap_output(self.worker.output, &stdout);
-        if code == 0 || parse_reply(self.stage, &text).is_ok() {
+        let (text, is_answer) = self.find_answer(&stdout);
+        if code == 0 || is_answer {
             return Ok((Answer::Text(text), Some(code)));
         }
         let stderr = process::tail_of(&Utf8PathBuf::from(format!("{}.err", self.log)), 4096)
@@ -195,6 +196,22 @@ impl ProcessCall<'_> {
             runr_core::phase::rules::tail(said.trim(), 500)
         );
         Ok((failed(kind_of(&said), message), Some(code)))
+    }
+
+    /// The text that should hold the reply, and whether it does. `tail` is the end of the output.
+    fn find_answer(&self, tail: &str) -> (String, bool) {
+        let is_answer = |text: &String| parse_reply(self.stage, text).is_ok();
+        let text = unwrap_output(self.worker.output, tail);
+        if is_answer(&text) {
+            return (text, true);
+        }
+        let length = self.log.metadata().map_or(0, |metadata| metadata.len());
+        let head = (length > ANSWER_LIMIT).then(|| process::head_of(&self.log, ANSWER_LIMIT));
+        let head = head.map(|head| unwrap_output(self.worker.output, &head));
+        match head.filter(is_answer) {
+            Some(head) => (head, true),
+            None => (text, false),
+        }
     }
 }
 

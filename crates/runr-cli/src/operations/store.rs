@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
+use runr_core::json::{Kind, Rules, Written, scan};
 use runr_core::store::{self, MetaOp, NewRun, Os, RunStore};
 use runr_core::{Code, Error, Result, RunId, Timestamp};
 use serde_json::{Map, Value};
 
 use super::{Arguments, json};
 use crate::host::Host;
+use crate::repair;
+use crate::repository;
 use crate::store_fields;
 use crate::stores::{self, DataPlace, Stores};
 
@@ -66,29 +69,47 @@ pub(super) fn store_read(host: &Host, arguments: &mut Arguments) -> Result<Value
     json(&store.read(&id)?)
 }
 
-/// The changes that two maps of paths ask for: first what is set, then what is removed.
-fn changes(set: Map<String, Value>, unset: Vec<String>) -> Vec<MetaOp> {
-    let set = set
-        .into_iter()
-        .map(|(path, value)| MetaOp::Set { path, value });
-    let unset = unset.into_iter().map(|path| MetaOp::Unset { path });
-    set.chain(unset).collect()
+/// The changes that a map of paths and a list of paths ask for: first what is set, then what is
+/// removed.
+fn changes(arguments: &mut Arguments) -> Result<Vec<MetaOp>> {
+    let mut ops = Vec::new();
+    if let Some(set) = arguments.written("set") {
+        let rules = Rules::default().max_bytes(usize::MAX).levels(1);
+        let tree = scan(set.text(), &rules).map_err(|bad| arguments.unusable("set", bad))?;
+        if tree.root().kind() != Kind::Object {
+            return Err(arguments.unusable("set", "it is not a JSON object"));
+        }
+        ops.extend(tree.root().members().map(|member| MetaOp::Set {
+            path: member.key_lossy(),
+            value: member.value.written(),
+        }));
+    }
+    let unset: Vec<String> = arguments.or("unset", Vec::new())?;
+    ops.extend(unset.into_iter().map(|path| MetaOp::Unset { path }));
+    Ok(ops)
 }
 
 pub(super) fn store_update(host: &Host, arguments: &mut Arguments) -> Result<Value> {
     let (store, id) = store_and_run(host, arguments)?;
-    let ops = changes(
-        arguments.or("set", Map::new())?,
-        arguments.or("unset", Vec::new())?,
-    );
+    let ops = changes(arguments)?;
     json(&store.update_values(&id, &ops)?)
 }
 
-pub(super) fn store_compare_and_set(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+/// For a function of a binding that may not run under a lock: see [`RunStore::read_version`].
+#[cfg(feature = "cli")]
+pub(super) fn store_read_version(host: &Host, arguments: &mut Arguments) -> Result<Value> {
     let (store, id) = store_and_run(host, arguments)?;
-    let expected: Value = arguments.required("expected")?;
-    let document: Value = arguments.required("document")?;
-    json(&store.replace_if(&id, &expected, document)?)
+    json(&store.read_version(&id)?)
+}
+
+/// The document after, or null if the file has another version by now.
+#[cfg(feature = "cli")]
+pub(super) fn store_save_version(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let (store, id) = store_and_run(host, arguments)?;
+    let version: String = arguments.required("version")?;
+    let document = arguments.written("document");
+    let document = document.ok_or_else(|| arguments.missing("document"))?;
+    json(&store.save_version(&id, &version, &document)?)
 }
 
 /// Changes the document of a run by a function under the lock of the run.
@@ -97,7 +118,7 @@ pub(crate) fn update_run(
     host: &Host,
     place: Place,
     run_id: &str,
-    f: impl FnOnce(Value) -> Result<Value>,
+    f: impl FnOnce(Value) -> Result<Written>,
 ) -> Result<Value> {
     let id = RunId::parse(run_id)?;
     let store = place.stores(host)?.with_run(&id)?;
@@ -137,6 +158,29 @@ pub(super) fn store_append_event(host: &Host, arguments: &mut Arguments) -> Resu
 pub(super) fn store_events(host: &Host, arguments: &mut Arguments) -> Result<Value> {
     let (store, id) = store_and_run(host, arguments)?;
     json(&store.events(&id, arguments.or("since", 0)?)?)
+}
+
+/// Only the data directory knows repositories.
+pub(super) fn store_touch_repository(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    if arguments.written("root").is_some() {
+        return Err(Error::new(
+            Code::Usage,
+            "a directory of runs knows no repositories; the data directory does",
+        ));
+    }
+    let place: DataPlace = arguments.or("data_store", DataPlace::default())?;
+    let root: Utf8PathBuf = arguments.or("repo_root", ".".into())?;
+    let repository = repository::find(&host.cwd.join(root))?;
+    stores::touch_repository(host, &place, &repository)
+}
+
+pub(super) fn store_repair(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let stores = stores_of(host, arguments)?;
+    json(&repair::findings(
+        host,
+        &stores,
+        arguments.or("fix", false)?,
+    )?)
 }
 
 // ----- pure -----
@@ -193,6 +237,7 @@ pub(super) fn new_run_meta(_: &Host, arguments: &mut Arguments) -> Result<Value>
 
 pub(super) fn apply_meta_ops(_: &Host, arguments: &mut Arguments) -> Result<Value> {
     let text: String = arguments.required("text")?;
-    let ops: Vec<MetaOp> = arguments.required("ops")?;
+    let ops = arguments.written("ops").map(|ops| MetaOp::list(ops.text()));
+    let ops = ops.unwrap_or_else(|| Err(arguments.missing("ops")))?;
     Ok(json!(store::apply_meta_ops(&text, &ops)?))
 }

@@ -73,6 +73,12 @@ fn detail(event: &Event, state: &State) -> Option<String> {
             violating_files, ..
         } => format!(" - {}", some(violating_files)),
         Event::PlanScopeViolation { violations, .. } => format!(" - {}", some(violations)),
+        Event::ParallelFileCollision { collisions, .. } => {
+            let with = collisions
+                .iter()
+                .map(|c| format!("{}: {}", c.run_id, some(&c.colliding_files)));
+            format!(" - {}", with.collect::<Vec<_>>().join("; "))
+        }
         Event::Stop(stop) => format!(" - reason: {}", stop.reason),
         Event::RunResumed(resumed) => format!(" → {}", resumed.resume_phase),
         _ => return None,

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use camino::Utf8Path;
 
-use super::dir::{read_range, read_whole, write_all};
+use super::dir::{Dir, read_range, read_whole, write_all};
 use super::{
     Document, Durability, FaultFs, Journal, Kind, Lock, MemoryFs, Open, Sequenced, Storage,
     create_dirs, real,
@@ -59,10 +59,31 @@ fn directories_and_names(storage: &Storage, root: &Utf8Path, atomic: bool) {
         dir.rename("f", "g").unwrap();
     }
     assert_eq!(dir.stat("f").unwrap_err().kind(), ErrorKind::NotFound);
+    moves(storage, root, dir.as_ref(), atomic);
     dir.sync().unwrap();
     dir.unlink("g").unwrap();
     dir.remove_dir("sub").unwrap();
     assert!(dir.list().unwrap().is_empty());
+}
+
+/// `dir` holds the file `g` and the directory `sub`.
+fn moves(storage: &Storage, root: &Utf8Path, dir: &dyn Dir, atomic: bool) {
+    let other = create_dirs(storage, &root.join("c"), 0o777, Durability::Full).unwrap();
+    let moved = dir.move_no_replace("sub", other.as_ref(), "moved");
+    if !atomic {
+        assert_eq!(moved.unwrap_err().kind(), ErrorKind::Unsupported);
+        return;
+    }
+    moved.unwrap();
+    assert_eq!(dir.stat("sub").unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(other.stat("moved").unwrap().kind, Kind::Dir);
+    // Not even an empty directory is replaced.
+    dir.create_dir("sub", 0o700).unwrap();
+    let taken = other.move_no_replace("moved", dir, "sub").unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
+    let absent = dir.move_no_replace("absent", other.as_ref(), "x");
+    assert_eq!(absent.unwrap_err().kind(), ErrorKind::NotFound);
+    other.remove_dir("moved").unwrap();
 }
 
 fn files(storage: &Storage, root: &Utf8Path) {
@@ -112,6 +133,9 @@ fn short_ways(storage: &Storage, root: &Utf8Path) {
         for file in [
             dir.open_in("in", "data").unwrap(),
             storage.open_file(&root.join("in/data")).unwrap(),
+            storage
+                .open_file_beneath(root, &root.join("in/data"))
+                .unwrap(),
         ] {
             assert_eq!(read_whole(file.as_ref(), 9000).unwrap(), bytes);
             let large = read_whole(file.as_ref(), 8999);
@@ -124,6 +148,8 @@ fn short_ways(storage: &Storage, root: &Utf8Path) {
         dir.open_in("absent", "data"),
         storage.open_file(&root.join("in/data")),
         storage.open_file(&root.join("absent/data")),
+        storage.open_file_beneath(root, &root.join("in/data")),
+        storage.open_file_beneath(root, &root.join("absent/data")),
     ] {
         assert_eq!(absent.unwrap_err().kind(), ErrorKind::NotFound);
     }
@@ -249,7 +275,45 @@ mod planted {
     }
 
     #[test]
+    fn no_link_below_the_base_is_followed_and_every_link_above_is() {
+        let (_keep, root) = temporary();
+        std::fs::create_dir_all(root.join("real/runs/a")).unwrap();
+        std::fs::write(root.join("real/runs/a/doc"), "d").unwrap();
+        symlink(root.join("real"), root.join("link")).unwrap();
+        let open = |base: &str, path: &str| {
+            let opened = real().open_file_beneath(&root.join(base), &root.join(path));
+            opened.map(|file| read_whole(file.as_ref(), 9).unwrap())
+        };
+        for base in ["real", "real/runs", "link", "link/runs"] {
+            let place = base.split('/').next().unwrap();
+            let opened = open(base, &format!("{place}/runs/a/doc")).unwrap();
+            assert_eq!(opened, b"d", "{base}");
+        }
+        // The link is on the way from the base, and no longer on the way to it.
+        assert!(open("", "link/runs/a/doc").is_err());
+        symlink(root.join("real/runs/a"), root.join("real/runs/b")).unwrap();
+        symlink(root.join("real/runs/a/doc"), root.join("real/runs/a/e")).unwrap();
+        for path in ["runs/b/doc", "runs/a/e"] {
+            assert!(open("real", &format!("real/{path}")).is_err(), "{path}");
+            assert!(open("link", &format!("link/{path}")).is_err(), "{path}");
+        }
+    }
+
+    #[test]
     fn a_pipe_makes_nothing_hang() {
+        let (done, watch) = std::sync::mpsc::channel::<()>();
+        let work = std::thread::spawn(move || {
+            let _done = done;
+            pipes_are_refused();
+        });
+        let long = Duration::from_secs(10);
+        if watch.recv_timeout(long) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            panic!("it hangs");
+        }
+        work.join().unwrap();
+    }
+
+    fn pipes_are_refused() {
         let (_keep, root) = temporary();
         for name in ["doc", "log", ".lock"] {
             let path = root.join(name);

@@ -5,6 +5,7 @@
 //! names are relative to the handle, and no name is ever followed if it is a link. Replacing a
 //! directory by a link to another place therefore cannot redirect a write.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 
@@ -12,6 +13,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Durability, Storage};
 use crate::error::{Error, Result};
+use crate::mutant::without;
+use crate::time::Timestamp;
 
 /// A file system.
 pub trait Fs: fmt::Debug + Send + Sync {
@@ -28,6 +31,20 @@ pub trait Fs: fmt::Debug + Send + Sync {
     /// The error of the system call.
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat>;
 
+    /// The path of the same place without links.
+    ///
+    /// # Errors
+    /// The error of the system call; `InvalidData` for a path that is not UTF-8.
+    fn real_path(&self, path: &Utf8Path) -> io::Result<Utf8PathBuf>;
+
+    /// Opens the directory at `path`, which lies below `base`; a link on the way there is refused.
+    ///
+    /// # Errors
+    /// The error of the system call; `InvalidInput` for a path that does not lie below.
+    fn open_dir_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn Dir>> {
+        step_by_step(base, path, |path| self.open_dir(path))
+    }
+
     /// Opens the file at `path` for reading; neither it nor its directory may be a link.
     ///
     /// # Errors
@@ -36,6 +53,34 @@ pub trait Fs: fmt::Debug + Send + Sync {
         let (dir, name) = parts(path)?;
         self.open_dir(dir)?.open(name, Open::Read)
     }
+
+    /// Opens the file at `path`, which lies below `base`, for reading; neither it nor anything on
+    /// the way there may be a link.
+    ///
+    /// # Errors
+    /// As [`open_dir_beneath`](Self::open_dir_beneath).
+    fn open_file_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn File>> {
+        let (dir, name) = parts(path)?;
+        self.open_dir_beneath(base, dir)?.open(name, Open::Read)
+    }
+}
+
+/// Opens a directory, and from there on one component after the other.
+pub(super) fn step_by_step(
+    base: &Utf8Path,
+    path: &Utf8Path,
+    open: impl Fn(&Utf8Path) -> io::Result<Box<dyn Dir>>,
+) -> io::Result<Box<dyn Dir>> {
+    let not_below = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    let mut names = path.strip_prefix(base).map_err(not_below)?.iter();
+    let Some(first) = names.next() else {
+        return open(path);
+    };
+    let mut dir = open(&base.join(first))?;
+    for name in names {
+        dir = dir.open_dir(name)?;
+    }
+    Ok(dir)
 }
 
 /// An open directory. Every `name` is one path component.
@@ -87,6 +132,17 @@ pub trait Dir: fmt::Debug + Send + Sync {
     /// `AlreadyExists`; `Unsupported` where the file system knows no such rename.
     fn rename_no_replace(&self, from: &str, to: &str) -> io::Result<()>;
 
+    /// Moves `name` into another directory of the same file system and calls it `new_name` there,
+    /// unless anything has that name already.
+    ///
+    /// # Errors
+    /// `AlreadyExists`; `Unsupported` where the file system knows no such rename; `CrossesDevices`.
+    fn move_no_replace(&self, name: &str, into: &dyn Dir, new_name: &str) -> io::Result<()>;
+
+    /// The directory itself, seen through every layer around it: what
+    /// [`move_no_replace`](Self::move_no_replace) recognises its own kind by.
+    fn innermost(&self) -> &dyn Any;
+
     /// Removes a file or link.
     ///
     /// # Errors
@@ -125,10 +181,7 @@ pub trait Dir: fmt::Debug + Send + Sync {
     /// `InvalidInput` for what is not a regular file.
     fn read(&self, name: &str, limit: u64) -> io::Result<Contents> {
         let file = self.open(name, Open::Read)?;
-        let stat = file.stat()?.regular()?;
-        if stat.size > limit {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
+        let stat = file.stat()?.regular()?.at_most(limit)?;
         let bytes = read_range(file.as_ref(), 0, stat.size)?;
         Ok(Contents { bytes, stat })
     }
@@ -262,8 +315,15 @@ pub struct Stat {
     pub size: u64,
     /// Its permission bits.
     pub mode: u32,
+    /// The user it belongs to.
+    pub owner: u32,
     /// Its group.
     pub group: u32,
+    /// How many names it has, in this directory and elsewhere.
+    pub links: u64,
+    /// When its content was changed last: of a directory, when a name in it came or went. 1970
+    /// where the file system keeps no time.
+    pub modified: Timestamp,
     /// Its identity.
     pub id: FileId,
 }
@@ -276,11 +336,20 @@ impl Stat {
     pub fn regular(self) -> io::Result<Self> {
         match self.kind {
             Kind::File => Ok(self),
+            _ if without("file-kind") => Ok(self),
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "not a regular file",
             )),
         }
+    }
+
+    /// Itself, if it is a file of at most so many bytes.
+    fn at_most(self, limit: u64) -> io::Result<Self> {
+        if self.size > limit && !without("size-limit") {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(self)
     }
 }
 
@@ -316,17 +385,14 @@ pub(crate) fn read_whole(file: &dyn File, limit: u64) -> io::Result<Vec<u8>> {
         bytes.truncate(length);
         return Ok(bytes);
     }
-    let size = file.stat()?.regular()?.size;
-    if size > limit {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    let left = size.saturating_sub(length as u64);
+    let stat = file.stat()?.regular()?.at_most(limit)?;
+    let left = stat.size.saturating_sub(length as u64);
     bytes.extend(read_range(file, length as u64, left)?);
     Ok(bytes)
 }
 
 /// Reads `len` bytes from `offset`, less where the file ends before.
-pub(super) fn read_range(file: &dyn File, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_range(file: &dyn File, offset: u64, len: u64) -> io::Result<Vec<u8>> {
     let len = usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
     let mut bytes = vec![0; len];
     let mut filled = 0;
@@ -391,7 +457,7 @@ pub fn create_dirs(
         Err(error) => return Err(Error::io("create", path, error)),
     }
     // Also after losing the race to another process: it may be killed before its own sync.
-    if durability == Durability::Full {
+    if durability == Durability::Full && !without("parent-sync") {
         parent
             .sync()
             .map_err(|error| Error::io("sync", parent.path(), error))?;

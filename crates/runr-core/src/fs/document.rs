@@ -6,9 +6,10 @@ use camino::Utf8PathBuf;
 
 use super::Storage;
 use super::dir::{Contents, Dir, Stat, open_dir_if_present};
-use super::lock::{Lock, Wait};
+use super::lock::{Lock, LockGuard, Wait};
 use super::write::{Durability, Failed, Replacing, write_atomic, write_failed};
 use crate::error::{Code, Error, Result};
+use crate::mutant::without;
 
 /// The greatest size of a document in bytes, unless it is set.
 pub(crate) const MAX_DOCUMENT: u64 = 4 << 20;
@@ -129,7 +130,7 @@ impl Document {
     pub fn create(&self, text: &str) -> Result<()> {
         let dir = self.open_dir()?;
         let _guard = Lock::acquire_in(dir.as_ref(), &self.lock_name, self.wait.clone())?;
-        match self.stat(dir.as_ref())? {
+        match self.stat(dir.as_ref())?.filter(|_| !without("exists")) {
             None => self.store(dir.as_ref(), text, None),
             Some(_) => Err(Failed {
                 stage: "exists",
@@ -149,13 +150,14 @@ impl Document {
     /// `E_LOCK_TIMEOUT`; `E_IO`.
     pub fn update(&self, f: impl FnOnce(Option<&str>) -> Result<String>) -> Result<Update> {
         let dir = self.open_dir()?;
-        let _guard = Lock::acquire_in(dir.as_ref(), &self.lock_name, self.wait.clone())?;
+        let lock = || Lock::acquire_in(dir.as_ref(), &self.lock_name, self.wait.clone());
+        let _guard = (!without("update-lock")).then(lock).transpose()?;
         let old = self.load(dir.as_ref())?;
         let text = f(old.as_ref().map(|(text, _)| text.as_str()))?;
         let changed = old.as_ref().is_none_or(|(before, _)| *before != text);
         if changed {
             self.store(dir.as_ref(), &text, old.map(|(_, stat)| stat))?;
-        } else if self.durability == Durability::Full {
+        } else if self.durability == Durability::Full && !without("equal-sync") {
             // Whoever wrote this text may have been killed before the directory was synced. Saying
             // "done" makes it our promise.
             dir.sync()
@@ -171,6 +173,17 @@ impl Document {
     pub fn replace(&self, text: &str) -> Result<()> {
         let dir = self.open_dir()?;
         let _guard = Lock::acquire_in(dir.as_ref(), &self.lock_name, self.wait.clone())?;
+        let old = self.stat(dir.as_ref())?;
+        self.store(dir.as_ref(), text, old)
+    }
+
+    /// Replaces it by `text` while the caller holds the lock that guards it: for documents that
+    /// change together under one lock.
+    ///
+    /// # Errors
+    /// `E_META_WRITE_FAILED`; `E_IO`.
+    pub fn replace_under(&self, _held: &LockGuard, text: &str) -> Result<()> {
+        let dir = self.open_dir()?;
         let old = self.stat(dir.as_ref())?;
         self.store(dir.as_ref(), text, old)
     }
@@ -209,16 +222,20 @@ impl Document {
         Ok(Some((text, stat)))
     }
 
-    fn store(&self, dir: &dyn Dir, text: &str, old: Option<Stat>) -> Result<()> {
-        if text.len() as u64 > self.limit {
-            let path = self.path();
-            let message = format!(
-                "cannot write {path}: {} bytes are over the limit of {}",
-                text.len(),
-                self.limit
-            );
-            return Err(write_failed(message, &path, "limit", false));
+    /// Refuses a text that is over the limit, as writing it would.
+    ///
+    /// # Errors
+    /// `E_META_WRITE_FAILED` with stage `limit`.
+    pub(crate) fn check_size(&self, text: &str) -> Result<()> {
+        if text.len() as u64 <= self.limit || without("write-limit") {
+            return Ok(());
         }
+        let cause = format!("{} bytes are over the limit of {}", text.len(), self.limit);
+        Err(write_failed(&self.path(), "limit", &cause, false))
+    }
+
+    fn store(&self, dir: &dyn Dir, text: &str, old: Option<Stat>) -> Result<()> {
+        self.check_size(text)?;
         let replacing = match old {
             Some(stat) if stat.regular().is_ok() => Replacing::File(stat),
             _ => Replacing::Nothing(self.mode),
@@ -233,4 +250,5 @@ pub(crate) fn corrupt(path: &camino::Utf8Path, reason: &str) -> Error {
         .at(path)
         .during("read")
         .with("cause", reason)
+        .hint("repair or move the file; nothing of it was changed")
 }

@@ -3,10 +3,11 @@
 //! With it a test can say: for n = 1, 2, 3 and so on, let the n-th call fail, until the operation
 //! passes untouched; after each round the state is the old or the new one.
 
+use std::any::Any;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Storage;
 use super::dir::{Dir, Entry, File, Fs, LockFile, Open, Stat};
@@ -150,12 +151,28 @@ impl Fs for FaultFs {
         Ok(self.desk.dir(inner))
     }
 
+    fn open_dir_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn Dir>> {
+        let open = || self.inner.open_dir_beneath(base, path);
+        let inner = self.desk.call("open_dir", open)?;
+        Ok(self.desk.dir(inner))
+    }
+
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat> {
         self.desk.call("stat", || self.inner.stat(path))
     }
 
+    fn real_path(&self, path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+        self.desk.call("real_path", || self.inner.real_path(path))
+    }
+
     fn open_file(&self, path: &Utf8Path) -> io::Result<Box<dyn File>> {
         let open = || self.inner.open_file(path);
+        let inner = self.desk.call("open_file", open)?;
+        Ok(self.desk.file(inner))
+    }
+
+    fn open_file_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn File>> {
+        let open = || self.inner.open_file_beneath(base, path);
         let inner = self.desk.call("open_file", open)?;
         Ok(self.desk.file(inner))
     }
@@ -225,6 +242,15 @@ impl Dir for FaultDir {
     fn rename_no_replace(&self, from: &str, to: &str) -> io::Result<()> {
         let rename = || self.inner.rename_no_replace(from, to);
         self.desk.call("rename_no_replace", rename)
+    }
+
+    fn move_no_replace(&self, name: &str, into: &dyn Dir, new_name: &str) -> io::Result<()> {
+        let rename = || self.inner.move_no_replace(name, into, new_name);
+        self.desk.call("move_no_replace", rename)
+    }
+
+    fn innermost(&self) -> &dyn Any {
+        self.inner.innermost()
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {

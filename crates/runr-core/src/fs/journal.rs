@@ -17,10 +17,11 @@ use serde::de::DeserializeOwned;
 
 use self::reader::Reader;
 use super::Storage;
-use super::dir::{Dir, File, Open, open_dir_if_present, write_all};
+use super::dir::{Dir, File, Open, open_dir_if_present, read_range, write_all};
 use super::lock::{Lock, Wait};
-use super::write::{Failed, at, write_failed};
+use super::write::{Durability, Failed, Replacing, at, write_atomic, write_failed};
 use crate::error::{Error, Result};
+use crate::mutant::without;
 
 pub use self::follow::{Follow, Poll, Wake, Woken};
 
@@ -36,6 +37,49 @@ pub trait Sequenced {
     /// as number 0); `false` if that is damage.
     fn adopt(&mut self, _seq: u64) -> bool {
         false
+    }
+
+    /// Takes its place after the record before it, where that has a say: a clock may go back, the
+    /// times in a journal may not.
+    fn not_before(&mut self, _last: &Self) {}
+
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn parse(line: &[u8]) -> Result<Self, BadRecord>
+    where
+        Self: DeserializeOwned,
+    {
+        serde_json::from_slice(line).map_err(|error| BadRecord::new(error.to_string()))
+    }
+}
+
+/// Why a line is no record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRecord {
+    /// What is wrong.
+    pub reason: String,
+    /// The version of the format, if that is what is wrong.
+    pub schema_version: Option<String>,
+}
+
+impl BadRecord {
+    /// A line that is wrong for this reason.
+    #[must_use]
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            schema_version: None,
+        }
+    }
+
+    /// Says which version it is.
+    fn describe(self, error: Error) -> Error {
+        match self.schema_version {
+            Some(version) => error.with("schema_version", version),
+            None => error,
+        }
     }
 }
 
@@ -177,11 +221,16 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
             .open_dir(&self.dir)
             .map_err(|error| Error::io("open", &self.dir, error))?;
         let dir = dir.as_ref();
-        let _guard = Lock::acquire_in(dir, &self.lock_name, self.wait.clone())?;
-        let file = self.open_to_append(dir)?;
-        let tail = tail::read::<R>(file.as_ref(), &self.path())?;
+        let lock = || Lock::acquire_in(dir, &self.lock_name, self.wait.clone());
+        let _guard = (!without("append-lock")).then(lock).transpose()?;
+        let mut file = self.open_to_append(dir)?;
+        let mut tail = tail::read::<R>(file.as_ref(), &self.path())?;
+        if tail.stat.links > 1 {
+            file = self.unshare(dir, file.as_ref(), &mut tail)?;
+        }
         let first = tail.last_seq + 1;
-        let records = build(first);
+        let mut records = build(first);
+        in_order(tail.last.as_ref(), &mut records);
         let bytes = self.encode(first, &records)?;
         self.write(dir, file, &tail, &bytes)?;
         Ok(records)
@@ -198,10 +247,26 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         opened.map_err(|error| at("create")(error).into_error(dir, &self.name, false))
     }
 
+    /// Puts a copy in the place of a file that has other names too: what is appended here must not
+    /// appear there, be it in a backup or in a trap.
+    fn unshare(
+        &self,
+        dir: &dyn Dir,
+        file: &dyn File,
+        tail: &mut tail::Tail<R>,
+    ) -> Result<Box<dyn File>> {
+        let whole = read_range(file, 0, tail.end)
+            .map_err(|error| Error::io("read", &self.path(), error))?;
+        let replacing = Replacing::File(tail.stat);
+        write_atomic(dir, &self.name, &whole, replacing, Durability::Full)?;
+        tail.torn = false;
+        self.open_to_append(dir)
+    }
+
     fn encode(&self, first: u64, records: &[R]) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for (seq, record) in (first..).zip(records) {
-            if record.seq() != seq {
+            if record.seq() != seq && !without("own-number") {
                 let wrong = format!("record {seq} calls itself {}", record.seq());
                 return Err(Error::internal(wrong).at(self.path()));
             }
@@ -210,12 +275,9 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
                 Error::internal(format!("record {seq} has no JSON form: {error}")).at(self.path())
             })?;
             let len = bytes.len() - start;
-            if len > MAX_LINE {
-                let path = self.path();
-                let message = format!(
-                    "cannot append to {path}: a record of {len} bytes is over the limit of {MAX_LINE}"
-                );
-                return Err(write_failed(message, &path, "limit", false));
+            if len > MAX_LINE && !without("line-limit") {
+                let cause = format!("a record of {len} bytes is over the limit of {MAX_LINE}");
+                return Err(write_failed(&self.path(), "limit", &cause, false));
             }
             bytes.push(b'\n');
         }
@@ -227,15 +289,15 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         &self,
         dir: &dyn Dir,
         mut file: Box<dyn File>,
-        tail: &tail::Tail,
+        tail: &tail::Tail<R>,
         bytes: &[u8],
     ) -> Result<()> {
         let failed = |failed: Failed, committed| failed.into_error(dir, &self.name, committed);
-        if tail.torn {
+        if tail.torn && !without("tail-cut") {
             file.truncate(tail.end)
                 .map_err(|error| failed(at("truncate")(error), false))?;
         }
-        if tail.end == 0 {
+        if tail.end == 0 && !without("journal-dir-sync") {
             // Before the first record rather than after it: if this fails, the file stays empty,
             // and the next append does it again.
             dir.sync()
@@ -243,15 +305,30 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         }
         let written = write_all(file.as_mut(), bytes).map_err(at("write"));
         let whole = written.is_ok();
-        let written = written.and_then(|()| file.sync().map_err(at("sync")));
+        let written = written.and_then(|()| {
+            if without("record-sync") {
+                return Ok(());
+            }
+            file.sync().map_err(at("sync"))
+        });
         if let Err(error) = written {
             // What a failed sync leaves in memory may never reach the disk: it must not become the
             // ground of later records. Torn bytes go with the next append at the latest.
-            let undone = file.truncate(tail.end).is_ok();
+            let undone = !without("take-back") && file.truncate(tail.end).is_ok();
             return Err(failed(error, whole && !undone));
         }
         // The records are durable; a close has nothing to add.
         drop(file.close());
         Ok(())
+    }
+}
+
+/// Keeps the times of records in order; `last` is the end of the journal.
+fn in_order<'a, R: Sequenced>(mut last: Option<&'a R>, records: &'a mut [R]) {
+    for record in records {
+        if let Some(last) = last {
+            record.not_before(last);
+        }
+        last = Some(record);
     }
 }

@@ -1,7 +1,8 @@
 //! A file system in memory: for tests, simulations, and programs that keep nothing.
 //!
-//! There are no links, no umask and no power cut; syncing does nothing.
+//! There are no links, no umask, no clock and no power cut; syncing does nothing.
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::Storage;
 use super::dir::{Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat};
+use crate::time::Timestamp;
 
 /// A file system in memory; clones share it. At first it holds the directory `/` alone.
 #[derive(Debug, Clone)]
@@ -84,6 +86,11 @@ impl Fs for MemoryFs {
 
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat> {
         Ok(self.find(path)?.stat())
+    }
+
+    fn real_path(&self, path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+        self.find(path)?;
+        Ok(path.to_owned())
     }
 }
 
@@ -163,7 +170,10 @@ impl Node {
             kind,
             size,
             mode,
+            owner: 0,
             group: 0,
+            links: 1,
+            modified: Timestamp::from_millis(0),
             id: FileId { dev: DEVICE, ino },
         }
     }
@@ -257,6 +267,20 @@ impl Dir for MemoryDir {
         let node = entries.remove(from).ok_or(io::ErrorKind::NotFound)?;
         entries.insert(to.to_owned(), node);
         Ok(())
+    }
+
+    /// For an instant it has both names: one directory is locked at a time.
+    fn move_no_replace(&self, name: &str, into: &dyn Dir, new_name: &str) -> io::Result<()> {
+        let Some(into) = into.innermost().downcast_ref::<Self>() else {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        };
+        into.node.add(new_name, self.node.get(name)?)?;
+        held(&self.node.entries).remove(name);
+        Ok(())
+    }
+
+    fn innermost(&self) -> &dyn Any {
+        self
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {

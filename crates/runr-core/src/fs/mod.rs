@@ -13,8 +13,11 @@
 //!
 //! What they do not promise: locks are advisory, so a program that edits the files without taking
 //! them can still lose an update; and they are only as good as the file system's, which on some
-//! network mounts is not at all.
+//! network mounts is not at all. A directory that a process made and was killed before it could
+//! sync its name is trusted by those who find it: if the power is cut before the system has written
+//! the name back by itself, what they put there is lost with it.
 
+mod confined;
 #[cfg(test)]
 mod conformance;
 mod dir;
@@ -31,17 +34,18 @@ mod write;
 
 use std::sync::Arc;
 
-pub(crate) use dir::read_whole;
+pub use confined::confined;
 pub use dir::{Contents, Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat};
 pub use dir::{create_dirs, open_dir_if_present};
-pub(crate) use document::MAX_DOCUMENT;
+pub(crate) use dir::{read_range, read_whole};
 pub use document::{Document, Update};
+pub(crate) use document::{MAX_DOCUMENT, corrupt};
 pub use fault::{Fault, FaultFs, Lasting};
-pub use journal::{Follow, Journal, Poll, Sequenced, Wake, Woken};
+pub use journal::{BadRecord, Follow, Journal, Poll, Sequenced, Wake, Woken};
 pub use lock::{CancelFlag, Lock, LockGuard, Wait};
 pub use memory::MemoryFs;
-pub(crate) use write::write_new;
 pub use write::{Durability, Replacing, write_atomic};
+pub(crate) use write::{write_failed, write_new};
 
 /// A file system, shared by everything that stores something in it.
 pub type Storage = Arc<dyn Fs>;

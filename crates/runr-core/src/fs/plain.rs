@@ -5,6 +5,7 @@
 //! run directories are made in place; directories are not synced, as Windows has no such call; a
 //! file is identified by its path. Busy files are not retried yet.
 
+use std::any::Any;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -13,6 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::dir::{Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat};
 use super::lock::KernelLock;
+use crate::time::Timestamp;
 
 #[derive(Debug)]
 pub(super) struct PlainFs;
@@ -27,6 +29,10 @@ impl Fs for PlainFs {
 
     fn stat(&self, path: &Utf8Path) -> io::Result<Stat> {
         Ok(stat_of(path, &fs::metadata(path)?))
+    }
+
+    fn real_path(&self, path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+        path.canonicalize_utf8()
     }
 }
 
@@ -103,6 +109,14 @@ impl Dir for PlainDir {
 
     fn rename_no_replace(&self, _from: &str, _to: &str) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn move_no_replace(&self, _name: &str, _into: &dyn Dir, _new_name: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn innermost(&self) -> &dyn Any {
+        self
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {
@@ -219,10 +233,23 @@ fn stat_of(path: &Utf8Path, metadata: &fs::Metadata) -> Stat {
         } else {
             0o600
         },
+        owner: 0,
         group: 0,
+        // Not told without asking for more.
+        links: 1,
+        modified: modified(metadata),
         id: FileId {
             dev: 0,
             ino: hasher.finish(),
         },
     }
+}
+
+fn modified(metadata: &fs::Metadata) -> Timestamp {
+    let since = metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let millis = since.map_or(0, |since| since.as_millis());
+    Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
 }

@@ -4,6 +4,7 @@
 //! reported by the sync before it, except at [`Durability::None`](super::Durability::None), which
 //! promises nothing.
 
+use std::any::Any;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
@@ -14,10 +15,10 @@ use rustix::fs::ResolveFlags;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RawMode, RenameFlags};
 use rustix::io::Errno;
 
-#[cfg(target_os = "linux")]
-use super::dir::parts;
-use super::dir::{Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat};
+use super::dir::{Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat, parts, step_by_step};
 use super::lock::KernelLock;
+use crate::mutant::without;
+use crate::time::Timestamp;
 
 #[derive(Debug)]
 pub(super) struct RealFs;
@@ -31,13 +32,63 @@ impl Fs for RealFs {
         Ok(stat_of(&rustix::fs::stat(path.as_str())?))
     }
 
-    #[cfg(target_os = "linux")]
-    fn open_file(&self, path: &Utf8Path) -> io::Result<Box<dyn File>> {
-        if let Some(opened) = open_without_links(CWD, path.as_str()) {
-            return opened;
+    fn real_path(&self, path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+        path.canonicalize_utf8()
+    }
+
+    fn open_dir_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn Dir>> {
+        match open_without_links(CWD, path.as_str(), OFlags::DIRECTORY) {
+            Some(opened) => Ok(Box::new(RealDir {
+                fd: opened?,
+                path: path.to_owned(),
+            })),
+            None => step_by_step(base, path, |path| self.open_dir(path)),
         }
-        let (dir, name) = parts(path)?;
-        self.open_dir(dir)?.open(name, Open::Read)
+    }
+
+    fn open_file(&self, path: &Utf8Path) -> io::Result<Box<dyn File>> {
+        open_file_without_links(CWD, path.as_str(), || {
+            let (dir, name) = parts(path)?;
+            self.open_dir(dir)?.open(name, Open::Read)
+        })
+    }
+
+    fn open_file_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn File>> {
+        open_file_without_links(CWD, path.as_str(), || {
+            let (dir, name) = parts(path)?;
+            let dir = step_by_step(base, dir, |path| self.open_dir(path))?;
+            dir.open(name, Open::Read)
+        })
+    }
+}
+
+/// Opens for reading with one call; `None` if that cannot be: a link is on the way, which may be
+/// welcome; old kernels do not know the call; some containers forbid it. What is missing is
+/// missing either way.
+#[cfg(target_os = "linux")]
+fn open_without_links(at: impl AsFd, path: &str, flags: OFlags) -> Option<io::Result<OwnedFd>> {
+    let flags = OFlags::RDONLY | flags | OFlags::CLOEXEC;
+    let none = ResolveFlags::NO_SYMLINKS;
+    match retry(|| rustix::fs::openat2(&at, path, flags, Mode::empty(), none)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => None,
+        other => Some(other),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_without_links(_: impl AsFd, _: &str, _: OFlags) -> Option<io::Result<OwnedFd>> {
+    None
+}
+
+/// Opens a file for reading with one call, or by `else_open` where that cannot be.
+fn open_file_without_links(
+    at: impl AsFd,
+    path: &str,
+    else_open: impl FnOnce() -> io::Result<Box<dyn File>>,
+) -> io::Result<Box<dyn File>> {
+    match open_without_links(at, path, no_wait()) {
+        Some(opened) => Ok(Box::new(RealFile(opened?.into()))),
+        None => else_open(),
     }
 }
 
@@ -48,15 +99,31 @@ struct RealDir {
 }
 
 fn open_dir_at(at: impl AsFd, name: &str, path: Utf8PathBuf) -> io::Result<Box<dyn Dir>> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let links = no_links("dir-links");
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | links | OFlags::CLOEXEC;
     let fd = retry(|| rustix::fs::openat(&at, name, flags, Mode::empty()))?;
     Ok(Box::new(RealDir { fd, path }))
 }
 
+/// The flag by which a link is refused.
+fn no_links(step: &str) -> OFlags {
+    if without(step) {
+        return OFlags::empty();
+    }
+    OFlags::NOFOLLOW
+}
+
+/// The flag by which a pipe planted under a name does not make the open hang.
+fn no_wait() -> OFlags {
+    if without("no-wait") {
+        return OFlags::empty();
+    }
+    OFlags::NONBLOCK
+}
+
 impl RealDir {
     fn open_fd(&self, name: &str, flags: OFlags, mode: u32) -> io::Result<OwnedFd> {
-        // NONBLOCK: a pipe planted under the name must not make the open hang.
-        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = flags | no_links("file-links") | no_wait() | OFlags::CLOEXEC;
         let name = component(name)?;
         retry(|| rustix::fs::openat(&self.fd, name, flags, mode_of(mode)))
     }
@@ -89,13 +156,11 @@ impl Dir for RealDir {
         Ok(Box::new(RealFile(fd.into())))
     }
 
-    #[cfg(target_os = "linux")]
     fn open_in(&self, dir: &str, name: &str) -> io::Result<Box<dyn File>> {
         let path = format!("{}/{}", component(dir)?, component(name)?);
-        match open_without_links(&self.fd, &path) {
-            Some(opened) => opened,
-            None => self.open_dir(dir)?.open(name, Open::Read),
-        }
+        open_file_without_links(&self.fd, &path, || {
+            self.open_dir(dir)?.open(name, Open::Read)
+        })
     }
 
     fn open_lock(&self, name: &str, create: bool) -> io::Result<Box<dyn LockFile>> {
@@ -116,7 +181,19 @@ impl Dir for RealDir {
 
     fn rename_no_replace(&self, from: &str, to: &str) -> io::Result<()> {
         let (from, to) = (component(from)?, component(to)?);
-        rename_no_replace(&self.fd, from, to)
+        rename_no_replace(&self.fd, from, &self.fd, to)
+    }
+
+    fn move_no_replace(&self, name: &str, into: &dyn Dir, new_name: &str) -> io::Result<()> {
+        let Some(into) = into.innermost().downcast_ref::<Self>() else {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        };
+        let (name, new_name) = (component(name)?, component(new_name)?);
+        rename_no_replace(&self.fd, name, &into.fd, new_name)
+    }
+
+    fn innermost(&self) -> &dyn Any {
+        self
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {
@@ -250,8 +327,8 @@ fn sync_data(file: &std::fs::File) -> io::Result<()> {
 }
 
 #[cfg(any(target_vendor = "apple", target_os = "linux", target_os = "android"))]
-fn rename_no_replace(dir: &OwnedFd, from: &str, to: &str) -> io::Result<()> {
-    match rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
+fn rename_no_replace(dir: &OwnedFd, from: &str, into: &OwnedFd, to: &str) -> io::Result<()> {
+    match rustix::fs::renameat_with(dir, from, into, to, RenameFlags::NOREPLACE) {
         // Old kernels and some file systems do not know the flag.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Err(io::ErrorKind::Unsupported.into()),
         other => Ok(other?),
@@ -259,28 +336,14 @@ fn rename_no_replace(dir: &OwnedFd, from: &str, to: &str) -> io::Result<()> {
 }
 
 #[cfg(not(any(target_vendor = "apple", target_os = "linux", target_os = "android")))]
-fn rename_no_replace(_: &OwnedFd, _: &str, _: &str) -> io::Result<()> {
+fn rename_no_replace(_: &OwnedFd, _: &str, _: &OwnedFd, _: &str) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Opens a file for reading with one call; `None` if that cannot be: a link is on the way, which
-/// may be welcome; old kernels do not know the call; some containers forbid it.
-#[cfg(target_os = "linux")]
-fn open_without_links(at: impl AsFd, path: &str) -> Option<io::Result<Box<dyn File>>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    loop {
-        match rustix::fs::openat2(&at, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
-            Ok(fd) => return Some(Ok(Box::new(RealFile(fd.into())))),
-            Err(Errno::LOOP | Errno::NOSYS | Errno::PERM) => return None,
-            Err(Errno::INTR) => {}
-            Err(error) => return Some(Err(error.into())),
-        }
-    }
 }
 
 /// A name that cannot lead out of its directory.
 fn component(name: &str) -> io::Result<&str> {
-    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+    let leads_out = name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']);
+    if leads_out && !without("component") {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "not a single path component",
@@ -319,7 +382,14 @@ fn stat_of(stat: &rustix::fs::Stat) -> Stat {
         kind: kind_of(FileType::from_raw_mode(stat.st_mode)),
         size: stat.st_size as u64,
         mode: stat.st_mode as u32 & 0o7777,
+        owner: stat.st_uid as u32,
         group: stat.st_gid as u32,
+        links: stat.st_nlink as u64,
+        modified: Timestamp::from_millis(
+            (stat.st_mtime as i64)
+                .saturating_mul(1000)
+                .saturating_add(stat.st_mtime_nsec as i64 / 1_000_000),
+        ),
         id: FileId {
             dev: stat.st_dev as u64,
             ino: stat.st_ino as u64,

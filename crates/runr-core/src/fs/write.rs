@@ -2,8 +2,11 @@
 
 use std::io;
 
+use camino::Utf8Path;
+
 use super::dir::{Dir, File, Open, Stat, write_all};
 use crate::error::{Code, Error, Result};
+use crate::mutant::{minding, without};
 
 /// What survives a power cut when a write has returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,7 +37,7 @@ pub enum Replacing {
 /// file of that name is what a dead writer left, and goes away with this write.
 ///
 /// # Errors
-/// `E_META_WRITE_FAILED` with `stage`, `committed` and `meta_path`. Only stage `sync_dir` comes
+/// `E_META_WRITE_FAILED` with `stage` and `committed`. Only stage `sync_dir` comes
 /// after the replacement (`committed` is true then): readers see the new content, but a power cut
 /// may still undo it. In all other stages the file is untouched and nothing is left behind.
 pub fn write_atomic(
@@ -44,19 +47,24 @@ pub fn write_atomic(
     replacing: Replacing,
     durability: Durability,
 ) -> Result<()> {
-    let temporary = format!(".{name}.tmp");
+    let temporary = if without("temporary") {
+        name.to_owned()
+    } else {
+        format!(".{name}.tmp")
+    };
     fill(dir, &temporary, bytes, replacing, durability)
         .and_then(|()| dir.rename(&temporary, name).map_err(at("rename")))
         .map_err(|failed| {
-            if failed.stage != "create" {
+            if failed.stage != "create" && !without("cleanup") {
                 // Best effort: the first error is the one to report, and the next write clears it.
                 drop(dir.unlink(&temporary));
             }
             failed.into_error(dir, name, false)
         })?;
-    if durability == Durability::Full {
+    if durability == Durability::Full && !without("dir-sync") {
+        let committed = !without("committed");
         dir.sync()
-            .map_err(|error| at("sync_dir")(error).into_error(dir, name, true))?;
+            .map_err(|error| at("sync_dir")(error).into_error(dir, name, committed))?;
     }
     Ok(())
 }
@@ -65,11 +73,16 @@ pub fn write_atomic(
 /// leaves is removed with the directory.
 ///
 /// # Errors
-/// `E_META_WRITE_FAILED` with `stage`, `committed` (false) and `meta_path`.
+/// `E_META_WRITE_FAILED` with `stage` and `committed` (false).
 pub(crate) fn write_new(dir: &dyn Dir, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
     let new = Replacing::Nothing(mode);
     fill(dir, name, bytes, new, Durability::Full)
-        .and_then(|()| dir.sync().map_err(at("sync_run_dir")))
+        .and_then(|()| {
+            if without("run-dir-sync") {
+                return Ok(());
+            }
+            dir.sync().map_err(at("sync_run_dir"))
+        })
         .map_err(|failed| failed.into_error(dir, name, false))
 }
 
@@ -90,15 +103,19 @@ fn fill(
         keep_access(file.as_mut(), &old).map_err(at("mode"))?;
     }
     write_all(file.as_mut(), bytes).map_err(at("write"))?;
-    if durability != Durability::None {
-        file.sync().map_err(at("sync"))?;
+    if durability != Durability::None && !without("file-sync") {
+        let synced = file.sync().or_else(minding("sync-error"));
+        synced.map_err(at("sync"))?;
     }
-    file.close().map_err(at("close"))
+    let closed = file.close().or_else(minding("close-error"));
+    closed.map_err(at("close"))
 }
 
 fn create_temporary(dir: &dyn Dir, temporary: &str, mode: u32) -> io::Result<Box<dyn File>> {
     match dir.open(temporary, Open::CreateNew(mode)) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+        Err(error)
+            if error.kind() == io::ErrorKind::AlreadyExists && !without("stale-temporary") =>
+        {
             dir.unlink(temporary)?;
             dir.open(temporary, Open::CreateNew(mode))
         }
@@ -109,7 +126,7 @@ fn create_temporary(dir: &dyn Dir, temporary: &str, mode: u32) -> io::Result<Box
 /// Restores what the umask or the directory's group changed. A file that only its owner may open
 /// needs no look: neither can change what it grants.
 fn keep_access(file: &mut dyn File, old: &Stat) -> io::Result<()> {
-    if old.mode & 0o077 == 0 {
+    if old.mode & 0o077 == 0 || without("mode") {
         return Ok(());
     }
     let new = file.stat()?;
@@ -133,31 +150,32 @@ pub(super) fn at(stage: &'static str) -> impl Fn(io::Error) -> Failed {
 impl Failed {
     pub(super) fn into_error(self, dir: &dyn Dir, name: &str, committed: bool) -> Error {
         let path = dir.path().join(name);
-        write_failed(
-            format!(
-                "cannot write {path}: {} failed: {}",
-                self.stage, self.source
-            ),
-            &path,
-            self.stage,
-            committed,
-        )
-        .with("errno", self.source.raw_os_error())
-        .caused_by(self.source)
+        let cause = format!("{} failed: {}", self.stage, self.source);
+        write_failed(&path, self.stage, &cause, committed)
+            .with("errno", self.source.raw_os_error())
+            .caused_by(self.source)
     }
 }
 
-/// An `E_META_WRITE_FAILED` with its fixed context.
-pub(super) fn write_failed(
-    message: String,
-    path: &camino::Utf8Path,
-    stage: &str,
-    committed: bool,
-) -> Error {
+/// An `E_META_WRITE_FAILED` with its fixed context and the way out.
+pub(crate) fn write_failed(path: &Utf8Path, stage: &str, cause: &str, committed: bool) -> Error {
+    let hint = match (stage, committed) {
+        ("limit", _) => "nothing was changed; keep large content in a file of its own",
+        ("exists", _) => "nothing was changed; there is a file of this name already",
+        (_, false) => {
+            "nothing was changed; free space on the disk or check the permissions of the \
+             directory, then run it again"
+        }
+        (_, true) => {
+            "the change is visible, but a power cut may still undo it; run it again to make sure"
+        }
+    };
+    let message = format!("cannot write {path}: {cause}");
     Error::new(Code::MetaWriteFailed, message)
         .at(path)
         .during("write")
-        .with("meta_path", path.as_str())
+        .hint(hint)
         .with("stage", stage)
         .with("committed", committed)
+        .with("cause", cause)
 }

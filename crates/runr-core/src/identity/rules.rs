@@ -1,6 +1,10 @@
-//! What a candidate becomes before it may name a directory.
+//! The names of work items: what may name a directory, and what comes next.
 
 use serde::{Deserialize, Serialize};
+
+use super::model::Flow;
+use super::reference::MAX_NUMBER;
+use crate::error::{Code, Error, Result};
 
 /// Longest id of a work item, in characters.
 const MAX_LEN: usize = 50;
@@ -58,6 +62,58 @@ pub fn sanitize(text: &str) -> Sanitized {
     }
 }
 
+/// Whether an id that stands in a file may be used: ids are read from there, but never trusted.
+#[must_use]
+pub fn is_item_id(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let first = bytes.next();
+    text.len() <= 100
+        && first.is_some_and(|byte| byte.is_ascii_alphanumeric())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// # Errors
+/// `E_INVALID_ID`.
+pub(super) fn check_item_id(text: &str) -> Result<()> {
+    if is_item_id(text) {
+        return Ok(());
+    }
+    let message = format!("not an id of a work item: `{}`", text.escape_debug());
+    Err(Error::new(Code::InvalidId, message)
+        .with("field", "run_id")
+        .with("value", text))
+}
+
+/// The id of the `number`th version of a work item; never longer than an id may be.
+#[must_use]
+pub fn with_version(id: &str, number: u64) -> String {
+    let suffix = format!("-v{number}");
+    let kept: String = id.chars().take(MAX_LEN - suffix.len()).collect();
+    format!("{}{suffix}", kept.trim_end_matches('-'))
+}
+
+/// Which version of another work item an id names, by its form.
+pub(super) fn version(id: &str) -> Option<(&str, u64)> {
+    let (stem, digits) = id.rsplit_once("-v")?;
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    let number = plain.then(|| digits.parse().ok()).flatten()?;
+    // Beyond that nothing can be counted.
+    ((2..MAX_NUMBER).contains(&number) && !stem.is_empty()).then_some((stem, number))
+}
+
+/// Of the flows that usually come before, those that have left no directory. Advice only: the list
+/// is the same for every flow.
+#[must_use]
+pub fn missing_upstream_flows(present: &[String], flow: Flow) -> Vec<String> {
+    let missing = |name: &&str| *name != flow.as_str() && !present.iter().any(|it| it == name);
+    let names = ["signal", "plan", "build", "gate", "deploy"];
+    names
+        .into_iter()
+        .filter(missing)
+        .map(str::to_owned)
+        .collect()
+}
+
 fn is_device_name(id: &str) -> bool {
     let numbered = |prefix: &str| {
         id.strip_prefix(prefix)
@@ -89,6 +145,47 @@ mod tests {
             assert_eq!(got.changed, text != id);
         }
         assert_eq!(sanitize(&"x".repeat(51)).id, "x".repeat(50));
+    }
+
+    #[test]
+    fn versions_fit_into_an_id() {
+        assert_eq!(with_version("login", 2), "login-v2");
+        let long = "x".repeat(46) + "-yyy";
+        assert_eq!(with_version(&long, 2), "x".repeat(46) + "-v2");
+        assert_eq!(with_version(&"x".repeat(50), 10).len(), 50);
+        assert_eq!(version("login-v3"), Some(("login", 3)));
+        for text in [
+            "login",
+            "login-v1",
+            "login-v02",
+            "login-v",
+            "-v2",
+            "login-v2x",
+            "login-v18446744073709551615",
+        ] {
+            assert_eq!(version(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_from_files_are_not_trusted() {
+        for id in ["gh-7", "Issue_38.ci", "a", "x-v2"] {
+            assert!(is_item_id(id), "{id}");
+        }
+        let long = "x".repeat(101);
+        for id in [
+            "", "..", ".x", "-rf", "a/b", "../x", "a\\b", "a\0", "é", &long,
+        ] {
+            assert!(!is_item_id(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn missing_flows_are_a_fixed_list() {
+        let missing = missing_upstream_flows(&["signal".to_owned()], Flow::Build);
+        assert_eq!(missing, ["plan", "gate", "deploy"]);
+        let missing = missing_upstream_flows(&[], Flow::Review);
+        assert_eq!(missing, ["signal", "plan", "build", "gate", "deploy"]);
     }
 
     proptest! {

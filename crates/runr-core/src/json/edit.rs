@@ -74,6 +74,43 @@ impl Editor {
         Ok(true)
     }
 
+    /// Sets members of the object that the document is, in one pass; new ones stand last, in this
+    /// order. Whether anything changed.
+    ///
+    /// # Errors
+    /// [`BadJson`] as for [`set`](Self::set).
+    pub fn set_members(&mut self, members: &[(&str, &str)]) -> Result<bool, BadJson> {
+        for (_, value) in members {
+            self.check_value(value, 1)?;
+        }
+        let tree = self.tree(1)?;
+        let root = tree.root();
+        // Also refuses what is no object, or repeats a key.
+        position(&tree, root, Step::Key(""))?;
+        if root.members().next().is_none() && !members.is_empty() {
+            let inside: Vec<_> = members
+                .iter()
+                .map(|(key, value)| format!("{}:{value}", quote(key)))
+                .collect();
+            let splice = replace(&tree, root, &format!("{{{}}}", inside.join(",")))?;
+            self.apply(splice)?;
+            return Ok(true);
+        }
+        let mut splices = Vec::new();
+        for (key, value) in members {
+            match root.get(key) {
+                Some(node) if means_the_same(node, value)? => {}
+                Some(node) => splices.push(replace(&tree, node, value)?),
+                None => splices.push(insert_member(&tree, root, key, value)?),
+            }
+        }
+        // Stable: what is inserted in one place keeps its order.
+        splices.sort_by_key(|(range, _)| range.start);
+        let changed = !splices.is_empty();
+        self.apply_all(&splices)?;
+        Ok(changed)
+    }
+
     /// Removes the value at `path`, with its key. Whether there was one.
     ///
     /// # Errors
@@ -115,7 +152,7 @@ impl Editor {
         if !left.is_empty() || array.kind() != Kind::Array {
             return Err(no_place(&tree, array, "array"));
         }
-        let splice = insert_element(&tree, array, index, value)?;
+        let splice = insertion(&tree, array, index, value)?;
         self.apply(splice)
     }
 
@@ -130,19 +167,30 @@ impl Editor {
         scan(value, &rules).map(drop)
     }
 
-    fn apply(&mut self, (range, new): Splice) -> Result<(), BadJson> {
-        let length = self.text.len() - range.len() + new.len();
+    fn apply(&mut self, splice: Splice) -> Result<(), BadJson> {
+        self.apply_all(&[splice])
+    }
+
+    /// Applies splices that stand in the order of the text.
+    fn apply_all(&mut self, splices: &[Splice]) -> Result<(), BadJson> {
+        let added: usize = splices.iter().map(|(_, new)| new.len()).sum();
+        let removed: usize = splices.iter().map(|(range, _)| range.len()).sum();
+        let length = self.text.len() - removed + added;
         if length > self.rules.max_bytes {
             let reason = format!("it would be larger than {} bytes", self.rules.max_bytes);
-            return Err(BadJson::at(self.text.as_bytes(), range.start, reason));
+            let first = splices.first().map_or(0, |(range, _)| range.start);
+            return Err(BadJson::at(self.text.as_bytes(), first, reason));
         }
-        self.text.replace_range(range, &new);
+        // From the end, so that the places before stay where they are.
+        for (range, new) in splices.iter().rev() {
+            self.text.replace_range(range.clone(), new);
+        }
         Ok(())
     }
 }
 
 /// A span, and what is to stand in its place.
-type Splice = (Range<usize>, String);
+pub(crate) type Splice = (Range<usize>, String);
 
 fn no_place(tree: &Tree<'_>, node: Node<'_>, what: &str) -> BadJson {
     BadJson::at(
@@ -254,7 +302,11 @@ fn insert_member(
     Ok((end..end, format!(",{}{new}", gap.separator)))
 }
 
-fn insert_element(
+/// What inserts a value into an array, before the element `index`, or last if there are fewer.
+///
+/// # Errors
+/// [`BadJson`] if `value` is no JSON.
+pub(crate) fn insertion(
     tree: &Tree<'_>,
     array: Node<'_>,
     index: usize,

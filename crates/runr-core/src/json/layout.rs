@@ -13,6 +13,8 @@ pub(super) struct Style {
     pub(super) colon: String,
     /// Whether its members stand on lines of their own.
     pub(super) multiline: bool,
+    /// At this length a text has become too long to go on with.
+    pub(super) limit: usize,
 }
 
 impl Style {
@@ -41,6 +43,7 @@ impl Style {
             unit: unit.to_owned(),
             colon: colon.unwrap_or(": ").to_owned(),
             multiline: gap.contains('\n'),
+            limit: usize::MAX,
         }
     }
 
@@ -106,6 +109,9 @@ pub(super) fn push_in_style(out: &mut String, node: Node<'_>, style: &Style, ind
     // As deep as the scan allowed, no deeper.
     if node.kind() == Kind::Object {
         for member in node.members() {
+            if out.len() > style.limit {
+                break;
+            }
             separate(out);
             out.push_str(member.key_text());
             out.push_str(&style.colon);
@@ -113,6 +119,9 @@ pub(super) fn push_in_style(out: &mut String, node: Node<'_>, style: &Style, ind
         }
     } else {
         for element in node.elements() {
+            if out.len() > style.limit {
+                break;
+            }
             separate(out);
             push_in_style(out, element, style, &deeper);
         }
@@ -124,13 +133,21 @@ pub(super) fn push_in_style(out: &mut String, node: Node<'_>, style: &Style, ind
     out.push(close);
 }
 
-/// Appends a value in the canonical manner: two spaces, line feeds, one space after a colon.
-pub(crate) fn push_laid_out(out: &mut String, node: Node<'_>, indentation: &str) {
+/// Appends a value in the canonical manner: two spaces, line feeds, one space after a colon. Where
+/// the text would become longer than `limit`, the value stays as it is written: indentation alone
+/// can make a small text of many levels a hundred times as large.
+pub(crate) fn push_laid_out(out: &mut String, node: Node<'_>, indentation: &str, limit: usize) {
     let style = Style {
         newline: "\n",
         unit: "  ".to_owned(),
         colon: ": ".to_owned(),
         multiline: true,
+        limit,
     };
+    let start = out.len();
     push_in_style(out, node, &style, indentation);
+    if out.len() > limit {
+        out.truncate(start);
+        out.push_str(node.text());
+    }
 }

@@ -33,14 +33,17 @@ mod layout;
 mod scan;
 mod string;
 mod tree;
+mod written;
 
 pub use edit::{Editor, Step};
+pub(crate) use edit::{Splice, insertion};
 pub use error::BadJson;
 pub(crate) use layout::push_laid_out;
 pub use scan::{Bom, Rules, scan, scan_bytes};
-pub(crate) use string::push_quoted;
 pub use string::quote;
+pub(crate) use string::{identity as string_identity, push_quoted};
 pub use tree::{Kind, Member, Node, Tree, number_eq};
+pub use written::Written;
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use super::error::BadJson;
 use super::tree::{Entry, Kind, Tree};
+use crate::mutant::without;
 
 /// What a document may be.
 #[derive(Debug, Clone)]
@@ -16,6 +17,9 @@ pub struct Rules {
     /// Down to which level values get a node. What lies deeper is checked, but stays opaque: its
     /// repeated keys are nobody's business, and it costs no memory.
     pub levels: usize,
+    /// Which members get a node on the deepest level that has any; none named: all of them. A large
+    /// file of many like entries costs memory only for the few fields that are looked at.
+    pub members: &'static [&'static str],
 }
 
 impl Default for Rules {
@@ -26,6 +30,7 @@ impl Default for Rules {
             max_depth: 127,
             bom: Bom::Refuse,
             levels: usize::MAX,
+            members: &[],
         }
     }
 }
@@ -50,6 +55,19 @@ impl Rules {
     pub fn levels(mut self, levels: usize) -> Self {
         self.levels = levels;
         self
+    }
+
+    /// Sets which members get a node on the deepest level.
+    #[must_use]
+    pub fn members(mut self, names: &'static [&'static str]) -> Self {
+        self.members = names;
+        self
+    }
+
+    /// Whether a member gets a node on the deepest level, by its key with the quotes.
+    fn wants(&self, key: &[u8]) -> bool {
+        let bare = key.get(1..key.len().saturating_sub(1)).unwrap_or_default();
+        self.members.is_empty() || self.members.iter().any(|name| name.as_bytes() == bare)
     }
 }
 
@@ -89,6 +107,7 @@ pub fn scan<'t>(text: &'t str, rules: &Rules) -> Result<Tree<'t>, BadJson> {
         rules,
         entries: Vec::new(),
         open: Vec::new(),
+        escaped: false,
     };
     if text.starts_with('\u{feff}') {
         if rules.bom == Bom::Refuse {
@@ -129,6 +148,8 @@ struct Scanner<'t> {
     rules: &'t Rules,
     entries: Vec<Entry>,
     open: Vec<Open>,
+    /// Whether the last string held an escape.
+    escaped: bool,
 }
 
 impl Scanner<'_> {
@@ -143,6 +164,14 @@ impl Scanner<'_> {
     fn space(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             self.at += 1;
+            // Indentation: eight bytes at once.
+            while let Some(word) = word_at(self.bytes, self.at) {
+                let spaces = first_byte(word ^ every(b' '));
+                self.at += spaces;
+                if spaces < 8 {
+                    break;
+                }
+            }
         }
     }
 
@@ -210,6 +239,11 @@ impl Scanner<'_> {
             return None;
         }
         let (key_start, key_end) = key.unwrap_or((0, 0));
+        let deepest = self.open.len() == self.rules.levels && key.is_some();
+        // A key that is spelled with escapes may be any of the named ones.
+        if deepest && !self.escaped && !self.rules.wants(&self.bytes[key_start..key_end]) {
+            return None;
+        }
         self.entries.push(Entry {
             kind,
             start: short(start),
@@ -231,7 +265,7 @@ impl Scanner<'_> {
     }
 
     fn open(&mut self, object: bool, entry: Option<usize>) -> Result<bool, BadJson> {
-        if self.open.len() >= self.rules.max_depth {
+        if self.open.len() >= self.rules.max_depth && !without("depth") {
             let reason = format!("it is nested deeper than {} levels", self.rules.max_depth);
             return Err(self.bad(reason));
         }
@@ -274,14 +308,25 @@ impl Scanner<'_> {
 
     fn string(&mut self) -> Result<(), BadJson> {
         let start = self.at;
+        self.escaped = false;
         self.at += 1;
         loop {
+            while let Some(word) = word_at(self.bytes, self.at) {
+                let stop = first_stop(word);
+                self.at += stop;
+                if stop < 8 {
+                    break;
+                }
+            }
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(());
                 }
-                Some(b'\\') => self.escape()?,
+                Some(b'\\') => {
+                    self.escaped = true;
+                    self.escape()?;
+                }
                 Some(0..0x20) => return Err(self.bad("a control character stands in a string")),
                 Some(_) => self.at += 1,
                 None => {
@@ -371,6 +416,32 @@ impl Scanner<'_> {
             Some(found) => format!("`{}` stands where {what} must", found.escape_default()),
         })
     }
+}
+
+/// A word that holds a byte eight times.
+const fn every(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// The eight bytes from an offset on, the first one lowest.
+fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
+    let (word, _) = bytes.get(at..)?.split_first_chunk::<8>()?;
+    Some(u64::from_le_bytes(*word))
+}
+
+/// Where in a word the first byte stands that ends the plain part of a string: a quote, a
+/// backslash, or a control character. 8 if there is none. Looking at eight bytes at once is what
+/// makes a scan of a large file fast.
+fn first_stop(word: u64) -> usize {
+    // The high bit of every byte below `limit`; above the first one it may be wrong.
+    let below = |word: u64, limit: u8| word.wrapping_sub(every(limit)) & !word & every(0x80);
+    let stops = below(word ^ every(b'"'), 1) | below(word ^ every(b'\\'), 1) | below(word, 0x20);
+    first_byte(stops)
+}
+
+/// The place of the first byte in a word that is not 0; 8 if there is none.
+fn first_byte(word: u64) -> usize {
+    (word.trailing_zeros() / 8) as usize
 }
 
 /// Offsets fit: larger texts were refused.

@@ -124,7 +124,7 @@ pub(super) fn decode_lossy(token: &str) -> String {
 
 /// What two string tokens share exactly if they mean the same: lone surrogates stay apart from
 /// each other and from every character.
-pub(super) fn identity(token: &str) -> Cow<'_, str> {
+pub(crate) fn identity(token: &str) -> Cow<'_, str> {
     if !token.contains('\\') {
         return Cow::Borrowed(&token[1..token.len() - 1]);
     }

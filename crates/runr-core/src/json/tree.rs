@@ -270,6 +270,18 @@ impl<'t> Member<'t> {
         &self.value.tree.text[self.key_span()]
     }
 
+    /// Its key, with U+FFFD for halves of surrogate pairs; borrowed if it holds no escape.
+    #[must_use]
+    pub fn key(self) -> Cow<'t, str> {
+        let text = self.key_text();
+        let bare = &text[1..text.len() - 1];
+        if bare.contains('\\') {
+            Cow::Owned(string::decode_lossy(text))
+        } else {
+            Cow::Borrowed(bare)
+        }
+    }
+
     /// Its key, with U+FFFD for halves of surrogate pairs.
     #[must_use]
     pub fn key_lossy(self) -> String {
@@ -279,7 +291,10 @@ impl<'t> Member<'t> {
     /// Whether this is its key.
     #[must_use]
     pub fn is_called(self, key: &str) -> bool {
-        self.key_exact().is_some_and(|found| found == key)
+        let text = self.key_text();
+        // The usual key holds no escape.
+        &text[1..text.len() - 1] == key && !key.contains('\\')
+            || text.contains('\\') && self.key_exact().is_some_and(|found| found == key)
     }
 
     /// Its key, unless half of a surrogate pair stands alone in it.

@@ -41,6 +41,10 @@ impl Sequenced for Record {
     fn seq(&self) -> u64 {
         self.seq
     }
+
+    fn not_before(&mut self, last: &Self) {
+        self.timestamp = self.timestamp.max(last.timestamp);
+    }
 }
 
 impl Record {

@@ -149,7 +149,20 @@ impl RunFiles {
         let Some(text) = self.cache(STATE).read()? else {
             return Ok(None);
         };
-        serde_json::from_str(&text).map(Some).map_err(|problem| {
+        let read = serde_json::from_str(&text);
+        if let Ok(State {
+            schema_version: version @ 2..,
+            ..
+        }) = read
+        {
+            let path = self.dir.join(STATE);
+            let message = format!("Run state is corrupt: {path} has the later version {version}");
+            return Err(Error::new(Code::StoreCorrupt, message)
+                .at(path)
+                .with("schema_version", version)
+                .hint("use the runr that wrote it; nothing was changed"));
+        }
+        read.map(Some).map_err(|problem| {
             Error::new(
                 Code::StoreCorrupt,
                 format!("Run state is corrupt: {}", self.dir.join(STATE)),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scope::default_env_allowlist;
 use crate::error::{Code, Error, Result};
-use crate::glob::{Dots, GlobSet};
+use crate::glob::{Dots, GlobSet, globs_overlap};
 
 /// The stored form of a task's `owns` list: slashes, no leading `./` or `/`, directories as
 /// `dir/**`, nothing twice.
@@ -137,6 +137,20 @@ pub fn file_collisions(files_expected: &[String], active_runs: &[ActiveRun]) -> 
     collisions
 }
 
+/// The patterns of another run that can meet one of ours; `None` when the two scopes are apart. An
+/// empty list allows everything.
+#[must_use]
+pub fn scope_overlap(ours: &[String], theirs: &[String]) -> Option<Vec<String>> {
+    let everything = ["**".to_owned()];
+    let [ours, theirs] = [ours, theirs].map(|list| match list {
+        [] => everything.as_slice(),
+        some => some,
+    });
+    let meets = |pattern: &&String| ours.iter().any(|own| globs_overlap(own, pattern));
+    let shared: Vec<String> = theirs.iter().filter(meets).cloned().collect();
+    (!shared.is_empty()).then_some(shared)
+}
+
 /// Whether runr itself writes `path`; such a change is never judged and never committed.
 #[must_use]
 pub fn is_own_output(path: &str) -> bool {
@@ -145,7 +159,7 @@ pub fn is_own_output(path: &str) -> bool {
         parts.as_slice(),
         [".runr-worktrees", ..]
             | [".pi", "runner-coordination", ..]
-            | [".runr", "runs" | "orchestrations" | "checkpoints", ..]
+            | [".runr", "runs" | "quarantine" | "orchestrations" | "checkpoints", ..]
             | [".runr", "task-status.json" | ".runr.lock" | ".runr.lock.info"]
             | [".runs", ".lock" | "index.json"]
             | [".runs", _, "run_meta.json"]
@@ -221,6 +235,19 @@ mod tests {
     }
 
     #[test]
+    fn scopes_meet_where_one_file_can_match_both() {
+        let list = |patterns: &[&str]| patterns.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
+        let shared = scope_overlap(&list(&["src/a.*"]), &list(&["docs/**", "src/*.rs"]));
+        assert_eq!(shared, Some(list(&["src/*.rs"])));
+        assert_eq!(scope_overlap(&list(&["src/**"]), &list(&["docs/**"])), None);
+        assert_eq!(
+            scope_overlap(&[], &list(&["docs/**"])),
+            Some(list(&["docs/**"]))
+        );
+        assert_eq!(scope_overlap(&list(&["src/**"]), &[]), Some(list(&["**"])));
+    }
+
+    #[test]
     fn an_entry_that_leaves_the_repository_is_refused() {
         for bad in ["..", "../x", "src/../../x", r"src\..\..", "/.."] {
             let error = normalize_owns(&[bad.to_owned()]).unwrap_err();
@@ -250,6 +277,7 @@ mod tests {
             ".runs/gh-17/run_meta.json",
             ".runs/gh-17/build/",
             ".runr/runs/1/state.json",
+            ".runr/quarantine/1-2/meta.json",
             ".runr/task-status.json",
             ".runr/checkpoints/abc.json",
         ] {

@@ -24,14 +24,19 @@ With "no_changes_needed" add "evidence": {"files_checked": ["path"]} or {"grep_o
     }
 }
 
-fn close(mut text: String, stage: Stage, attempt: u32) -> String {
+fn close(mut text: String, state: &State, stage: Stage, attempt: u32) -> String {
     let _ = write!(
         text,
         "\n## Answer\nEnd with one JSON object between the lines BEGIN_JSON and END_JSON:\n{}\n",
         contract(stage)
     );
-    if attempt > 1 {
-        text.push_str("\nThere was no answer that could be read. Answer with the JSON object only: no prose, no code fence.\n");
+    let problem = state.asking.problem.as_ref();
+    if attempt > 1 || problem.is_some() {
+        let problem = problem.map_or(String::new(), |problem| format!(" ({problem})"));
+        let _ = writeln!(
+            text,
+            "\nThere was no answer that could be used{problem}. Answer with the JSON object only: no prose, no code fence."
+        );
     }
     text
 }
@@ -80,11 +85,11 @@ fn scope(text: &mut String, state: &State) {
 pub fn plan(state: &State, task: &str, attempt: u32) -> String {
     let mut text = String::from(
         "# Plan\n\nSplit the task into 3 to 7 milestones, fewer when it is small. Each must be verifiable on its own. \
-         Name files relative to the repository, inside the allowed paths.\n",
+         Name files, not directories, relative to the repository and inside the allowed paths.\n",
     );
     scope(&mut text, state);
     let _ = write!(text, "\n## Task\n{}\n", task.trim_end());
-    close(text, Stage::Plan, attempt)
+    close(text, state, Stage::Plan, attempt)
 }
 
 /// Asks for the change of one milestone; carries the failure to fix and the reviewer's requests.
@@ -129,7 +134,7 @@ pub fn implement(
         );
     }
     let _ = write!(text, "\n## Task\n{}\n", task.trim_end());
-    close(text, Stage::Implement, attempt)
+    close(text, state, Stage::Implement, attempt)
 }
 
 /// What a reviewer is shown of the change.
@@ -194,7 +199,7 @@ pub fn review(
         );
     }
     let _ = write!(text, "\n## Task\n{}\n", task.trim_end());
-    close(text, Stage::Review, attempt)
+    close(text, state, Stage::Review, attempt)
 }
 
 fn about(text: &mut String, milestone: &Milestone) {

@@ -28,13 +28,11 @@ pub enum OutputMode {
 pub fn unwrap_output(mode: OutputMode, stdout: &str) -> String {
     let found = match mode {
         OutputMode::Text => None,
-        OutputMode::Json => serde_json::from_str(stdout)
+        OutputMode::Json => value_of(stdout)
             .ok()
             .and_then(|object| first_text(&object, &["result", "content", "message"])),
         OutputMode::Jsonl => {
-            let objects = stdout
-                .lines()
-                .filter_map(|line| serde_json::from_str(line).ok());
+            let objects = stdout.lines().filter_map(|line| value_of(line).ok());
             let texts: Vec<_> = objects.filter_map(|object| spoken(&object)).collect();
             (!texts.is_empty()).then(|| texts.join("\n"))
         }
@@ -68,6 +66,11 @@ pub enum Reply {
     Review(ReviewReply),
 }
 
+/// A plan is one record of the timeline, whose lines have a limit.
+const MAX_PLAN: usize = 512 * 1024;
+
+const MAX_VALUES: usize = 100_000;
+
 /// Reads the reply of a stage: what stands between `BEGIN_JSON` and `END_JSON`, else the whole
 /// text. Defaults are filled in, unknown keys dropped; nothing is rescued out of prose.
 ///
@@ -75,7 +78,10 @@ pub enum Reply {
 /// A sentence for the next prompt, which names the field that is wrong.
 pub fn parse_reply(stage: Stage, text: &str) -> Result<Reply, String> {
     let json = marked(text).unwrap_or(text);
-    let value: Value = serde_json::from_str(json).map_err(|error| format!("not JSON: {error}"))?;
+    if stage == Stage::Plan && json.trim().len() > MAX_PLAN {
+        return Err(format!("the plan is longer than {MAX_PLAN} bytes"));
+    }
+    let value = value_of(json)?;
     let root = Field::root(&value);
     match stage {
         Stage::Plan => plan_reply(&root).map(Reply::Plan),
@@ -92,6 +98,30 @@ pub fn reply_json(parsed: &Result<Reply, String>) -> Value {
         Ok(reply) => json!({"ok": true, "value": reply}),
         Err(error) => json!({"ok": false, "error": error}),
     }
+}
+
+/// The value of a JSON text. It costs many times the memory of the text, so how many values a text
+/// may hold has a limit.
+fn value_of(json: &str) -> Result<Value, String> {
+    if values_in(json) > MAX_VALUES {
+        return Err(format!("it holds more than {MAX_VALUES} values"));
+    }
+    serde_json::from_str(json).map_err(|error| format!("not JSON: {error}"))
+}
+
+/// About how many values stand in a JSON text.
+fn values_in(json: &str) -> usize {
+    let (mut count, mut quoted, mut escaped) = (0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' | b'[' | b'{' if !quoted => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 fn marked(text: &str) -> Option<&str> {
@@ -265,6 +295,18 @@ mod tests {
         assert_eq!(
             error(Stage::Review, &json!([])),
             "/: must be an object, not a list"
+        );
+    }
+
+    #[test]
+    fn values_are_counted_outside_of_strings() {
+        assert_eq!(values_in(r#"{"a": [1, 2], "b,": "[\",{"}"#), 4);
+        let many = format!("[{}1]", "1,".repeat(MAX_VALUES));
+        assert!(error(Stage::Review, &Value::String(many.clone())).contains("must be an object"));
+        assert!(
+            parse_reply(Stage::Review, &many)
+                .unwrap_err()
+                .contains("more than")
         );
     }
 

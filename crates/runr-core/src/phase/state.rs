@@ -74,6 +74,9 @@ pub struct Asking {
     pub worker: Option<String>,
     /// Finished calls of this worker in this phase.
     pub tries: u32,
+    /// What was wrong with the last answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// Valid replies per worker, in sum and by stage.

@@ -4,13 +4,15 @@ use std::io;
 
 use camino::Utf8Path;
 
-use super::model::{NewRun, RunFields, RunPaths};
-use super::names::{branch_name, store_run_id};
-use super::ops::{LOGS, META, META_MODE, Modes, RunStore, is_taken};
-use super::print::meta_text;
+use super::model::{NewRun, RunFields, RunMeta, RunPaths};
+use super::names::{branch_name, check_name, store_run_id};
+use super::ops::{LOGS, META, META_MODE, Modes, RunStore, is_taken, of_meta};
 use crate::error::{Code, Error, Result};
-use crate::fs::{Dir, Durability, Kind, Replacing, create_dirs, write_atomic, write_new};
+use crate::fs::{
+    Dir, Durability, Kind, Replacing, create_dirs, write_atomic, write_failed, write_new,
+};
 use crate::id::RunId;
+use crate::mutant::without;
 use crate::time::Timestamp;
 
 /// How far a harness run may be moved into the future to find a free second: an hour of starts.
@@ -28,8 +30,14 @@ impl RunStore {
     ///
     /// # Errors
     /// `E_RUN_DIR_EXISTS`; `E_RUN_DIR_CREATE_FAILED` with the directory at fault;
-    /// `E_META_WRITE_FAILED` with `stage` and `committed`; `E_INTERNAL` if the worktree is missing.
+    /// `E_META_WRITE_FAILED` with `stage` and `committed`; `E_INTERNAL` if the worktree is missing;
+    /// `E_USAGE` for a run of another repository than that of the store.
     pub fn create(&self, new: &NewRun, worktree_check: bool) -> Result<RunPaths> {
+        self.create_document(&RunMeta::new(new), worktree_check)
+    }
+
+    fn create_document(&self, new: &RunMeta, worktree_check: bool) -> Result<RunPaths> {
+        self.check_repository(&new.repo_id)?;
         if worktree_check {
             self.check_worktree(&new.worktree_path)?;
         }
@@ -40,21 +48,25 @@ impl RunStore {
         if is_taken(root, &new.run_id)? {
             return Err(taken(&paths));
         }
-        let text = meta_text(new);
+        let text = new.to_text();
         let temporary = format!(".{}-{:016x}.tmp", new.run_id, self.suffixes.next()?);
         match publish(root, &temporary, &paths, &text, self.modes) {
-            Err(Unpublished::NoSuchRename) => make_in_place(root, &paths, &text, self.modes)?,
+            Err(Unpublished::NoSuchRename) => {
+                // For a moment it looks like a creation that was given up; a repair holds this too.
+                let _lock = self.lock_unless_held(self.wait.clone())?;
+                make_in_place(root, &paths, &text, self.modes)?;
+            }
             Err(Unpublished::Error(error)) => return Err(error),
             Ok(()) => {}
         }
+        if without("publish-sync") {
+            return Ok(paths);
+        }
         root.sync().map_err(|error| {
-            let message = format!("cannot sync {}: {error}", self.root);
-            Error::new(Code::MetaWriteFailed, message)
-                .at(&paths.meta_path)
-                .during("sync")
+            let cause = format!("sync_dir failed: {error}");
+            write_failed(&paths.meta_path, "sync_dir", &cause, true)
+                .hint("the run is there, but a power cut may still undo it; look before you make another")
                 .with("meta_path", paths.meta_path.as_str())
-                .with("stage", "sync_dir")
-                .with("committed", true)
                 .with("errno", error.raw_os_error())
                 .caused_by(error)
         })?;
@@ -85,20 +97,24 @@ impl RunStore {
     /// taken is generated anew, up to eight times; a given one is not.
     ///
     /// # Errors
-    /// As [`create`](Self::create).
+    /// As [`create`](Self::create); `E_INVALID_ID` for a bad name, `E_RUN_REF_AMBIGUOUS` for that
+    /// of another active run.
     pub fn create_from(
         &self,
         fields: &RunFields,
         now: Timestamp,
         worktree_check: bool,
     ) -> Result<RunPaths> {
+        if let Some(name) = &fields.name {
+            check_name(name)?;
+        }
         if let Some(id) = &fields.run_id {
-            return self.create(&self.complete(fields, id, now), worktree_check);
+            return self.create_named(&self.complete(fields, id, now), worktree_check);
         }
         let mut last = None;
         for _ in 0..MAX_SUFFIXES {
             let id = store_run_id(now, self.suffixes.next()?)?;
-            match self.create(&self.complete(fields, &id, now), worktree_check) {
+            match self.create_named(&self.complete(fields, &id, now), worktree_check) {
                 Err(error) if error.code() == Code::RunDirExists => last = Some(error),
                 other => return other,
             }
@@ -106,10 +122,22 @@ impl RunStore {
         Err(last.unwrap_or_else(|| Error::internal("no id was tried")))
     }
 
-    fn complete(&self, fields: &RunFields, id: &RunId, now: Timestamp) -> NewRun {
+    /// Whoever takes a name keeps others from taking one until the run is there.
+    fn create_named(&self, new: &RunMeta, worktree_check: bool) -> Result<RunPaths> {
+        let Some(name) = &new.name else {
+            return self.create_document(new, worktree_check);
+        };
+        let runs = create_dirs(&self.storage, &self.root, self.modes.dir, Durability::Full);
+        runs.map_err(|error| create_failed("runs_dir", &self.root, error))?;
+        let _names = self.lock_names(self.wait.clone())?;
+        self.check_free(name, &new.run_id)?;
+        self.create_document(new, worktree_check)
+    }
+
+    fn complete(&self, fields: &RunFields, id: &RunId, now: Timestamp) -> RunMeta {
         let own_repo = self.repo_id().map(str::to_owned);
         let branch = || branch_name(&fields.title, id.as_str(), BRANCH_PREFIX);
-        NewRun {
+        let mut meta = RunMeta::new(&NewRun {
             run_id: id.clone(),
             repo_id: fields.repo_id.clone().or(own_repo).unwrap_or_default(),
             title: fields.title.clone(),
@@ -119,6 +147,22 @@ impl RunStore {
             branch: fields.branch.clone().unwrap_or_else(branch),
             worktree_path: fields.worktree_path.clone(),
             created_at: fields.created_at.unwrap_or(now),
+        });
+        meta.name.clone_from(&fields.name);
+        meta
+    }
+
+    /// A document that names another repository than its place could never be read again.
+    fn check_repository(&self, repo_id: &str) -> Result<()> {
+        match self.repo_id() {
+            Some(own) if own != repo_id => {
+                let message = format!(
+                    "the store is that of the repository {own}, not of {}",
+                    repo_id.escape_debug()
+                );
+                Err(Error::new(Code::Usage, message).with("field", "repo_id"))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -164,14 +208,18 @@ pub(super) fn publish(
     let renamed = fill(root, temporary, paths, text, modes)
         .map_err(Unpublished::Error)
         .and_then(|()| {
-            root.rename_no_replace(temporary, id)
-                .map_err(|error| match error.kind() {
-                    io::ErrorKind::AlreadyExists => taken(paths).into(),
-                    io::ErrorKind::Unsupported => Unpublished::NoSuchRename,
-                    _ => io_failed("run_dir", &paths.run_dir, error).into(),
-                })
+            let renamed = if without("no-replace") {
+                root.rename(temporary, id)
+            } else {
+                root.rename_no_replace(temporary, id)
+            };
+            renamed.map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => taken(paths).into(),
+                io::ErrorKind::Unsupported => Unpublished::NoSuchRename,
+                _ => io_failed("run_dir", &paths.run_dir, error).into(),
+            })
         });
-    if renamed.is_err() {
+    if renamed.is_err() && !without("publish-cleanup") {
         remove(root, temporary);
     }
     renamed
@@ -187,7 +235,8 @@ fn make_in_place(root: &dyn Dir, paths: &RunPaths, text: &str, modes: Modes) -> 
         })?;
     let dir = make_logs(root, id, paths, modes).and_then(|dir| {
         let new = Replacing::Nothing(META_MODE);
-        write_atomic(dir.as_ref(), META, text.as_bytes(), new, Durability::Full)
+        let written = write_atomic(dir.as_ref(), META, text.as_bytes(), new, Durability::Full);
+        written.map_err(|error| of_meta(error, &paths.meta_path))
     });
     if dir.is_err() {
         remove(root, id);
@@ -198,12 +247,9 @@ fn make_in_place(root: &dyn Dir, paths: &RunPaths, text: &str, modes: Modes) -> 
 /// Fills a directory that nobody sees yet, durably.
 fn fill(root: &dyn Dir, name: &str, paths: &RunPaths, text: &str, modes: Modes) -> Result<()> {
     let dir = make_logs(root, name, paths, modes)?;
-    write_new(dir.as_ref(), META, text.as_bytes(), META_MODE).map_err(|error| {
-        // The path by which the caller knows it, not that of the unfinished directory.
-        error
-            .at(&paths.meta_path)
-            .with("meta_path", paths.meta_path.as_str())
-    })
+    // The path by which the caller knows it, not that of the unfinished directory.
+    write_new(dir.as_ref(), META, text.as_bytes(), META_MODE)
+        .map_err(|error| of_meta(error, &paths.meta_path).at(&paths.meta_path))
 }
 
 fn make_logs(root: &dyn Dir, name: &str, paths: &RunPaths, modes: Modes) -> Result<Box<dyn Dir>> {
@@ -241,6 +287,7 @@ fn create_failed(which: &str, path: &Utf8Path, cause: Error) -> Error {
     Error::new(Code::RunDirCreateFailed, message)
         .at(path)
         .during("create")
+        .hint("check the permissions of the directory and the space on the disk")
         .with(which, path.as_str())
         .with("cause", cause.to_string())
 }

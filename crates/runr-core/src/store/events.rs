@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ops::RunStore;
+use super::rules::is_known_version;
 use crate::error::Result;
-use crate::fs::{Journal, Sequenced};
+use crate::fs::{BadRecord, Journal, Sequenced};
 use crate::id::RunId;
+use crate::json::{Kind, Node, Rules, scan_bytes};
 use crate::time::Timestamp;
 
 const EVENTS: &str = "events.jsonl";
@@ -49,6 +51,61 @@ impl Sequenced for StoreEvent {
         self.seq = seq;
         true
     }
+
+    fn not_before(&mut self, last: &Self) {
+        // What others wrote may be no time at all; then there is nothing to keep to.
+        let times = (self.timestamp.parse(), last.timestamp.parse());
+        if let (Ok(now), Ok(last)) = times {
+            self.timestamp = Timestamp::max(now, last).to_string();
+        }
+    }
+
+    /// Other programs append too: what is not ours to judge must not make the file unreadable.
+    /// Numbers beyond a float and halves of surrogate pairs are read as near as they can be, `null`
+    /// counts as absent, and unknown fields are passed over.
+    fn parse(line: &[u8]) -> Result<Self, BadRecord> {
+        let bad = |reason: String| Err(BadRecord::new(reason));
+        let tree = match scan_bytes(line, &Rules::default()) {
+            Ok(tree) => tree,
+            Err(error) => return bad(format!("{}, column {}", error.reason, error.column)),
+        };
+        let root = tree.root();
+        if root.kind() != Kind::Object {
+            return bad("it is not a JSON object".to_owned());
+        }
+        if let Some(repeated) = root.repeated_key() {
+            return bad(format!("the key {} is repeated", repeated.key_text()));
+        }
+        let field = |key: &str| root.get(key).filter(|node| node.kind() != Kind::Null);
+        let text = |key: &str| match field(key).map(Node::as_str_lossy) {
+            None => Ok(String::new()),
+            Some(Some(text)) => Ok(text),
+            Some(None) => Err(BadRecord::new(format!("`{key}` is not a string"))),
+        };
+        let seq = field("seq").map(|node| node.as_i64().and_then(|seq| u64::try_from(seq).ok()));
+        Ok(Self {
+            schema_version: version(text("schema_version")?)?,
+            timestamp: text("timestamp")?,
+            repo_id: text("repo_id")?,
+            run_id: text("run_id")?,
+            event: text("event")?,
+            data: field("data").map(Node::to_value),
+            seq: seq
+                .unwrap_or(Some(0))
+                .ok_or_else(|| BadRecord::new("`seq` is no number of a line"))?,
+        })
+    }
+}
+
+/// A line without a version is as good as one of the present version.
+fn version(version: String) -> Result<String, BadRecord> {
+    if version.is_empty() || is_known_version(&version) {
+        return Ok(version);
+    }
+    Err(BadRecord {
+        schema_version: Some(version.clone()),
+        ..BadRecord::new(format!("version {version} of the format is unknown"))
+    })
 }
 
 impl RunStore {
@@ -89,7 +146,7 @@ impl RunStore {
         Ok(events)
     }
 
-    fn events_journal(&self, id: &RunId) -> Journal<StoreEvent> {
+    pub(super) fn events_journal(&self, id: &RunId) -> Journal<StoreEvent> {
         Journal::new(self.storage.clone(), self.run_dir(id), EVENTS)
             .mode(EVENTS_MODE)
             .wait(self.wait.clone())

@@ -40,6 +40,8 @@ pub struct RunFields {
     pub repo_id: Option<String>,
     /// Free text.
     pub title: String,
+    /// A short name, unique among the active runs of the repository; default: none.
+    pub name: Option<String>,
     /// The name of the runner.
     pub runner: String,
     /// The command of the runner.

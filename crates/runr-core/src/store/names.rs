@@ -46,7 +46,7 @@ impl fmt::Display for RepoId {
     }
 }
 
-fn hex(text: &str) -> String {
+pub(super) fn hex(text: &str) -> String {
     let digest = Sha256::digest(text);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -15,7 +15,7 @@ use super::rules::{BadMeta, parse_meta};
 use super::scan::directories_in;
 use crate::error::{Code, Error, Result};
 use crate::fs::{
-    Dir, Document, File, MAX_DOCUMENT, Storage, Wait, open_dir_if_present, read_whole,
+    Dir, Document, File, MAX_DOCUMENT, Storage, Wait, confined, open_dir_if_present, read_whole,
 };
 use crate::id::RunId;
 
@@ -76,23 +76,32 @@ pub struct RunStore {
 
 impl RunStore {
     /// The store whose runs are the directories in `root`. Nothing is created yet.
+    ///
+    /// `root` must be no link, and neither is a link in it ever followed.
     #[must_use]
     pub fn open(storage: Storage, root: impl Into<Utf8PathBuf>) -> Self {
+        let root = root.into();
+        let base = root.parent().unwrap_or(&root).to_owned();
+        Self::within(storage, base, root)
+    }
+
+    fn within(storage: Storage, base: Utf8PathBuf, root: Utf8PathBuf) -> Self {
         Self {
-            storage,
-            root: root.into(),
+            storage: confined(storage, base),
+            root,
             suffixes: Arc::new(SystemSuffixes),
             wait: Wait::USUAL,
             modes: Modes::REPOSITORY,
         }
     }
 
-    /// The store of a repository in a data directory, private to its owner. Nothing is created yet.
+    /// The store of a repository in a data directory, private to its owner. Nothing is created yet,
+    /// and no link below the data directory is ever followed.
     #[must_use]
     pub fn data(storage: Storage, data: &DataDir, repo: &RepoId) -> Self {
         Self {
             modes: Modes::PRIVATE,
-            ..Self::open(storage, data.runs_dir(repo))
+            ..Self::within(storage, data.path().to_owned(), data.runs_dir(repo))
         }
     }
 
@@ -173,14 +182,19 @@ impl RunStore {
     /// Reads a document slowly, and says what is wrong with it.
     fn read_carefully(&self, id: &RunId) -> Result<RunMeta> {
         let paths = self.paths(id);
+        let text = self.read_text(&paths)?;
+        parse_meta(&text, id, self.repo_id()).map_err(|bad| corrupt(&paths.meta_path, bad))
+    }
+
+    /// The text of the `meta.json` of a run, whatever it says.
+    pub(super) fn read_text(&self, paths: &RunPaths) -> Result<String> {
         let document = Document::new(Storage::clone(&self.storage), &paths.run_dir, META);
         let text = match document.read() {
-            Ok(None) => self.read_again(id, &document),
+            Ok(None) => self.read_again(&paths.run_id, &document),
             other => other,
         };
         let text = text.map_err(|error| unreadable(&paths.meta_path, error))?;
-        let text = text.ok_or_else(|| self.not_found(id))?;
-        parse_meta(&text, id, self.repo_id()).map_err(|bad| corrupt(paths.meta_path, bad))
+        text.ok_or_else(|| self.not_found(&paths.run_id))
     }
 
     /// The ids of all runs, sorted. What has no valid id for a name, or is no directory, is none.
@@ -210,7 +224,8 @@ impl RunStore {
     }
 
     /// The repository this store belongs to, where its path says so: `repos/<repo_id>/runs`.
-    pub(super) fn repo_id(&self) -> Option<&str> {
+    #[must_use]
+    pub fn repo_id(&self) -> Option<&str> {
         let repo = self.root.parent()?;
         let named = self.root.file_name() == Some("runs")
             && repo.parent().and_then(Utf8Path::file_name) == Some("repos");
@@ -219,11 +234,23 @@ impl RunStore {
 
     pub(super) fn not_found(&self, id: &RunId) -> Error {
         let meta_path = self.paths(id).meta_path;
-        Error::new(Code::RunNotFound, "Run not found")
+        Error::new(Code::RunNotFound, format!("run not found: {id}"))
             .at(&meta_path)
             .with("run_id", id.as_str())
             .with("meta_path", meta_path.as_str())
-            .hint("runr status --all")
+            .hint(self.list_command())
+    }
+
+    /// The command that lists the runs of this store.
+    #[must_use]
+    pub fn list_command(&self) -> String {
+        if self.repo_id().is_some() {
+            "runr store ls".to_owned()
+        } else if self.root.ends_with(".runr/runs") {
+            "runr status --all".to_owned()
+        } else {
+            format!("runr store ls --runs {}", self.root)
+        }
     }
 
     /// The error of a write into the directory of a run, unless there is no such directory.
@@ -259,20 +286,29 @@ pub(super) fn is_taken(root: &dyn Dir, id: &RunId) -> Result<bool> {
     }
 }
 
-/// Also a link, a pipe or a missing permission is a run we cannot read, not one that is missing.
-fn unreadable(path: &Utf8Path, error: Error) -> Error {
+/// Of a failed write, that it was the one of a `meta.json`.
+pub(super) fn of_meta(error: Error, path: &Utf8Path) -> Error {
     match error.code() {
-        Code::Io => corrupt(path.to_owned(), BadMeta::new(error.to_string())),
+        Code::MetaWriteFailed => error.with("meta_path", path.as_str()),
         _ => error,
     }
 }
 
-pub(super) fn corrupt(path: Utf8PathBuf, bad: BadMeta) -> Error {
-    let message = format!("cannot parse {path}: {}", bad.reason);
-    let mut error = Error::new(Code::StoreCorrupt, message)
-        .at(&path)
-        .during("read")
-        .with("cause", bad.reason);
+/// Also a link, a pipe or a missing permission is a run we cannot read, not one that is missing.
+pub(super) fn unreadable(path: &Utf8Path, error: Error) -> Error {
+    match error.code() {
+        Code::Io => corrupt(path, BadMeta::new(error.to_string()))
+            .hint("nothing was changed; see that the file can be read, then run it again")
+            .with("errno", error.io_source().and_then(io::Error::raw_os_error)),
+        _ => error,
+    }
+}
+
+pub(super) fn corrupt(path: &Utf8Path, bad: BadMeta) -> Error {
+    let mut error = crate::fs::corrupt(path, &bad.reason);
+    if let Some(hint) = bad.hint {
+        error = error.hint(hint);
+    }
     if let Some(place) = bad.place {
         error = error
             .with("offset", place.offset)

@@ -4,8 +4,10 @@ use super::model::{Archive, Flags, NewRun, RunMeta, Setup};
 use super::unknown::{Spellings, Unknown};
 use crate::json::{Rules, push_laid_out, push_quoted, scan};
 
+/// Where a text has become this long, unknown values are no longer laid out.
+pub(super) const LAID_OUT: usize = 1 << 20;
 /// The version of the format that is written.
-const SCHEMA_VERSION: &str = "1.0";
+pub const SCHEMA_VERSION: &str = "1.0";
 
 impl RunMeta {
     /// What is known of a run in the moment of its creation.
@@ -182,7 +184,7 @@ impl<'a> Printer<'a> {
         for (key, value) in unknown.texts() {
             self.begin("", key);
             match scan(value, &Rules::default().max_bytes(usize::MAX)) {
-                Ok(tree) => push_laid_out(&mut self.out, tree.root(), &indentation),
+                Ok(tree) => push_laid_out(&mut self.out, tree.root(), &indentation, LAID_OUT),
                 // It was scanned before.
                 Err(_) => self.out.push_str(value),
             }

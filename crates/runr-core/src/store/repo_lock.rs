@@ -16,9 +16,10 @@ use crate::error::{Code, Error, Result};
 use crate::fs::{
     Document, Durability, Lock, LockGuard, Replacing, Wait, create_dirs, write_atomic,
 };
+use crate::mutant::without;
 use crate::time::Timestamp;
 
-const LOCK: &str = ".runr.lock";
+pub(super) const LOCK: &str = ".runr.lock";
 /// Beside the lock, because on some systems a locked file cannot be read.
 const INFO: &str = ".runr.lock.info";
 const FOREIGN: &str = ".lock";
@@ -78,15 +79,8 @@ impl RunStore {
         let start = Instant::now();
         let path = self.repository_dir();
         let dir = create_dirs(&self.storage, &path, self.modes.dir, Durability::Full)?;
-        let guard =
-            Lock::acquire(&self.storage, &path, LOCK, Wait::UpTo(wait)).map_err(|error| {
-                let present: Option<Holder> = self.read_json(&path, INFO);
-                match (error.code(), present) {
-                    (Code::LockTimeout, Some(present)) => named(error, &json!(present)),
-                    _ => error,
-                }
-            })?;
-        if self.repo_id().is_some() {
+        let guard = self.lock_repository_file(Wait::UpTo(wait))?;
+        if self.repo_id().is_some() && !without("foreign-lock") {
             self.wait_for_foreign(&path, start, wait, is_alive)?;
         }
         let text = format!("{}\n", json!(holder));
@@ -102,8 +96,28 @@ impl RunStore {
         Ok(RepoLock { _guard: guard })
     }
 
+    /// Takes the lock alone, for a moment: nobody needs to be told who has it.
+    pub(super) fn lock_repository_file(&self, wait: Wait) -> Result<LockGuard> {
+        let path = self.repository_dir();
+        Lock::acquire(&self.storage, &path, LOCK, wait).map_err(|error| {
+            let present: Option<Holder> = self.read_json(&path, INFO);
+            match (error.code(), present) {
+                (Code::LockTimeout, Some(present)) => named(error, &json!(present)),
+                _ => error,
+            }
+        })
+    }
+
+    /// The same, where nothing is to be held by who holds it already.
+    pub(super) fn lock_unless_held(&self, wait: Wait) -> Result<Option<LockGuard>> {
+        match self.lock_repository_file(wait) {
+            Err(error) if error.context().contains_key("reentrant") => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
     /// The directory that holds the directory of runs.
-    fn repository_dir(&self) -> Utf8PathBuf {
+    pub(super) fn repository_dir(&self) -> Utf8PathBuf {
         match self.root.parent() {
             Some(parent) if !parent.as_str().is_empty() => parent.to_owned(),
             _ => Utf8PathBuf::from("."),
@@ -135,7 +149,8 @@ impl RunStore {
                     .with(
                         "waited_ms",
                         u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
-                    );
+                    )
+                    .hint("another program works on the repository; try again when it has ended");
                 return Err(named(error, &holder));
             }
             thread::sleep(LOOK.min(wait.saturating_sub(waited)));

@@ -63,7 +63,7 @@ pub fn resolve(
 ) -> Result<usize> {
     let reference = reference.trim();
     if reference.is_empty() {
-        return Err(Error::new(Code::Usage, "a run reference is blank").hint("runr store ls"));
+        return Err(Error::new(Code::Usage, "a run reference is blank"));
     }
     let all = |fits: &dyn Fn(&Candidate<'_>) -> bool| -> Vec<usize> {
         let indices = 0..candidates.len();
@@ -98,8 +98,7 @@ pub fn resolve(
         Code::RunNotFound,
         format!("run not found: {}", reference.escape_debug()),
     )
-    .with("input", reference)
-    .hint("runr store ls"))
+    .with("input", reference))
 }
 
 fn only(found: &[usize], ambiguous: impl FnOnce() -> Error) -> Result<Option<usize>> {
@@ -119,7 +118,7 @@ fn latest(candidates: &[Candidate<'_>]) -> Result<usize> {
     };
     (0..candidates.len())
         .max_by_key(age)
-        .ok_or_else(|| Error::new(Code::NoRuns, "no runs"))
+        .ok_or_else(|| Error::new(Code::NoRuns, "no runs").hint("runr store new --title <text>"))
 }
 
 fn ambiguous_id(input: &str, candidates: &[Candidate<'_>], found: &[usize]) -> Error {

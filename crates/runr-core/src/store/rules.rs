@@ -7,6 +7,7 @@ use super::model::{Archive, Flags, RunMeta, Setup};
 use super::unknown::{Spellings, Unknown};
 use crate::id::RunId;
 use crate::json::{BadJson, Kind, Member, Node, Rules, scan};
+use crate::mutant::without;
 
 /// Why a text is no `meta.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct BadMeta {
     pub place: Option<Place>,
     /// The version of the format, if that is what is wrong.
     pub schema_version: Option<String>,
+    /// What to do about it, if that is no matter of course.
+    pub hint: Option<&'static str>,
 }
 
 /// A place in a text.
@@ -36,7 +39,17 @@ impl BadMeta {
             reason: reason.into(),
             place: None,
             schema_version: None,
+            hint: None,
         }
+    }
+
+    /// What a file system leaves of a file that was never synced: no bytes at all, or zeros.
+    fn lost(text: &str) -> Option<Self> {
+        let is_nothing = |byte: u8| byte == 0 || byte.is_ascii_whitespace();
+        text.bytes().all(is_nothing).then(|| Self {
+            hint: Some("likely a power loss: restore the file, or move the run away"),
+            ..BadJson::at(text.as_bytes(), 0, "it is empty").into()
+        })
     }
 }
 
@@ -72,8 +85,12 @@ pub(super) fn parse_loose(text: &str) -> Result<RunMeta, BadMeta> {
 }
 
 fn parse(text: &str, id: Option<&RunId>, repo_id: Option<&str>) -> Result<RunMeta, BadMeta> {
+    if let Some(lost) = BadMeta::lost(text) {
+        return Err(lost);
+    }
     let tree = scan(text, &Rules::default())?;
-    if let Some(repeated) = tree.repeated_key() {
+    let repeated = tree.repeated_key().filter(|_| !without("repeated-key"));
+    if let Some(repeated) = repeated {
         let offset = repeated.key_span().start;
         let reason = format!("the key {} is repeated", repeated.key_text());
         return Err(BadJson::at(text.as_bytes(), offset, reason).into());
@@ -91,6 +108,7 @@ fn parse(text: &str, id: Option<&RunId>, repo_id: Option<&str>) -> Result<RunMet
     let found_repo_id = fields.text("repo_id")?;
     if let (Some(found), Some(expected)) = (&found_repo_id, repo_id)
         && found != expected
+        && !without("repo-id")
     {
         return Err(fields.wrong("repo_id", "is not that of the store"));
     }
@@ -128,10 +146,16 @@ fn parse(text: &str, id: Option<&RunId>, repo_id: Option<&str>) -> Result<RunMet
     Ok(meta)
 }
 
+/// Later minor versions only add fields, and those are kept.
+pub(super) fn is_known_version(version: &str) -> bool {
+    version.split('.').next() == Some("1")
+}
+
 fn schema_version(fields: &Fields<'_>) -> Result<String, BadMeta> {
     match fields.filled("schema_version")? {
         None => Err(BadMeta::new("`schema_version` is missing or empty")),
-        Some(version) if version.split('.').next() == Some("1") => Ok(version),
+        Some(version) if is_known_version(&version) => Ok(version),
+        Some(version) if without("version") => Ok(version),
         Some(version) => Err(BadMeta {
             schema_version: Some(version.clone()),
             ..BadMeta::new(format!("version {version} of the format is unknown"))
@@ -143,6 +167,7 @@ fn run_id(fields: &Fields<'_>, directory: Option<&RunId>) -> Result<RunId, BadMe
     match (fields.text("run_id")?, directory) {
         (None, Some(id)) => Ok(id.clone()),
         (Some(found), Some(id)) if found == id.as_str() => Ok(id.clone()),
+        (Some(_), Some(id)) if without("run-id") => Ok(id.clone()),
         (Some(_), Some(_)) => Err(fields.wrong("run_id", "is not the name of the directory")),
         (Some(found), None) => {
             RunId::parse(&found).map_err(|_| fields.wrong("run_id", "is no valid id"))
@@ -295,6 +320,9 @@ impl<'a> Fields<'a> {
 
     /// The members nobody asked for; to be called last.
     fn unknown(&self) -> Unknown {
+        if without("unknown") {
+            return Unknown::default();
+        }
         let unknown = self.fields.iter().filter(|field| !field.known.get());
         Unknown::of(unknown.map(|field| field.member))
     }

@@ -53,11 +53,11 @@ impl Record {
                 .with("repo_id", self.repo_id.as_str())
                 .with("meta_path", self.meta_path.as_str())
                 .with("cause", self.problem.clone())
-                .hint("repair or move the file; nothing of it was changed")
+                .hint("runr doctor --fix")
         })
     }
 
-    /// What became of the run, as far as its document says.
+    /// What became of the run, as far as its document says: `idle` where it does not say.
     #[must_use]
     pub fn status(&self) -> &'static str {
         let Some(meta) = &self.meta else {
@@ -70,14 +70,14 @@ impl Record {
             () if flags.abandoned => "abandoned",
             () if flags.setup_failed => "failed",
             () if flags.needs_attention => "needs attention",
-            () => "idle",
+            () => IDLE,
         }
     }
 
-    /// The row of a list; `repo` is what is known of its repository, `worktree_present` whether
-    /// its worktree is there.
+    /// The row of a list; `repo` is what is known of its repository, `seen` what a look around the
+    /// run has shown. Terminal sessions are not looked at: nothing of ours keeps one.
     #[must_use]
-    pub fn row<'a>(&'a self, repo: Option<&'a RepoRecord>, worktree_present: bool) -> Row<'a> {
+    pub fn row<'a>(&'a self, repo: Option<&'a RepoRecord>, seen: Seen) -> Row<'a> {
         let meta = self.meta.as_ref();
         let text = |read: fn(&RunMeta) -> &str| meta.map(read).filter(|text| !text.is_empty());
         let optional = |read: fn(&RunMeta) -> Option<&String>| meta.and_then(read).map(|it| &**it);
@@ -92,11 +92,14 @@ impl Record {
             created_at: text(|meta| &meta.created_at),
             last_push_at: optional(|meta| meta.last_push_at.as_ref()),
             tmux_active: false,
-            worktree_present,
+            worktree_present: seen.worktree_present,
             archived: meta.is_some_and(|meta| !meta.is_active()),
             pr_number: meta.and_then(|meta| meta.pr_number),
             pr_url: optional(|meta| meta.pr_url.as_ref()),
-            derived_status: self.status(),
+            derived_status: match self.status() {
+                IDLE if seen.driven => "active",
+                status => status,
+            },
             summary: None,
             broken: self.is_broken(),
         }
@@ -129,6 +132,25 @@ pub struct Row<'a> {
     pub derived_status: &'a str,
     pub summary: Option<&'a str>,
     pub broken: bool,
+}
+
+const IDLE: &str = "idle";
+
+/// What only a look beside the document shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Whether its worktree is there.
+    pub worktree_present: bool,
+    /// Whether somebody drives the run now.
+    pub driven: bool,
+}
+
+impl Record {
+    /// Whether it makes a difference if somebody drives the run now.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        self.status() == IDLE
+    }
 }
 
 /// The order of a list: the newest run first, broken ones last, then by id.
@@ -206,11 +228,11 @@ impl RunStore {
 }
 
 impl DataDir {
-    /// The stores of all repositories, by id.
+    /// The repositories with a directory here, by id.
     ///
     /// # Errors
-    /// `E_IO` if the repositories cannot be listed.
-    pub fn stores(&self, storage: &Storage) -> Result<Vec<RunStore>> {
+    /// `E_IO` if they cannot be listed.
+    pub fn repositories(&self, storage: &Storage) -> Result<Vec<RepoId>> {
         let Some(repos) = open_dir_if_present(storage.as_ref(), &self.repos_dir())? else {
             return Ok(Vec::new());
         };
@@ -219,8 +241,16 @@ impl DataDir {
             .filter_map(|name| RepoId::parse(name).ok())
             .collect();
         repos.sort();
+        Ok(repos)
+    }
+
+    /// The stores of all repositories, by id.
+    ///
+    /// # Errors
+    /// `E_IO` if the repositories cannot be listed.
+    pub fn stores(&self, storage: &Storage) -> Result<Vec<RunStore>> {
         let store = |repo| RunStore::data(storage.clone(), self, repo);
-        Ok(repos.iter().map(store).collect())
+        Ok(self.repositories(storage)?.iter().map(store).collect())
     }
 }
 

@@ -47,7 +47,7 @@ fn new_documents_have_exactly_the_recorded_bytes() {
 #[test]
 fn updated_documents_have_exactly_the_recorded_bytes() {
     replay("update", 7, |case| {
-        let ops: Vec<MetaOp> = serde_json::from_value(case["ops"].clone()).unwrap();
+        let ops = MetaOp::list(&case["ops"].to_string()).unwrap();
         let start = text(&case["start_text"]);
         let updated = apply_meta_ops(&start, &ops).unwrap();
         assert_eq!(apply_meta_ops(&updated, &ops).unwrap(), updated);

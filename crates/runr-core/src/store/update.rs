@@ -1,35 +1,77 @@
 //! Changes of a `meta.json`, one after the other.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::difference::{Numbers, difference, view};
 use super::model::RunMeta;
 use super::names::check_name;
-use super::ops::{META, META_MODE, RunStore, corrupt};
+use super::naming::taken_name;
+use super::ops::{META, META_MODE, RunStore, corrupt, of_meta, unreadable};
 use super::rules::{BadMeta, parse_loose, parse_meta};
 use crate::error::{Code, Error, Result};
-use crate::fs::Document;
+use crate::fs::{Document, Wait};
 use crate::id::RunId;
-use crate::json::{Editor, Rules, Step, scan};
+use crate::json::{Editor, Kind, Node, Rules, Step, Written, scan};
+use crate::mutant::without;
 
 /// A change of one field.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MetaOp {
     /// Sets a field, and makes the objects around it.
     Set {
         /// Names of fields, each with a slash before it.
         path: String,
-        /// The new value.
-        value: Value,
+        /// The new value, in the spelling it is to have.
+        value: Written,
     },
     /// Removes a field.
     Unset {
         /// Names of fields, each with a slash before it.
         path: String,
     },
+}
+
+impl MetaOp {
+    /// Reads a JSON array of `{"op": "set", "path", "value"}` and `{"op": "unset", "path"}`.
+    ///
+    /// # Errors
+    /// `E_USAGE`.
+    pub fn list(text: &str) -> Result<Vec<Self>> {
+        let usage = |reason: String| Error::new(Code::Usage, format!("not a change: {reason}"));
+        let tree = scan(text, &Rules::default()).map_err(|bad| usage(bad.to_string()))?;
+        if tree.root().kind() != Kind::Array {
+            return Err(usage("the changes are no list".to_owned()));
+        }
+        let ops = tree.root().elements().map(Self::read);
+        ops.map(|op| op.map_err(usage)).collect()
+    }
+
+    fn read(op: Node<'_>) -> Result<Self, String> {
+        let text = |key: &str| op.get(key).and_then(Node::as_str).map(Cow::into_owned);
+        let path = text("path").ok_or("`path` is no text")?;
+        let known = |keys: &[&str]| {
+            let mut members = op.members();
+            match members.find(|member| !keys.iter().any(|key| member.is_called(key))) {
+                None => Ok(()),
+                Some(unknown) => Err(format!("unknown field {}", unknown.key_text())),
+            }
+        };
+        match text("op").as_deref() {
+            Some("set") => {
+                known(&["op", "path", "value"])?;
+                let value = op.get("value").ok_or("`value` is missing")?;
+                let value = value.written();
+                Ok(Self::Set { path, value })
+            }
+            Some("unset") => {
+                known(&["op", "path"])?;
+                Ok(Self::Unset { path })
+            }
+            _ => Err("`op` is neither `set` nor `unset`".to_owned()),
+        }
+    }
 }
 
 /// Applies changes to the text of a `meta.json` and returns its new text.
@@ -48,20 +90,22 @@ pub fn apply_meta_ops(text: &str, ops: &[MetaOp]) -> Result<String> {
     })
 }
 
-fn apply(old: &RunMeta, ops: &[MetaOp]) -> Result<RunMeta> {
+pub(super) fn apply(old: &RunMeta, ops: &[MetaOp]) -> Result<RunMeta> {
     let usage = |path: &str, reason: String| {
         Error::new(Code::Usage, format!("cannot change `{path}`: {reason}")).with("field", path)
     };
     // In the canonical text there is no null in the way of a path.
     let text = old.to_text();
-    let mut editor = Editor::new(text.as_str(), Rules::default())
+    // What is too large is refused when it is written, by the limit of the file.
+    let rules = Rules::default().max_bytes(usize::MAX);
+    let mut editor = Editor::new(text.as_str(), rules)
         .map_err(|bad| Error::internal(format!("meta.json was printed wrong: {bad}")))?;
     for op in ops {
         let (MetaOp::Set { path, .. } | MetaOp::Unset { path }) = op;
         let keys = keys(path)?;
         let steps: Vec<_> = keys.iter().map(|key| Step::Key(key)).collect();
         let changed = match op {
-            MetaOp::Set { value, .. } => editor.set(&steps, &value.to_string()),
+            MetaOp::Set { value, .. } => editor.set(&steps, value.text()),
             MetaOp::Unset { .. } => editor.remove(&steps),
         };
         changed.map_err(|bad| usage(path, bad.reason))?;
@@ -71,7 +115,8 @@ fn apply(old: &RunMeta, ops: &[MetaOp]) -> Result<RunMeta> {
         return Ok(old.clone());
     }
     let same = std::iter::zip(spellings(&text), spellings(editor.text()));
-    if let Some((field, _)) = std::iter::zip(FIXED, same).find(|(_, (old, new))| old != new) {
+    let changed = std::iter::zip(FIXED, same).find(|(_, (old, new))| old != new);
+    if let Some((field, _)) = changed.filter(|_| !without("fixed-fields")) {
         return Err(never_changes(field));
     }
     let named = |bad: BadMeta| {
@@ -115,48 +160,16 @@ fn check(old: &RunMeta, new: &RunMeta) -> Result<()> {
         old.repo_id == new.repo_id,
         old.created_at == new.created_at,
     ];
-    if let Some((field, _)) = FIXED.into_iter().zip(same).find(|(_, same)| !same) {
+    if let Some((field, _)) = FIXED
+        .into_iter()
+        .zip(same)
+        .find(|(_, same)| !same && !without("fixed-fields"))
+    {
         return Err(never_changes(field));
     }
     match &new.name {
         Some(name) if old.name.as_ref() != Some(name) => check_name(name),
         _ => Ok(()),
-    }
-}
-
-/// The changes that lead from one view of a document to another.
-fn difference(old: &Map<String, Value>, new: &Map<String, Value>, path: &str) -> Vec<MetaOp> {
-    let mut ops = Vec::new();
-    let keys: BTreeSet<_> = new.keys().collect();
-    for key in old.keys().filter(|key| !keys.contains(key)) {
-        let path = below(path, key);
-        ops.push(MetaOp::Unset { path });
-    }
-    for (key, value) in new {
-        let path = below(path, key);
-        match (old.get(key), value) {
-            (Some(before), after) if before == after => {}
-            (Some(Value::Object(before)), Value::Object(after)) => {
-                ops.extend(difference(before, after, &path));
-            }
-            (_, value) => ops.push(MetaOp::Set {
-                path,
-                value: value.clone(),
-            }),
-        }
-    }
-    ops
-}
-
-fn below(path: &str, key: &str) -> String {
-    format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"))
-}
-
-/// A document as programs see it: plain JSON, known fields first.
-fn view(meta: &RunMeta) -> Result<Map<String, Value>> {
-    match serde_json::to_value(meta) {
-        Ok(Value::Object(map)) => Ok(map),
-        _ => Err(Error::internal("a meta.json has no JSON form")),
     }
 }
 
@@ -174,7 +187,7 @@ impl RunStore {
         id: &RunId,
         f: impl FnOnce(&mut RunMeta) -> Result<()>,
     ) -> Result<RunMeta> {
-        self.rewrite(id, |old| {
+        self.rewrite(id, |_, old| {
             let mut new = old.clone();
             f(&mut new)?;
             Ok(new)
@@ -186,7 +199,7 @@ impl RunStore {
     /// # Errors
     /// As [`update`](Self::update) and [`apply_meta_ops`].
     pub fn update_values(&self, id: &RunId, ops: &[MetaOp]) -> Result<RunMeta> {
-        self.rewrite(id, |old| apply(old, ops))
+        self.rewrite(id, |_, old| apply(old, ops))
     }
 
     /// Changes the document of a run as a JSON object: what `f` leaves alone stays as it is
@@ -194,37 +207,58 @@ impl RunStore {
     ///
     /// # Errors
     /// As [`update`](Self::update); `E_USAGE` if `f` does not return an object of the right shape.
-    pub fn update_document(
+    pub fn update_document<T: Into<Written>>(
         &self,
         id: &RunId,
-        f: impl FnOnce(Value) -> Result<Value>,
+        f: impl FnOnce(Value) -> Result<T>,
     ) -> Result<RunMeta> {
-        self.rewrite(id, |old| {
-            let before = view(old)?;
-            match f(Value::Object(before.clone()))? {
-                Value::Object(after) => apply(old, &difference(&before, &after, "")),
-                _ => Err(Error::new(
-                    Code::Usage,
-                    "the document must stay a JSON object",
-                )),
-            }
+        self.rewrite(id, |_, old| {
+            let before = old.to_text();
+            let after = f(view(&before)?)?.into();
+            apply(old, &difference(&before, after.text(), Numbers::Exact)?)
         })
     }
 
-    /// Changes the document of a run to `new` if it still is `expected`; `None` if it is not.
-    ///
-    /// # Errors
-    /// As [`update_document`](Self::update_document).
-    pub fn replace_if(&self, id: &RunId, expected: &Value, new: Value) -> Result<Option<RunMeta>> {
-        let mut differs = false;
-        let meta = self.update_document(id, |present| {
-            differs = present != *expected;
-            Ok(if differs { present } else { new })
-        })?;
-        Ok((!differs).then_some(meta))
+    /// `f` gets the text of the file and what it says. Where it takes a name, the names of the
+    /// repository are locked until the document is written.
+    pub(super) fn rewrite(
+        &self,
+        id: &RunId,
+        f: impl FnOnce(&str, &RunMeta) -> Result<RunMeta>,
+    ) -> Result<RunMeta> {
+        let (mut names, mut contended) = (None, None);
+        let new = self.rewrite_with(id, |text, old| {
+            let new = f(text, old)?;
+            check(old, &new)?;
+            if let Some(name) = taken_name(old, &new) {
+                // Not waited for: whoever has it may be waiting for the lock of this run.
+                match self.lock_names(Wait::No) {
+                    Err(error) if error.code() == Code::LockTimeout => {
+                        contended = Some((text.to_owned(), name.to_owned(), new));
+                        return Ok(old.clone());
+                    }
+                    locked => names = locked?,
+                }
+                self.check_free(name, id)?;
+            }
+            Ok(new)
+        });
+        drop(names);
+        match contended {
+            None => new,
+            Some((text, name, new_meta)) => {
+                new?;
+                new_name(self, id, &text, &name, new_meta)
+            }
+        }
     }
 
-    fn rewrite(&self, id: &RunId, f: impl FnOnce(&RunMeta) -> Result<RunMeta>) -> Result<RunMeta> {
+    /// Writes what `f` makes of the document, under the lock of the run.
+    fn rewrite_with(
+        &self,
+        id: &RunId,
+        f: impl FnOnce(&str, &RunMeta) -> Result<RunMeta>,
+    ) -> Result<RunMeta> {
         let paths = self.paths(id);
         let mut after = None;
         let document = Document::new(self.storage.clone(), &paths.run_dir, META)
@@ -233,10 +267,8 @@ impl RunStore {
         let updated = document.update(|text| {
             let text = text.ok_or_else(|| self.not_found(id))?;
             let old = parse_meta(text, id, self.repo_id())
-                .map_err(|bad| corrupt(paths.meta_path.clone(), bad))?;
-            let new = f(&old)?;
-            check(&old, &new)?;
-            self.check_free(&old, &new)?;
+                .map_err(|bad| corrupt(&paths.meta_path, bad))?;
+            let new = f(text, &old)?;
             let printed = if new == old {
                 text.to_owned()
             } else {
@@ -245,29 +277,28 @@ impl RunStore {
             after = Some(new);
             Ok(printed)
         });
-        updated.map_err(|error| self.unless_missing(id, error))?;
+        updated.map_err(|error| match error.path() {
+            Some(path) if path == paths.meta_path && error.code() == Code::Io => {
+                unreadable(&paths.meta_path, error)
+            }
+            _ => self.unless_missing(id, of_meta(error, &paths.meta_path)),
+        })?;
         after.ok_or_else(|| Error::internal("an update returned no document"))
     }
+}
 
-    /// A new name must not be that of another active run. Two processes that take the same name
-    /// in the same moment both succeed, unless they hold the repository lock.
-    fn check_free(&self, old: &RunMeta, new: &RunMeta) -> Result<()> {
-        let Some(name) = new.name.as_deref().filter(|_| old.name != new.name) else {
-            return Ok(());
-        };
-        let records = self.scan()?;
-        let taken = records.iter().find(|record| {
-            let meta = record.meta.as_ref().filter(|meta| meta.is_active());
-            record.run_id != new.run_id && meta.is_some_and(|it| it.name.as_deref() == Some(name))
-        });
-        match taken {
-            None => Ok(()),
-            Some(other) => Err(Error::new(
-                Code::RunRefAmbiguous,
-                format!("the run {} has the name `{name}`", other.run_id),
-            )
-            .with("input", name)
-            .with("candidates", vec![other.run_id.as_str()])),
+/// Writes a document with a new name when the names of the repository were locked by somebody
+/// else: they come first now, and what was made of `text` counts only while that is still there.
+fn new_name(store: &RunStore, id: &RunId, text: &str, name: &str, new: RunMeta) -> Result<RunMeta> {
+    let _names = store.lock_names(store.wait.clone())?;
+    store.rewrite_with(id, |present, _| {
+        if present != text {
+            let message = format!("run {id} was changed while its new name was waited for");
+            return Err(Error::new(Code::LockTimeout, message)
+                .with("run_id", id.as_str())
+                .hint("nothing was changed; try again"));
         }
-    }
+        store.check_free(name, id)?;
+        Ok(new)
+    })
 }

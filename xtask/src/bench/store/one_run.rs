@@ -34,7 +34,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>, Failure> {
         field.updates("RunStore::update_values, 1 KiB", |count| {
             let ops = [MetaOp::Set {
                 path: "/pr_number".to_owned(),
-                value: json!(count),
+                value: json!(count).into(),
             }];
             field.ours.update_values(field.id(), &ops).map(drop)
         })?,

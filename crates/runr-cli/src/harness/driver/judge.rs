@@ -15,6 +15,7 @@ use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
 
 use super::{Driver, WorkerCall};
+use crate::harness::others::live_runs;
 use crate::harness::worker::{Answer, CallEnd};
 use crate::harness::{context, verify};
 
@@ -80,7 +81,8 @@ impl Driver {
                 ));
             }
         };
-        match parse_reply(call.stage, &text) {
+        let parsed = parse_reply(call.stage, &text);
+        match parsed.and_then(|reply| self.without_directories(reply)) {
             Err(error) => {
                 self.keep_raw(call, &text);
                 Ok(rules::after_parse_failure(
@@ -95,6 +97,21 @@ impl Driver {
             Ok(Parsed::Plan(reply)) => self.judge_plan(after, reply),
             Ok(Parsed::Implement(reply)) => self.judge_implement(after, &reply),
             Ok(Parsed::Review(reply)) => self.judge_review(after, reply),
+        }
+    }
+
+    /// A plan of files; one that names a directory of the tree is no answer.
+    fn without_directories(&self, reply: Parsed) -> std::result::Result<Parsed, String> {
+        let tree = self.context.git.dir();
+        let is_directory = |path: &str| {
+            let metadata = tree.join(path).symlink_metadata();
+            metadata.is_ok_and(|metadata| metadata.is_dir())
+        };
+        match &reply {
+            Parsed::Plan(PlanReply::Plan(plan)) => {
+                rules::named_directory(plan, is_directory).map_or(Ok(reply), Err)
+            }
+            _ => Ok(reply),
         }
     }
 
@@ -160,20 +177,14 @@ impl Driver {
     }
 
     pub(super) fn collisions(&self, files: &[String]) -> Result<Vec<Collision>> {
-        let mut active = Vec::new();
-        for id in self.context.layout.store().ids()? {
-            let other = self.context.layout.files(&id);
-            if id == self.context.run_id || !crate::liveness::is_live(&other)? {
-                continue;
-            }
-            // A run whose timeline cannot be read collides with nothing that could be named.
-            if let Ok(state) = other.state() {
-                active.push(ActiveRun {
-                    run_id: id.to_string(),
-                    files_expected: state.files_expected(),
-                });
-            }
-        }
+        let live = live_runs(&self.context.layout, Some(&self.context.run_id))?;
+        let active: Vec<ActiveRun> = live
+            .into_iter()
+            .map(|(id, state)| ActiveRun {
+                run_id: id.to_string(),
+                files_expected: state.files_expected(),
+            })
+            .collect();
         Ok(file_collisions(files, &active))
     }
 
@@ -188,7 +199,10 @@ impl Driver {
         }
         let checked = self.with_claims_checked(reply)?;
         let events = rules::after_implement(after, &checked, &seen.verdict);
-        self.note_leftover(&seen.status)?;
+        if !seen.is_blind() {
+            self.note_leftover(&seen.status)?;
+        }
+        self.index.staged_judged()?;
         self.seen = Some(seen);
         Ok(events)
     }

@@ -22,13 +22,14 @@ impl Driver {
             &self.context.git,
             self.context.guard(state)?.as_ref(),
             &self.baseline,
+            &self.index,
             state.expected_head(),
         )
     }
 
     /// The stop for a tree that is no longer on the run's branch.
     pub(super) fn wrong_branch(&self, state: &State, seen: &Seen) -> Option<Vec<Event>> {
-        if seen.status.branch == state.branch {
+        if seen.is_blind() || seen.status.branch == state.branch {
             return None;
         }
         let actual = seen.status.branch.clone();
@@ -68,18 +69,24 @@ impl Driver {
             .milestone()
             .and_then(|m| m.files_expected.clone())
             .unwrap_or_default();
-        let deleted: Vec<String> = match &self.seen {
-            Some(seen) => seen.verdict.scope.semantic_changed.clone(),
-            None => Vec::new(),
+        let changed: &[String] = match &self.seen {
+            Some(seen) => &seen.verdict.scope.semantic_changed,
+            None => &[],
         };
         let tree = self.context.git.dir();
-        // A planned file that the change deletes is as good as one that exists.
+        // A planned file that the change deletes is as good as one that exists, and so is a new
+        // directory with the first file in it.
+        let in_change = |path: &str| {
+            let below = format!("{}/", path.trim_end_matches('/'));
+            let is_it = |file: &String| file == path || file.starts_with(&below);
+            changed.iter().any(is_it)
+        };
         let files: Vec<(String, bool)> = expected
             .into_iter()
             .map(|path| {
                 let is_file = |m: std::fs::Metadata| m.is_file() || m.is_symlink();
-                let there = tree.join(&path).symlink_metadata().is_ok_and(is_file)
-                    || deleted.contains(&path);
+                let there =
+                    tree.join(&path).symlink_metadata().is_ok_and(is_file) || in_change(&path);
                 (path, there)
             })
             .collect();

@@ -110,6 +110,7 @@ impl Driver {
         let state = &self.recorder.state;
         let made = checkpoint::commit(
             &self.context.git,
+            &mut self.index,
             &self.context.run_dir(),
             &self.context.run_id,
             state,

@@ -94,6 +94,16 @@ pub(super) fn parse_status(text: &str) -> Result<TreeStatus> {
 }
 
 impl TreeStatus {
+    /// Takes up what an other index holds.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        let name = |path: &String| path.trim_end_matches('/').to_owned();
+        let known: HashSet<String> = self.changed.iter().map(name).collect();
+        let more = other.changed.into_iter();
+        self.changed
+            .extend(more.filter(|path| !known.contains(&name(path))));
+        self.repositories.extend(other.repositories);
+    }
+
     /// A tracked entry: `rest` begins with the two states and the kind of submodule.
     fn tracked(&mut self, rest: &str, path: String) {
         if !rest.starts_with('.') {

@@ -8,9 +8,12 @@ use runr_core::phase::state::State;
 use runr_core::{Code, Error, Result, RunId};
 
 use super::choice::Chosen;
-use crate::harness::baseline::Leftover;
+use crate::harness::baseline::{Baseline, Leftover};
 use crate::harness::context::Layout;
 use crate::harness::git::{Git, TreeStatus};
+use crate::harness::gitdir::GitDir;
+use crate::harness::index::OwnIndex;
+use crate::harness::inspect::Guard;
 use crate::harness::{owner, worktree};
 use crate::host::Host;
 
@@ -19,16 +22,25 @@ pub(super) struct Reopened {
     pub(super) git: Git,
     pub(super) tree_lock: LockGuard,
     pub(super) status: TreeStatus,
+    pub(super) index: OwnIndex,
     /// Whether uncommitted work of the run is gone.
     pub(super) lost_work: bool,
     pub(super) events: Vec<Event>,
 }
 
 impl Reopened {
-    pub(super) fn new(layout: &Layout, state: &State, git: &Git, host: &Host) -> Result<Self> {
+    pub(super) fn new(
+        layout: &Layout,
+        files: &RunFiles,
+        state: &State,
+        git: &Git,
+        host: &Host,
+    ) -> Result<Self> {
         let tree = Utf8PathBuf::from(&state.repo_path);
         let mut events = Vec::new();
         let mut lost_work = false;
+        // Until a worker was asked, and in a fresh tree, nobody has written the index.
+        let mut is_fresh = state.calls_started == 0;
         if state.options.worktree {
             let half_made = state.worktree_path.is_none() && tree.exists();
             if half_made {
@@ -44,6 +56,7 @@ impl Reopened {
                     state.branch.as_deref(),
                 )?;
                 lost_work = state.open_phase.is_some();
+                is_fresh = true;
                 events.push(if state.worktree_path.is_none() {
                     Event::WorktreeCreated(made)
                 } else {
@@ -55,22 +68,32 @@ impl Reopened {
                 Code::WorktreeMissing,
                 format!("Worktree is missing: {tree}"),
             )
+            .with("run_id", state.run_id.as_str())
+            .with("worktree_path", tree.as_str())
             .at(tree));
         }
         let tree_lock = owner::take_tree(&host.storage, &layout.runs_dir(), &tree)?;
         let main = git;
         let git = git.at(&tree);
         if state.options.worktree {
-            remove_stale_index_lock(main, &git)?;
+            remove_stale_index_lock(main, &git)
+                .map_err(|error| error.with("run_id", state.run_id.as_str()))?;
         } else if state.worktree_path.is_none() && state.open_phase.is_none() {
             put_on_branch(&git, state)?;
         }
-        let git = git.pinned();
+        let (git, git_dir) = (git.pinned(), GitDir::of(&tree)?);
+        let index = if is_fresh {
+            OwnIndex::take(git_dir, files.dir())?
+        } else {
+            OwnIndex::reopen(&git, git_dir, files.dir())?
+        };
+        let git = git.judging_by(index.path());
         let status = git.status()?;
         Ok(Self {
             git,
             tree_lock,
             status,
+            index,
             lost_work,
             events,
         })
@@ -85,6 +108,40 @@ impl Reopened {
         Chosen::on_branch(layout, &self.git, state, &self.status)
     }
 
+    /// What stood in the tree before any worker: as it was kept, or as it is if none was asked.
+    pub(super) fn baseline(
+        &self,
+        files: &RunFiles,
+        guard: &Guard,
+        state: &State,
+    ) -> Result<Baseline> {
+        let git_dir = self.index.git_dir();
+        if let Some(mut kept) = Baseline::read(files)? {
+            if !self.events.is_empty() {
+                // The tree was made again, and with it what belongs to it alone.
+                kept.rules.append(&mut git_dir.own_rules()?);
+            }
+            return Ok(kept);
+        }
+        // Once a worker was asked, what is there proves nothing.
+        if state.calls_started > 0 {
+            return Ok(Baseline {
+                rules: git_dir.rules()?,
+                ..Baseline::default()
+            });
+        }
+        let (tree, status) = (self.git.dir(), &self.status);
+        let mut baseline = Baseline {
+            guarded: guard.guarded_prints(tree, status)?,
+            rules: git_dir.rules()?,
+            ..Baseline::default()
+        };
+        if !state.options.worktree {
+            baseline.dirty = guard.dirty_prints(tree, status)?;
+        }
+        Ok(baseline)
+    }
+
     /// Uncommitted changes are the run's own in its worktree; in the user's checkout only as long as
     /// they are what the run left there. Anything else is not to be mixed with the run's work.
     pub(super) fn refuse_strangers_work(&self, files: &RunFiles, state: &State) -> Result<()> {
@@ -92,7 +149,9 @@ impl Reopened {
             return Ok(());
         }
         let left = Leftover::read(files)?;
-        let strange = left.strange(self.git.dir(), &self.status)?;
+        // By the index of the tree: what the user has committed or switched to is no dirt.
+        let status = self.git.with_index_of_tree().status()?;
+        let strange = left.strange(self.git.dir(), &status)?;
         if strange.is_empty() {
             return Ok(());
         }
@@ -167,6 +226,7 @@ fn remove_stale_index_lock(main: &Git, git: &Git) -> Result<()> {
             ),
         )
         .at(git.dir())
+        .with("worktree_path", git.dir().as_str())
         .hint("move the directory away, then resume: it is made again at the last checkpoint"));
     }
     match std::fs::remove_file(lock) {

@@ -4,9 +4,9 @@ use camino::Utf8Path;
 use serde::de::DeserializeOwned;
 
 use super::reader::Reader;
-use super::{MAX_LINE, Sequenced};
+use super::{BadRecord, MAX_LINE, Sequenced};
 use crate::error::{Error, Result};
-use crate::fs::dir::{File, read_range};
+use crate::fs::dir::{File, Stat, read_range};
 use crate::fs::document::corrupt;
 
 /// Read at first; most records are shorter.
@@ -16,7 +16,11 @@ const MAX_WINDOW: u64 = 2 * (MAX_LINE as u64 + 1) + 1;
 
 /// Where a journal ends.
 #[derive(Debug)]
-pub(super) struct Tail {
+pub(super) struct Tail<R> {
+    /// What the file was when it was looked at.
+    pub(super) stat: Stat,
+    /// The last record.
+    pub(super) last: Option<R>,
     /// The number of the last record; 0 if there is none.
     pub(super) last_seq: u64,
     /// The end of the last whole line.
@@ -28,31 +32,34 @@ pub(super) struct Tail {
 pub(super) fn read<R: Sequenced + DeserializeOwned>(
     file: &dyn File,
     path: &Utf8Path,
-) -> Result<Tail> {
+) -> Result<Tail<R>> {
     let io = |error| Error::io("read", path, error);
-    let size = file
-        .stat()
-        .and_then(|stat| stat.regular())
-        .map_err(io)?
-        .size;
+    let stat = file.stat().and_then(|stat| stat.regular()).map_err(io)?;
+    let size = stat.size;
     let mut window = WINDOW.min(size);
     loop {
         let start = size - window;
         let bytes = read_range(file, start, window).map_err(io)?;
         if let Some((line, end)) = last_line(&bytes, start == 0) {
             let end_offset = start + end as u64;
-            let seq = seq_of::<R>(&bytes[line.clone()], start + line.start as u64, path)?;
+            let begin = start + line.start as u64;
+            let (last, numbered) = record_at::<R>(&bytes[line], begin, path)?;
             return Ok(Tail {
-                last_seq: match seq {
-                    Some(seq) => seq,
-                    None => count::<R>(file, path)?,
+                stat,
+                last_seq: if numbered {
+                    last.seq()
+                } else {
+                    count::<R>(file, path)?
                 },
+                last: Some(last),
                 end: end_offset,
                 torn: end_offset < size,
             });
         }
         if start == 0 {
             return Ok(Tail {
+                stat,
+                last: None,
                 last_seq: 0,
                 end: 0,
                 torn: size > 0,
@@ -84,21 +91,22 @@ fn count<R: Sequenced + DeserializeOwned>(file: &dyn File, path: &Utf8Path) -> R
     Ok(last)
 }
 
-/// The number a line bears; `None` where it may do without.
-fn seq_of<R: Sequenced + DeserializeOwned>(
+/// The record of a line, and whether it bears a number; some may do without.
+fn record_at<R: Sequenced + DeserializeOwned>(
     line: &[u8],
     offset: u64,
     path: &Utf8Path,
-) -> Result<Option<u64>> {
-    let reason = match serde_json::from_slice::<R>(line) {
-        Ok(record) if record.seq() > 0 => return Ok(Some(record.seq())),
+) -> Result<(R, bool)> {
+    let bad = match R::parse(line) {
+        Ok(record) if record.seq() > 0 => return Ok((record, true)),
         Ok(mut record) => {
             if record.adopt(1) {
-                return Ok(None);
+                return Ok((record, false));
             }
-            "its last record has the number 0".to_owned()
+            BadRecord::new("it has the number 0")
         }
-        Err(error) => format!("its last line is no record ({error})"),
+        Err(bad) => bad,
     };
-    Err(corrupt(path, &reason).with("offset", offset))
+    let reason = format!("its last line is no record ({})", bad.reason);
+    Err(bad.describe(corrupt(path, &reason).with("offset", offset)))
 }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::patience::{GaveUp, Patience};
 use crate::fs::dir::FileId;
+use crate::mutant::without;
 
 /// Taking a lock again within this time counts as at once.
 const AT_ONCE: Duration = Duration::from_millis(5);
@@ -105,14 +106,22 @@ impl Drop for Turn {
 /// Waits for the turn of this thread.
 pub(super) fn enter(id: FileId, patience: &Patience) -> Result<Turn, Refused> {
     let me = thread::current().id();
+    if without("lock-table") {
+        let (waited, series) = (None, 0);
+        return Ok(Turn { id, waited, series });
+    }
     let mut table = table();
     let slot = table.entry(id).or_default();
-    if slot.holder == Some(me) {
+    if slot.holder == Some(me) && !without("reentry") {
         return Err(Refused::Reentrant);
     }
     let ticket = slot.next_ticket;
     slot.next_ticket += 1;
-    slot.waiting.push_back(ticket);
+    if without("queue") {
+        slot.waiting.push_front(ticket);
+    } else {
+        slot.waiting.push_back(ticket);
+    }
     loop {
         let slot = table.entry(id).or_default();
         if slot.holder.is_none() && slot.waiting.front() == Some(&ticket) {
@@ -144,7 +153,8 @@ pub(super) fn enter(id: FileId, patience: &Patience) -> Result<Turn, Refused> {
 /// What a new turn inherits from the last one: the wait it has to reckon with, and the length of the
 /// series it belongs to; and how long to rest before it.
 fn after(last: Option<Last>) -> (Option<Duration>, u32, Option<Duration>) {
-    let Some(last) = last.filter(|last| last.released.elapsed() < AT_ONCE) else {
+    let at_once = |last: &Last| last.released.elapsed() < AT_ONCE && !without("rest");
+    let Some(last) = last.filter(at_once) else {
         return (None, 0, None);
     };
     match last.waited {
@@ -164,6 +174,12 @@ fn after(last: Option<Last>) -> (Option<Duration>, u32, Option<Duration>) {
 fn table() -> MutexGuard<'static, BTreeMap<FileId, Slot>> {
     // Every change is complete before anything can panic.
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many threads wait for their turn.
+#[cfg(test)]
+pub(super) fn waiting(id: FileId) -> usize {
+    table().get(&id).map_or(0, |slot| slot.waiting.len())
 }
 
 #[cfg(test)]

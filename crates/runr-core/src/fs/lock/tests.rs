@@ -33,7 +33,8 @@ fn a_second_thread_waits_until_the_guard_is_dropped() {
 fn entering_twice_is_refused_at_once_and_says_so() {
     let storage = memory();
     let _guard = Lock::acquire(&storage, "/".into(), "l", Wait::No).unwrap();
-    let error = Lock::acquire(&storage, "/".into(), "l", LONG).unwrap_err();
+    let wait = Wait::UpTo(Duration::from_secs(1));
+    let error = Lock::acquire(&storage, "/".into(), "l", wait).unwrap_err();
     assert_eq!(error.code(), Code::LockTimeout);
     assert!(!error.is_retryable());
     assert_eq!(error.to_json()["reentrant"], true);
@@ -191,4 +192,34 @@ fn a_guard_may_be_dropped_by_another_thread() {
     let guard = Lock::acquire(&storage, "/".into(), "l", Wait::No).unwrap();
     thread::spawn(move || drop(guard)).join().unwrap();
     drop(Lock::acquire(&storage, "/".into(), "l", Wait::No).unwrap());
+}
+
+#[test]
+fn threads_are_served_in_the_order_in_which_they_came() {
+    let storage = memory();
+    let id = foreign(&storage, "/".into()).stat().unwrap().id;
+    let guard = Lock::acquire(&storage, "/".into(), "l", Wait::No).unwrap();
+    let (sender, served) = mpsc::channel();
+    let waiters: Vec<_> = (0..8)
+        .map(|number| {
+            let (storage, sender) = (Storage::clone(&storage), sender.clone());
+            let waiter = thread::spawn(move || {
+                let guard = Lock::acquire(&storage, "/".into(), "l", LONG).unwrap();
+                sender.send(number).unwrap();
+                drop(guard);
+            });
+            while table::waiting(id) <= number {
+                thread::yield_now();
+            }
+            waiter
+        })
+        .collect();
+    drop((guard, sender));
+    assert_eq!(
+        served.iter().collect::<Vec<_>>(),
+        (0..8).collect::<Vec<_>>()
+    );
+    for waiter in waiters {
+        waiter.join().unwrap();
+    }
 }

@@ -1,11 +1,14 @@
 //! What it means when there is no valid answer.
 
-use super::{MAX_TRIES_PER_WORKER, Policy, stop_of, stopped, time_left};
+use super::{MAX_TRIES_PER_WORKER, Policy, head, stop_of, stopped, time_left};
 use crate::phase::event::{Event, FailureKind, ParseFailed};
 use crate::phase::model::Stage;
 use crate::phase::state::State;
 use crate::phase::stop::StopReason;
 use crate::time::Timestamp;
+
+/// A complaint may quote the answer, which may be long.
+const MAX_PROBLEM: usize = 1024;
 
 /// What an unreadable answer means: ask again, ask the other worker, or stop.
 #[must_use]
@@ -17,6 +20,7 @@ pub fn after_parse_failure(
     error: &str,
     text: &str,
 ) -> Vec<Event> {
+    let error = head(error, MAX_PROBLEM);
     let again = state.asking.tries < MAX_TRIES_PER_WORKER;
     let failed = Event::ParseFailed(ParseFailed {
         stage,

@@ -1,9 +1,9 @@
 //! What a plan means.
 
-use super::{MAX_LISTED, shown, stop_of, stopped};
+use super::{MAX_LISTED, MAX_TEXT, head, listed, shown, stop_of, stopped};
 use crate::glob::Glob;
 use crate::phase::event::Event;
-use crate::phase::model::{PlanReply, Stage};
+use crate::phase::model::{Plan, PlanReply, Stage};
 use crate::phase::owned::Collision;
 use crate::phase::scope::ScopeRules;
 use crate::phase::state::State;
@@ -21,6 +21,7 @@ pub fn after_plan(
 ) -> Vec<Event> {
     let plan = match reply {
         PlanReply::Rejected { reason, .. } => {
+            let reason = head(&reason, MAX_TEXT).to_owned();
             return vec![stopped(state, StopReason::PlanRejection, Some(reason))];
         }
         PlanReply::Plan(plan) => plan,
@@ -59,7 +60,7 @@ pub fn after_plan(
     } else if let Some(first) = collisions.first() {
         events.push(Event::ParallelFileCollision {
             stage: Stage::Plan,
-            predicted_files: files,
+            predicted_files: listed(&files),
             collisions: collisions.to_vec(),
         });
         if collisions_stop {
@@ -74,6 +75,23 @@ pub fn after_plan(
         }
     }
     events
+}
+
+/// What is wrong with a plan that names directories, of which no check can tell whether they were
+/// changed; `is_directory` looks into the tree. Paths that leave it are the scope's business.
+#[must_use]
+pub fn named_directory(plan: &Plan, is_directory: impl Fn(&str) -> bool) -> Option<String> {
+    let named = |path: &str| is_in_repository(path) && (path.ends_with('/') || is_directory(path));
+    plan.milestones
+        .iter()
+        .enumerate()
+        .find_map(|(m, milestone)| {
+            let files = milestone.files_expected.as_deref().unwrap_or_default();
+            let (f, path) = files.iter().enumerate().find(|(_, path)| named(path))?;
+            Some(format!(
+                "/milestones/{m}/files_expected/{f}: `{path}` is a directory; name its files"
+            ))
+        })
 }
 
 /// Whether a planned path stays in the working tree.

@@ -130,11 +130,15 @@ impl State {
                 milestone_index,
                 ..
             } => self.checkpoint(commit, *milestone_index),
-            Event::ParseFailed(_) => self.step = Step::Entered,
+            Event::ParseFailed(failed) => {
+                self.asking.problem = Some(failed.error.clone());
+                self.step = Step::Entered;
+            }
             Event::WorkerFallback { to, .. } => {
                 self.asking = Asking {
                     worker: Some(to.clone()),
                     tries: 0,
+                    problem: self.asking.problem.take(),
                 };
                 self.step = Step::Entered;
             }

@@ -184,7 +184,7 @@ fn what_is_not_there_is_not_found() {
     assert!(!store.exists(&id("gh-17")).unwrap());
     let error = store.read(&id("gh-17")).unwrap_err();
     assert_eq!(error.code(), Code::RunNotFound);
-    assert_eq!(error.to_string(), "Run not found");
+    assert_eq!(error.to_string(), "run not found: gh-17");
 }
 
 #[test]
@@ -231,8 +231,12 @@ fn only_directories_with_valid_ids_are_runs() {
 #[test]
 fn the_repository_is_compared_where_the_path_names_it() {
     let fs: Storage = MemoryFs::new().into();
-    let other = RunStore::open(Storage::clone(&fs), "/data/repos/0000000000000000/runs");
-    other.create(&run(&id("a")), false).unwrap();
+    let place = Utf8Path::new("/data/repos/0000000000000000/runs/a");
+    create_dirs(&fs, place, 0o700, Durability::None).unwrap();
+    let text = crate::store::meta_text(&run(&id("a")));
+    let foreign = Document::new(Storage::clone(&fs), place, META);
+    foreign.create(&text).unwrap();
+    let other = RunStore::open(Storage::clone(&fs), place.parent().unwrap());
     assert_eq!(other.read(&id("a")).unwrap_err().code(), Code::StoreCorrupt);
     let right = RunStore::open(fs, "/data/repos/abcd1234ef567890/runs");
     right.create(&run(&id("a")), false).unwrap();

@@ -22,6 +22,19 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
+    /// A number below `limit`; 0 where there is none.
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        let limit = u64::try_from(limit).unwrap().max(1);
+        usize::try_from(self.next() % limit).unwrap()
+    }
+
+    /// Puts the items in an order of its own.
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
+
     /// A moment before `limit`.
     pub(crate) fn moment(&mut self, limit: Duration) -> Duration {
         let micros = u64::try_from(limit.as_micros()).unwrap();

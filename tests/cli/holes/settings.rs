@@ -1,0 +1,123 @@
+//! A worker that changes what git goes by: its settings, excludes, attributes and hooks.
+
+use super::hidden::{BOTH, flags_of};
+use super::*;
+
+/// What a worker changes of git's own files, and how a violation names it in a run's worktree; in the
+/// checkout the name is the same unless there is a second one.
+const RULES: [(&str, &str); 9] = [
+    (
+        "echo '*.evil' >> \"$(git rev-parse --git-path info/exclude)\"",
+        ".git/info/exclude",
+    ),
+    (
+        "git config core.excludesFile \"$SCRATCH/prompt\"",
+        ".git/config",
+    ),
+    ("git config core.fileMode false", ".git/config"),
+    ("git config filter.x.clean 'cat'", ".git/config"),
+    (
+        "printf '[branch \"a\"] [core]\\nfileMode = false\\n' >> \"$(git rev-parse --git-path config)\"",
+        ".git/config",
+    ),
+    (
+        "echo '* -text' > \"$(git rev-parse --git-path info/attributes)\"",
+        ".git/info/attributes",
+    ),
+    (
+        "mkdir -p \"$(git rev-parse --git-path hooks)\"; echo evil > \"$(git rev-parse --git-path hooks/pre-commit)\"",
+        ".git/hooks/pre-commit",
+    ),
+    (
+        "rm \"$(git rev-parse --git-path info/exclude)\"",
+        ".git/info/exclude",
+    ),
+    (
+        "echo nonsense > \"$(git rev-parse --git-path config)\"",
+        ".git/config",
+    ),
+];
+
+#[test]
+fn a_worker_may_not_change_what_git_goes_by() {
+    for tree in BOTH {
+        for (change, name) in RULES {
+            let sandbox = process(&format!("echo part > src/part.txt\n{change}"));
+            run_processes(&sandbox, flags_of(tree)).exits(1);
+            let id = sandbox.run_ids().pop().unwrap();
+            let status = sandbox.status(&id);
+            assert_eq!(
+                status["stop_reason"], "guard_violation",
+                "{change}: {status}"
+            );
+            assert_eq!(violations(&sandbox, &id), [name], "{tree:?}: {change}");
+            assert_eq!(sandbox.checkpoints(&id), []);
+        }
+    }
+}
+
+#[test]
+fn settings_of_the_worktree_alone_are_watched_too() {
+    let sandbox = process(
+        "echo part > src/part.txt
+git config extensions.worktreeConfig true
+git config --worktree core.fileMode false
+mkdir -p \"$(git rev-parse --absolute-git-dir)/info\"
+echo '/*' > \"$(git rev-parse --git-path info/sparse-checkout)\"",
+    );
+    run_processes(&sandbox, &["--worktree"]).exits(1);
+    let id = sandbox.run_ids().pop().unwrap();
+    let own = |file: &str| format!(".git/worktrees/{id}/{file}");
+    let expected = [
+        ".git/config".to_owned(),
+        own("config.worktree"),
+        own("info/sparse-checkout"),
+    ];
+    assert_eq!(violations(&sandbox, &id), expected);
+}
+
+#[test]
+fn a_worktree_that_is_led_to_another_repository_is_a_violation() {
+    let sandbox = process(
+        "echo part > src/part.txt
+git clone -q --no-local . \"$SCRATCH/other\"
+echo \"gitdir: $SCRATCH/other/.git\" > .git",
+    );
+    run_processes(&sandbox, &["--worktree"]).exits(1);
+    let id = sandbox.run_ids().pop().unwrap();
+    assert_eq!(sandbox.status(&id)["stop_reason"], "guard_violation");
+    assert!(violations(&sandbox, &id).contains(&format!(".runr-worktrees/{id}/.git")));
+}
+
+#[test]
+fn a_changed_rule_of_git_stops_again_until_it_is_put_back() {
+    for tree in BOTH {
+        let first = "if [ ! -e \"$SCRATCH/first\" ]; then
+    git config core.fileMode false
+    rm \"$RUNR_RUN_DIR/baseline.json\"
+    touch \"$SCRATCH/first\"
+fi";
+        let sandbox = process(&format!("echo part > src/part.txt\n{first}"));
+        let config = sandbox.read(".git/config");
+        run_processes(&sandbox, flags_of(tree)).exits(1);
+        let id = sandbox.run_ids().pop().unwrap();
+        let again = || sandbox.runr(&["resume", &id]).env("RUNR_SKIP_DOCTOR", "1");
+        again().output().exits(1);
+        assert_eq!(violations(&sandbox, &id), [".git/config"]);
+        sandbox.write(".git/config", &config);
+        again().output().exits(0);
+        assert_eq!(milestones(&sandbox, &id), [0]);
+    }
+}
+
+#[test]
+fn what_git_and_editors_note_about_branches_is_no_violation() {
+    for tree in BOTH {
+        let sandbox = process(
+            "echo part > src/part.txt
+git config branch.main.vscode-merge-base origin/main
+git branch -q side; git config branch.side.description 'a side'",
+        );
+        run_processes(&sandbox, flags_of(tree)).exits(0);
+    }
+}
