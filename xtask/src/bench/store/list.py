@@ -28,8 +28,11 @@ def status(meta):
     return "idle"
 
 
-def row(run_id, repo_id, repo, meta):
+def row(run_id, repo_id, repo, meta, run_dir):
     broken = meta is None
+    word = "broken" if broken else status(meta)
+    if word == "idle" and os.path.exists(os.path.join(run_dir, "owner.lock")):
+        word = "active"
     meta = meta or {}
     worktree = meta.get("worktree_path")
     return {
@@ -47,7 +50,7 @@ def row(run_id, repo_id, repo, meta):
         "archived": bool((meta.get("archive") or {}).get("archived_at")),
         "pr_number": meta.get("pr_number"),
         "pr_url": meta.get("pr_url"),
-        "derived_status": "broken" if broken else status(meta),
+        "derived_status": word,
         "summary": None,
         "broken": broken,
     }
@@ -60,7 +63,7 @@ def main(data_dir, form):
         for run in os.scandir(os.path.join(repo.path, "runs")):
             if run.is_dir(follow_symlinks=False) and not run.name.startswith("."):
                 meta = read(os.path.join(run.path, "meta.json"))
-                rows.append(row(run.name, repo.name, record, meta))
+                rows.append(row(run.name, repo.name, record, meta, run.path))
     rows.sort(key=lambda row: row["run_id"])
     rows.sort(key=lambda row: row["created_at"] or "", reverse=True)
     if form == "json":
