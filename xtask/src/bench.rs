@@ -4,12 +4,16 @@
 //! judged: a busy machine must not fail a build.
 
 mod machine;
+mod plain;
 mod recording;
 mod replay;
 mod row;
 mod startup;
 mod storage;
+mod store;
 mod whole_run;
+
+pub(crate) use store::be_one_of_many;
 
 use std::path::PathBuf;
 
@@ -18,6 +22,7 @@ use tempfile::TempDir;
 
 use crate::Failure;
 use crate::built::{self, Profile};
+use row::Row;
 
 /// What all benchmarks share.
 #[derive(Debug)]
@@ -29,9 +34,23 @@ pub(crate) struct Bench {
     rounds: usize,
 }
 
+type Part = fn(&Bench) -> Result<Vec<Row>, Failure>;
+
+/// The parts, in the order of the table.
+const PARTS: [(&str, Part); 4] = [
+    ("startup", startup::measure),
+    ("run", whole_run::measure),
+    ("storage", storage::measure),
+    ("store", store::measure),
+];
+
 /// Measures, and prints a table or JSON.
 pub(crate) fn run(words: &[&str]) -> Result<(), Failure> {
-    let (rounds, as_json) = parse(words)?;
+    let Options {
+        rounds,
+        as_json,
+        parts,
+    } = parse(words)?;
     if cfg!(debug_assertions) {
         // The storage is measured in this very process: it must be built as it is shipped.
         return again_in_release(words);
@@ -50,7 +69,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Failure> {
     };
     let facts = machine::facts(&bench);
     let mut rows = Vec::new();
-    for part in [startup::measure, whole_run::measure, storage::measure] {
+    for (_, part) in PARTS.into_iter().filter(|(name, _)| parts.contains(name)) {
         rows.extend(part(&bench)?);
     }
     if as_json {
@@ -85,23 +104,43 @@ fn again_in_release(words: &[&str]) -> Result<(), Failure> {
     }
 }
 
-fn parse(words: &[&str]) -> Result<(usize, bool), Failure> {
-    let mut rounds = 9;
-    let mut as_json = false;
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    rounds: usize,
+    as_json: bool,
+    parts: Vec<&'static str>,
+}
+
+fn parse(words: &[&str]) -> Result<Options, Failure> {
+    let (mut rounds, mut as_json, mut parts) = (9, false, Vec::new());
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match *word {
             "--json" => as_json = true,
+            "--only" => {
+                let wanted = words.next();
+                let known = PARTS.map(|(name, _)| name);
+                let part = known.into_iter().find(|name| Some(name) == wanted);
+                parts.push(part.ok_or(format!("--only needs one of {}", known.join(", ")))?);
+            }
             "--rounds" => {
                 let number = words.next().and_then(|number| number.parse().ok());
                 rounds = number
                     .filter(|number| *number > 0)
                     .ok_or("--rounds needs a number from 1 on")?;
             }
-            _ => return Err("usage: cargo xtask bench [--json] [--rounds N]".into()),
+            _ => return Err("usage: cargo xtask bench [--json] [--rounds N] [--only PART]".into()),
         }
     }
-    Ok((rounds, as_json))
+    if parts.is_empty() {
+        parts.extend(PARTS.map(|(name, _)| name));
+    }
+    Ok(Options {
+        rounds,
+        as_json,
+        parts,
+    })
 }
 
 #[cfg(test)]
@@ -110,15 +149,25 @@ mod tests {
 
     #[test]
     fn rounds_are_a_number_and_unknown_words_are_refused() {
-        assert_eq!(parse(&[]), Ok((9, false)));
-        assert_eq!(parse(&["--json", "--rounds", "3"]), Ok((3, true)));
+        assert_eq!(parse(&[]).unwrap().rounds, 9);
+        let options = parse(&["--json", "--rounds", "3"]).unwrap();
+        assert_eq!((options.rounds, options.as_json), (3, true));
         for words in [
             &["--rounds"][..],
             &["--rounds", "0"],
             &["--rounds", "x"],
+            &["--only"],
+            &["--only", "x"],
             &["x"],
         ] {
             assert!(parse(words).is_err(), "{words:?}");
         }
+    }
+
+    #[test]
+    fn all_parts_are_measured_unless_some_are_chosen() {
+        assert_eq!(parse(&[]).unwrap().parts.len(), super::PARTS.len());
+        let chosen = parse(&["--only", "store", "--only", "startup"]).unwrap();
+        assert_eq!(chosen.parts, ["store", "startup"]);
     }
 }

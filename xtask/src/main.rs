@@ -31,6 +31,7 @@ cargo xtask <task>
   bench    medians beside those of a peer; prints goals, judges nothing
              --json   the rows as JSON
              --rounds N   9 unless told
+             --only startup|run|storage|store   one part (may be repeated)
   faults   the suites that break storage and kill processes
              --long   full counts instead of short forms
   mutants  leaves out the safety steps of storage one by one: a test must fail each time
@@ -54,6 +55,8 @@ fn main() -> ExitCode {
         Some((&"vectors", rest)) => vectors::run(rest),
         Some((&"demo", rest)) => demo::run(rest),
         Some((&"bench", rest)) => bench::run(rest),
+        // Not in the usage: what the benchmarks start themselves.
+        Some((&"bench-crowd", rest)) => bench::be_one_of_many(rest),
         Some((&"faults", rest)) => faults::run(rest),
         Some((&"mutants", rest)) => mutants::run(rest),
         Some((&"help" | &"--help" | &"-h", _)) => {

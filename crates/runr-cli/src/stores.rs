@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::phase::ops::{OWNER_LOCK, RunFiles};
 use runr_core::store::{
-    Candidate, DataDir, Os, Record, RepoId, RepoRecord, Repository, RunPaths, RunStore, Seen,
+    Candidate, DataDir, Os, Record, RepoId, RepoRecord, Repository, Row, RunPaths, RunStore, Seen,
     data_dir, list_order, resolve, scan_all,
 };
 use runr_core::{Code, Error, Result, RunId};
@@ -140,25 +140,22 @@ impl Stores {
         }
     }
 
-    /// All runs as rows of a list, newest first, and what could not be listed.
-    pub(crate) fn list(&self, host: &Host) -> Result<(Vec<Value>, Vec<Error>)> {
-        let (mut stores, mut records, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    /// All runs, and what could not be listed.
+    pub(crate) fn list(&self) -> Result<Listing> {
+        let (mut stores, mut listing) = (Vec::new(), Listing::default());
         for store in self.each()? {
             match store {
                 Ok(store) => stores.push(store),
-                Err(error) => warnings.push(error),
+                Err(error) => listing.warnings.push(error),
             }
         }
-        let repos = self.known(&stores);
-        for (store, repo) in stores.iter().zip(&repos) {
-            let (found, problems) = scan_all(std::slice::from_ref(store));
-            records.extend(found.into_iter().map(|record| (record, repo.as_ref())));
-            warnings.extend(problems);
+        for (store, repo) in stores.iter().zip(self.known(&stores)) {
+            match store.scan() {
+                Ok(records) => listing.repos.push((repo, records)),
+                Err(error) => listing.warnings.push(error),
+            }
         }
-        records.sort_by(|a, b| list_order(&a.0, &b.0));
-        let row =
-            |(record, repo): &(Record, Option<&RepoRecord>)| record.row(*repo, look(host, record));
-        Ok((records.iter().map(row).collect(), warnings))
+        Ok(listing)
     }
 
     /// What is known of the repository of each store: what its own record says, else the index.
@@ -203,6 +200,28 @@ impl Stores {
             store: store.clone(),
             record,
         })
+    }
+}
+
+/// The runs of some stores.
+#[derive(Default)]
+pub(crate) struct Listing {
+    repos: Vec<(Option<RepoRecord>, Vec<Record>)>,
+    /// What could not be listed.
+    pub(crate) warnings: Vec<Error>,
+}
+
+impl Listing {
+    /// The rows of a list, the newest run first.
+    pub(crate) fn rows(&self, host: &Host) -> Vec<Row<'_>> {
+        let repos = self.repos.iter();
+        let mut runs: Vec<_> = repos
+            .flat_map(|(repo, records)| records.iter().map(move |record| (record, repo.as_ref())))
+            .collect();
+        runs.sort_by(|a, b| list_order(a.0, b.0));
+        runs.into_iter()
+            .map(|(record, repo)| record.row(repo, look(host, record)))
+            .collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A measured line: a time, the time of its peer, and the goal beside them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -121,6 +121,24 @@ impl Row {
             self.goal.unwrap_or("-").to_owned(),
         ]
     }
+}
+
+/// The time of one piece of work.
+pub(crate) fn timed<E: std::fmt::Display>(
+    work: impl FnOnce() -> Result<(), E>,
+) -> Result<Duration, Failure> {
+    let start = Instant::now();
+    work().map_err(|why| why.to_string())?;
+    Ok(start.elapsed())
+}
+
+/// The mean time of work that is too short to be timed alone.
+pub(crate) fn repeated<E: std::fmt::Display>(
+    times: u32,
+    work: impl Fn() -> Result<(), E>,
+) -> Result<Duration, Failure> {
+    let all = timed(|| (0..times).try_for_each(|_| work()))?;
+    Ok(all / times)
 }
 
 /// The median in microseconds.

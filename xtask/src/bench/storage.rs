@@ -1,16 +1,13 @@
 //! What the two storage primitives cost beyond the system calls they cannot do without.
 
-use std::fs::File;
-use std::io::{Read, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::{Document, Journal, Sequenced, real};
 use serde::{Deserialize, Serialize};
 
-use super::Bench;
-use super::row::{Pair, Row, Unit};
+use super::row::{Pair, Row, Unit, timed};
+use super::{Bench, plain};
 use crate::Failure;
 
 /// A flush is short, so that a round needs many to say anything.
@@ -55,7 +52,7 @@ fn appends(folder: &Utf8Path, rounds: usize) -> Result<Row, Failure> {
         || timed(|| journal.append(line).map(drop)),
         || {
             seq += 1;
-            timed(|| append(plain.as_std_path(), &line(seq)))
+            timed(|| append_plainly(plain.as_std_path(), &line(seq)))
         },
     )?;
     let names = [
@@ -70,7 +67,9 @@ fn updates(folder: &Utf8Path, rounds: usize) -> Result<Row, Failure> {
     let document = Document::new(real(), folder, "document.json");
     let mut count = 0;
     let plain = folder.join("plain");
+    let peers = plain.join("document.json");
     std::fs::create_dir_all(&plain).map_err(|why| format!("cannot create {plain}: {why}"))?;
+    std::fs::write(&peers, "").map_err(|why| format!("cannot write {peers}: {why}"))?;
     let next = |count: usize| format!("{count:0DOCUMENT$}");
     let mut plain_count = 0;
     let mut pair = Pair::measure(
@@ -81,7 +80,8 @@ fn updates(folder: &Utf8Path, rounds: usize) -> Result<Row, Failure> {
         },
         || {
             plain_count += 1;
-            timed(|| replace(plain.as_std_path(), &next(plain_count)))
+            let change = |text: &mut Vec<u8>| *text = next(plain_count).into_bytes();
+            timed(|| plain::update(plain.as_std_path(), "document.json", change))
         },
     )?;
     let names = [
@@ -92,36 +92,8 @@ fn updates(folder: &Utf8Path, rounds: usize) -> Result<Row, Failure> {
     Ok(pair.row(names, Unit::SpeedOfThePeer, Some(">= 0.85x")))
 }
 
-fn timed<E: std::fmt::Display>(work: impl FnOnce() -> Result<(), E>) -> Result<Duration, Failure> {
-    let start = Instant::now();
-    work().map_err(|why| why.to_string())?;
-    Ok(start.elapsed())
-}
-
-fn append(path: &Path, line: &Line) -> std::io::Result<()> {
+fn append_plainly(path: &Path, line: &Line) -> std::io::Result<()> {
     let mut bytes = serde_json::to_vec(line)?;
     bytes.push(b'\n');
-    let mut file = File::options().append(true).create(true).open(path)?;
-    file.write_all(&bytes)?;
-    file.sync_data()
-}
-
-fn replace(folder: &Path, text: &str) -> std::io::Result<()> {
-    let lock = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join(".lock"))?;
-    lock.lock()?;
-    let mut old = String::new();
-    if let Ok(mut file) = File::open(folder.join("document.json")) {
-        file.read_to_string(&mut old)?;
-    }
-    let temporary = folder.join(".document.json.tmp");
-    let mut file = File::create_new(&temporary)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_data()?;
-    std::fs::rename(&temporary, folder.join("document.json"))?;
-    File::open(folder)?.sync_all()?;
-    lock.unlock()
+    plain::append(path, &bytes, false)
 }

@@ -2,8 +2,9 @@
 
 use comfy_table::Table;
 use runr_core::json::Written;
-use runr_core::store::{MetaOp, Repository, RunFields, RunMeta};
+use runr_core::store::{MetaOp, Repository, Row, RunFields, RunMeta};
 use runr_core::{Code, Error, Result};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Invocation;
@@ -29,6 +30,13 @@ pub(crate) fn execute(call: &Invocation<'_>, args: &StoreArgs) -> Result<u8> {
         StoreCommand::Events(args) => shop.events(args)?,
     }
     Ok(0)
+}
+
+/// The runs as other programs list them.
+#[derive(Serialize)]
+struct List<'a> {
+    schema_version: &'static str,
+    data: &'a [Row<'a>],
 }
 
 /// The store that the options name, and where to print.
@@ -144,13 +152,16 @@ impl Shop<'_> {
     }
 
     fn list(&self) -> Result<()> {
-        let (rows, warnings) = self.stores()?.list(self.call.host)?;
-        for warning in &warnings {
+        let listing = self.stores()?.list()?;
+        for warning in &listing.warnings {
             self.warn(warning);
         }
+        let rows = listing.rows(self.call.host);
         if self.call.json {
-            let list = json!({"schema_version": "1.0", "data": rows});
-            self.call.console.json(&list);
+            self.call.console.json(&List {
+                schema_version: "1.0",
+                data: &rows,
+            });
         } else if rows.is_empty() {
             self.call.console.line("No runs found.");
         } else {
@@ -159,7 +170,7 @@ impl Shop<'_> {
         Ok(())
     }
 
-    fn table(&self, rows: &[Value]) {
+    fn table(&self, rows: &[Row<'_>]) {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
         table.set_header([
@@ -171,20 +182,18 @@ impl Shop<'_> {
             "TITLE",
         ]);
         for row in rows {
-            let text = |key: &str| printable(row[key].as_str().unwrap_or("-"));
-            let repository = row["repo_key"].as_str().or(row["repo_id"].as_str());
-            table.add_row([
-                text("run_id"),
-                text("derived_status"),
-                text("created_at"),
-                text("runner"),
-                printable(repository.unwrap_or("-")),
-                text("title"),
-            ]);
+            let cells = [
+                row.run_id,
+                row.derived_status,
+                row.created_at.unwrap_or("-"),
+                row.runner.unwrap_or("-"),
+                row.repo_key.unwrap_or(row.repo_id),
+                row.title,
+            ];
+            table.add_row(cells.map(printable));
         }
-        for line in table.lines() {
-            self.call.console.line(line.trim());
-        }
+        let lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
+        self.call.console.line(&lines.join("\n"));
     }
 
     fn resolve(&self, reference: &str) -> Result<()> {

@@ -126,8 +126,7 @@ pub(crate) fn update_run(
 }
 
 pub(super) fn store_list(host: &Host, arguments: &mut Arguments) -> Result<Value> {
-    let (rows, _) = stores_of(host, arguments)?.list(host)?;
-    Ok(Value::Array(rows))
+    json(&stores_of(host, arguments)?.list()?.rows(host))
 }
 
 pub(super) fn store_resolve(host: &Host, arguments: &mut Arguments) -> Result<Value> {

@@ -97,16 +97,21 @@ impl Console {
 
     /// A pretty document.
     pub(crate) fn json(&self, value: &impl Serialize) {
-        match serde_json::to_string_pretty(value) {
-            Ok(text) => self.line(&text),
-            Err(_) => self.note(ErrorKind::InvalidData),
-        }
+        self.whole_line(serde_json::to_string_pretty(value));
     }
 
     /// A compact line.
     pub(crate) fn json_line(&self, value: &impl Serialize) {
-        match serde_json::to_string(value) {
-            Ok(text) => self.line(&text),
+        self.whole_line(serde_json::to_string(value));
+    }
+
+    /// The line feed goes out with the text, which may be long.
+    fn whole_line(&self, text: serde_json::Result<String>) {
+        match text {
+            Ok(mut text) => {
+                text.push('\n');
+                self.write(&self.out, &text);
+            }
             Err(_) => self.note(ErrorKind::InvalidData),
         }
     }
@@ -156,15 +161,15 @@ fn plain(value: &Value) -> String {
 
 /// Control characters escaped: a file name must not drive the terminal.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && c != '\n' && c != '\t' {
-                c.escape_default().to_string()
-            } else {
-                c.to_string()
-            }
-        })
-        .collect()
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' && c != '\t' {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 #[cfg(test)]

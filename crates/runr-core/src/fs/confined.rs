@@ -6,7 +6,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Storage;
-use super::dir::{Dir, Fs, Stat};
+use super::dir::{Dir, File, Fs, Stat};
 
 /// The same storage, except that a link below `base` that leads to a directory is refused. How
 /// `base` itself is reached is its owner's business.
@@ -30,6 +30,14 @@ impl Fs for Confined {
             self.inner.open_dir_beneath(&self.base, path)
         } else {
             self.inner.open_dir(path)
+        }
+    }
+
+    fn open_file(&self, path: &Utf8Path) -> io::Result<Box<dyn File>> {
+        if path.starts_with(&self.base) {
+            self.inner.open_file_beneath(&self.base, path)
+        } else {
+            self.inner.open_file(path)
         }
     }
 

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use camino::Utf8Path;
 
-use super::dir::{Dir, read_range, write_all};
+use super::dir::{Dir, read_range, read_whole, write_all};
 use super::{
     Document, Durability, FaultFs, Journal, Kind, Lock, MemoryFs, Open, Sequenced, Storage,
     create_dirs, real,
@@ -25,6 +25,7 @@ impl Sequenced for Record {
 fn conforms(storage: &Storage, root: &Utf8Path, atomic: bool) {
     directories_and_names(storage, root, atomic);
     files(storage, root);
+    short_ways(storage, root);
     locks(storage, root);
     primitives(storage, root);
 }
@@ -119,6 +120,42 @@ fn files(storage: &Storage, root: &Utf8Path) {
     dir.unlink("other").unwrap();
 }
 
+/// Reading a file below a directory without opening the directory.
+fn short_ways(storage: &Storage, root: &Utf8Path) {
+    let dir = storage.open_dir(root).unwrap();
+    dir.create_dir("in", 0o700).unwrap();
+    let inner = dir.open_dir("in").unwrap();
+    for size in [0, 4095, 4096, 4097, 9000] {
+        let bytes = vec![b'x'; size];
+        let mut file = inner.open("data", Open::CreateNew(0o600)).unwrap();
+        write_all(file.as_mut(), &bytes).unwrap();
+        file.close().unwrap();
+        for file in [
+            dir.open_in("in", "data").unwrap(),
+            storage.open_file(&root.join("in/data")).unwrap(),
+            storage
+                .open_file_beneath(root, &root.join("in/data"))
+                .unwrap(),
+        ] {
+            assert_eq!(read_whole(file.as_ref(), 9000).unwrap(), bytes);
+            let large = read_whole(file.as_ref(), 8999);
+            assert_eq!(large.is_err(), size == 9000, "{size}");
+        }
+        inner.unlink("data").unwrap();
+    }
+    for absent in [
+        dir.open_in("in", "data"),
+        dir.open_in("absent", "data"),
+        storage.open_file(&root.join("in/data")),
+        storage.open_file(&root.join("absent/data")),
+        storage.open_file_beneath(root, &root.join("in/data")),
+        storage.open_file_beneath(root, &root.join("absent/data")),
+    ] {
+        assert_eq!(absent.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    dir.remove_dir("in").unwrap();
+}
+
 fn locks(storage: &Storage, root: &Utf8Path) {
     assert!(!Lock::is_held(storage, root, "l").unwrap());
     let dir = storage.open_dir(root).unwrap();
@@ -208,6 +245,14 @@ mod planted {
         symlink(root.join("secret"), root.join("real/.link.lock")).unwrap();
 
         assert!(real().open_dir(&root.join("link")).is_err());
+        std::fs::write(root.join("real/plain"), "p").unwrap();
+        let dir = real().open_dir(&root).unwrap();
+        dir.open_in("real", "plain").unwrap();
+        assert!(dir.open_in("link", "plain").is_err());
+        assert!(dir.open_in("real", "doc").is_err());
+        real().open_file(&root.join("real/plain")).unwrap();
+        assert!(real().open_file(&root.join("link/plain")).is_err());
+        assert!(real().open_file(&root.join("real/doc")).is_err());
         let document = Document::new(real(), root.join("real"), "doc");
         assert!(document.read().is_err());
         document.replace("new").unwrap();
@@ -215,6 +260,43 @@ mod planted {
         assert_eq!(std::fs::read_to_string(root.join("secret")).unwrap(), "s");
         let lock = Lock::acquire(&real(), &root.join("real"), ".link.lock", Wait::No);
         assert!(lock.is_err());
+    }
+
+    #[test]
+    fn a_link_above_the_directory_of_a_file_is_welcome() {
+        let (_keep, root) = temporary();
+        std::fs::create_dir_all(root.join("real/runs/a")).unwrap();
+        std::fs::write(root.join("real/runs/a/doc"), "d").unwrap();
+        symlink(root.join("real"), root.join("link")).unwrap();
+        let file = real().open_file(&root.join("link/runs/a/doc")).unwrap();
+        assert_eq!(read_whole(file.as_ref(), 9).unwrap(), b"d");
+        let runs = real().open_dir(&root.join("link/runs")).unwrap();
+        runs.open_in("a", "doc").unwrap();
+    }
+
+    #[test]
+    fn no_link_below_the_base_is_followed_and_every_link_above_is() {
+        let (_keep, root) = temporary();
+        std::fs::create_dir_all(root.join("real/runs/a")).unwrap();
+        std::fs::write(root.join("real/runs/a/doc"), "d").unwrap();
+        symlink(root.join("real"), root.join("link")).unwrap();
+        let open = |base: &str, path: &str| {
+            let opened = real().open_file_beneath(&root.join(base), &root.join(path));
+            opened.map(|file| read_whole(file.as_ref(), 9).unwrap())
+        };
+        for base in ["real", "real/runs", "link", "link/runs"] {
+            let place = base.split('/').next().unwrap();
+            let opened = open(base, &format!("{place}/runs/a/doc")).unwrap();
+            assert_eq!(opened, b"d", "{base}");
+        }
+        // The link is on the way from the base, and no longer on the way to it.
+        assert!(open("", "link/runs/a/doc").is_err());
+        symlink(root.join("real/runs/a"), root.join("real/runs/b")).unwrap();
+        symlink(root.join("real/runs/a/doc"), root.join("real/runs/a/e")).unwrap();
+        for path in ["runs/b/doc", "runs/a/e"] {
+            assert!(open("real", &format!("real/{path}")).is_err(), "{path}");
+            assert!(open("link", &format!("link/{path}")).is_err(), "{path}");
+        }
     }
 
     #[test]
@@ -240,6 +322,8 @@ mod planted {
             rustix::fs::mknodat(rustix::fs::CWD, path.as_str(), fifo, mode, 0).unwrap();
         }
         assert!(Document::new(real(), &root, "doc").read().is_err());
+        let pipe = real().open_file(&root.join("doc")).unwrap();
+        assert!(read_whole(pipe.as_ref(), 9).is_err());
         let journal = Journal::<Record>::new(real(), &root, "log");
         assert!(journal.replay(0).is_err());
         let wait = Wait::UpTo(Duration::from_secs(1));
@@ -251,11 +335,19 @@ mod planted {
     #[test]
     fn names_cannot_leave_the_directory() {
         let (_keep, root) = temporary();
+        std::fs::create_dir(root.join("sub")).unwrap();
         let dir = real().open_dir(&root).unwrap();
         for name in ["", ".", "..", "a/b", "/etc", "a\0b"] {
             let error = dir.open(name, Open::CreateNew(0o600)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name:?}");
             assert!(dir.open_dir(name).is_err(), "{name:?}");
+            for error in [dir.open_in(name, "doc"), dir.open_in("sub", name)] {
+                assert_eq!(
+                    error.unwrap_err().kind(),
+                    ErrorKind::InvalidInput,
+                    "{name:?}"
+                );
+            }
         }
     }
 

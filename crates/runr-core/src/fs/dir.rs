@@ -44,6 +44,25 @@ pub trait Fs: fmt::Debug + Send + Sync {
     fn open_dir_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn Dir>> {
         step_by_step(base, path, |path| self.open_dir(path))
     }
+
+    /// Opens the file at `path` for reading; neither it nor its directory may be a link.
+    ///
+    /// # Errors
+    /// The error of the system call.
+    fn open_file(&self, path: &Utf8Path) -> io::Result<Box<dyn File>> {
+        let (dir, name) = parts(path)?;
+        self.open_dir(dir)?.open(name, Open::Read)
+    }
+
+    /// Opens the file at `path`, which lies below `base`, for reading; neither it nor anything on
+    /// the way there may be a link.
+    ///
+    /// # Errors
+    /// As [`open_dir_beneath`](Self::open_dir_beneath).
+    fn open_file_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn File>> {
+        let (dir, name) = parts(path)?;
+        self.open_dir_beneath(base, dir)?.open(name, Open::Read)
+    }
 }
 
 /// Opens a directory, and from there on one component after the other.
@@ -86,6 +105,14 @@ pub trait Dir: fmt::Debug + Send + Sync {
     /// # Errors
     /// The error of the system call.
     fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn File>>;
+
+    /// Opens a file in a directory of this one for reading; neither may be a link.
+    ///
+    /// # Errors
+    /// The error of the system call.
+    fn open_in(&self, dir: &str, name: &str) -> io::Result<Box<dyn File>> {
+        self.open_dir(dir)?.open(name, Open::Read)
+    }
 
     /// Opens a lock file, and creates it (mode 0600) if `create` is set.
     ///
@@ -154,10 +181,7 @@ pub trait Dir: fmt::Debug + Send + Sync {
     /// `InvalidInput` for what is not a regular file.
     fn read(&self, name: &str, limit: u64) -> io::Result<Contents> {
         let file = self.open(name, Open::Read)?;
-        let stat = file.stat()?.regular()?;
-        if stat.size > limit && !without("size-limit") {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
+        let stat = file.stat()?.regular()?.at_most(limit)?;
         let bytes = read_range(file.as_ref(), 0, stat.size)?;
         Ok(Contents { bytes, stat })
     }
@@ -319,6 +343,14 @@ impl Stat {
             )),
         }
     }
+
+    /// Itself, if it is a file of at most so many bytes.
+    fn at_most(self, limit: u64) -> io::Result<Self> {
+        if self.size > limit && !without("size-limit") {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(self)
+    }
 }
 
 /// A name in a directory, and what it stands for.
@@ -337,6 +369,26 @@ pub struct Contents {
     pub bytes: Vec<u8>,
     /// What the file was when it was opened.
     pub stat: Stat,
+}
+
+/// The directory of a file, and its name in it.
+pub(super) fn parts(path: &Utf8Path) -> io::Result<(&Utf8Path, &str)> {
+    let parts = path.parent().zip(path.file_name());
+    parts.ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
+/// Reads a whole file of at most `limit` bytes, with one call if it is as small as most are.
+pub(crate) fn read_whole(file: &dyn File, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 4096];
+    let length = file.read_at(&mut bytes, 0)?;
+    if length < bytes.len() {
+        bytes.truncate(length);
+        return Ok(bytes);
+    }
+    let stat = file.stat()?.regular()?.at_most(limit)?;
+    let left = stat.size.saturating_sub(length as u64);
+    bytes.extend(read_range(file, length as u64, left)?);
+    Ok(bytes)
 }
 
 /// Reads `len` bytes from `offset`, less where the file ends before.

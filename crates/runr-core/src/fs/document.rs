@@ -11,6 +11,9 @@ use super::write::{Durability, Failed, Replacing, write_atomic, write_failed};
 use crate::error::{Code, Error, Result};
 use crate::mutant::without;
 
+/// The greatest size of a document in bytes, unless it is set.
+pub(crate) const MAX_DOCUMENT: u64 = 4 << 20;
+
 /// One text file that several processes read and change.
 ///
 /// Readers never lock and never see a half-written file. Writers exclude each other by the lock
@@ -61,7 +64,7 @@ impl Document {
             name: name.to_owned(),
             lock_name: ".lock".to_owned(),
             durability: Durability::Full,
-            limit: 4 << 20,
+            limit: MAX_DOCUMENT,
             mode: 0o666,
             wait: Wait::USUAL,
         }

@@ -164,12 +164,31 @@ impl Fs for FaultFs {
     fn real_path(&self, path: &Utf8Path) -> io::Result<Utf8PathBuf> {
         self.desk.call("real_path", || self.inner.real_path(path))
     }
+
+    fn open_file(&self, path: &Utf8Path) -> io::Result<Box<dyn File>> {
+        let open = || self.inner.open_file(path);
+        let inner = self.desk.call("open_file", open)?;
+        Ok(self.desk.file(inner))
+    }
+
+    fn open_file_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn File>> {
+        let open = || self.inner.open_file_beneath(base, path);
+        let inner = self.desk.call("open_file", open)?;
+        Ok(self.desk.file(inner))
+    }
 }
 
 impl Desk {
     fn dir(self: &Arc<Self>, inner: Box<dyn Dir>) -> Box<dyn Dir> {
         Box::new(FaultDir {
             inner,
+            desk: Arc::clone(self),
+        })
+    }
+
+    fn file(self: &Arc<Self>, inner: Box<dyn File>) -> Box<dyn File> {
+        Box::new(FaultFile {
+            inner: Some(inner),
             desk: Arc::clone(self),
         })
     }
@@ -198,10 +217,13 @@ impl Dir for FaultDir {
 
     fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn File>> {
         let inner = self.desk.call("open", || self.inner.open(name, how))?;
-        Ok(Box::new(FaultFile {
-            inner: Some(inner),
-            desk: Arc::clone(&self.desk),
-        }))
+        Ok(self.desk.file(inner))
+    }
+
+    fn open_in(&self, dir: &str, name: &str) -> io::Result<Box<dyn File>> {
+        let open = || self.inner.open_in(dir, name);
+        let inner = self.desk.call("open_in", open)?;
+        Ok(self.desk.file(inner))
     }
 
     fn open_lock(&self, name: &str, create: bool) -> io::Result<Box<dyn LockFile>> {

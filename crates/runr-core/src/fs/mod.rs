@@ -35,11 +35,11 @@ mod write;
 use std::sync::Arc;
 
 pub use confined::confined;
-pub(crate) use dir::read_range;
 pub use dir::{Contents, Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat};
 pub use dir::{create_dirs, open_dir_if_present};
-pub(crate) use document::corrupt;
+pub(crate) use dir::{read_range, read_whole};
 pub use document::{Document, Update};
+pub(crate) use document::{MAX_DOCUMENT, corrupt};
 pub use fault::{Fault, FaultFs, Lasting};
 pub use journal::{BadRecord, Follow, Journal, Poll, Sequenced, Wake, Woken};
 pub use lock::{CancelFlag, Lock, LockGuard, Wait};

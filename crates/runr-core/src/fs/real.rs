@@ -10,10 +10,12 @@ use std::os::unix::fs::FileExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fd::{AsFd, OwnedFd};
+#[cfg(target_os = "linux")]
+use rustix::fs::ResolveFlags;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RawMode, RenameFlags};
 use rustix::io::Errno;
 
-use super::dir::{Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat, step_by_step};
+use super::dir::{Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat, parts, step_by_step};
 use super::lock::KernelLock;
 use crate::mutant::without;
 use crate::time::Timestamp;
@@ -35,30 +37,59 @@ impl Fs for RealFs {
     }
 
     fn open_dir_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn Dir>> {
-        match open_without_links(path) {
-            // What is missing is missing either way. Anything else may be a link on the way to the
-            // base, which is welcome, or a system that does not know the call.
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                step_by_step(base, path, |path| self.open_dir(path))
-            }
-            other => other,
+        match open_without_links(CWD, path.as_str(), OFlags::DIRECTORY) {
+            Some(opened) => Ok(Box::new(RealDir {
+                fd: opened?,
+                path: path.to_owned(),
+            })),
+            None => step_by_step(base, path, |path| self.open_dir(path)),
         }
+    }
+
+    fn open_file(&self, path: &Utf8Path) -> io::Result<Box<dyn File>> {
+        open_file_without_links(CWD, path.as_str(), || {
+            let (dir, name) = parts(path)?;
+            self.open_dir(dir)?.open(name, Open::Read)
+        })
+    }
+
+    fn open_file_beneath(&self, base: &Utf8Path, path: &Utf8Path) -> io::Result<Box<dyn File>> {
+        open_file_without_links(CWD, path.as_str(), || {
+            let (dir, name) = parts(path)?;
+            let dir = step_by_step(base, dir, |path| self.open_dir(path))?;
+            dir.open(name, Open::Read)
+        })
     }
 }
 
-/// Opens a directory with one call, if there is no link anywhere in its path.
+/// Opens for reading with one call; `None` if that cannot be: a link is on the way, which may be
+/// welcome; old kernels do not know the call; some containers forbid it. What is missing is
+/// missing either way.
 #[cfg(target_os = "linux")]
-fn open_without_links(path: &Utf8Path) -> io::Result<Box<dyn Dir>> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let none = rustix::fs::ResolveFlags::NO_SYMLINKS;
-    let fd = retry(|| rustix::fs::openat2(CWD, path.as_str(), flags, Mode::empty(), none))?;
-    let path = path.to_owned();
-    Ok(Box::new(RealDir { fd, path }))
+fn open_without_links(at: impl AsFd, path: &str, flags: OFlags) -> Option<io::Result<OwnedFd>> {
+    let flags = OFlags::RDONLY | flags | OFlags::CLOEXEC;
+    let none = ResolveFlags::NO_SYMLINKS;
+    match retry(|| rustix::fs::openat2(&at, path, flags, Mode::empty(), none)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => None,
+        other => Some(other),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn open_without_links(_: &Utf8Path) -> io::Result<Box<dyn Dir>> {
-    Err(io::ErrorKind::Unsupported.into())
+fn open_without_links(_: impl AsFd, _: &str, _: OFlags) -> Option<io::Result<OwnedFd>> {
+    None
+}
+
+/// Opens a file for reading with one call, or by `else_open` where that cannot be.
+fn open_file_without_links(
+    at: impl AsFd,
+    path: &str,
+    else_open: impl FnOnce() -> io::Result<Box<dyn File>>,
+) -> io::Result<Box<dyn File>> {
+    match open_without_links(at, path, no_wait()) {
+        Some(opened) => Ok(Box::new(RealFile(opened?.into()))),
+        None => else_open(),
+    }
 }
 
 #[derive(Debug)]
@@ -123,6 +154,13 @@ impl Dir for RealDir {
         };
         let fd = self.open_fd(name, flags, mode)?;
         Ok(Box::new(RealFile(fd.into())))
+    }
+
+    fn open_in(&self, dir: &str, name: &str) -> io::Result<Box<dyn File>> {
+        let path = format!("{}/{}", component(dir)?, component(name)?);
+        open_file_without_links(&self.fd, &path, || {
+            self.open_dir(dir)?.open(name, Open::Read)
+        })
     }
 
     fn open_lock(&self, name: &str, create: bool) -> io::Result<Box<dyn LockFile>> {

@@ -179,6 +179,14 @@ fn repeated_keys_are_found_by_their_meaning() {
         repeated(r#"{"\ud800":1,"\uD800":2}"#).as_deref(),
         Some(r#""\uD800""#)
     );
+    // As many as are compared, and as many as are hashed.
+    for members in [2, 32, 33, 1000] {
+        let all: Vec<_> = (1..members).map(|n| format!("\"{n}\":0")).collect();
+        let all = all.join(",");
+        assert_eq!(repeated(&format!("{{{all},\"x\":0}}")), None, "{members}");
+        let found = repeated(&format!("{{{all},\"\\u0031\":0}}"));
+        assert_eq!(found.as_deref(), Some("\"\\u0031\""), "{members}");
+    }
 }
 
 #[test]

@@ -135,9 +135,18 @@ impl<'t> Node<'t> {
     /// The first member of this object whose key stands in it before.
     #[must_use]
     pub fn repeated_key(self) -> Option<Member<'t>> {
+        /// Up to this number it is cheaper to compare all keys than to hash them.
+        const FEW: usize = 32;
+        let members: Vec<_> = self.members().collect();
+        let key = |member: &Member<'t>| string::identity(member.key_text());
+        let keys: Vec<_> = members.iter().map(key).collect();
         let mut seen = HashSet::new();
-        self.members()
-            .find(|member| !seen.insert(string::identity(member.key_text())))
+        let is_repeated = |at: &usize| match keys.len() {
+            0..=FEW => keys[..*at].contains(&keys[*at]),
+            _ => !seen.insert(&keys[*at]),
+        };
+        let repeated = (0..keys.len()).find(is_repeated)?;
+        members.get(repeated).copied()
     }
 
     /// The string it is, unless half of a surrogate pair stands alone in it.
@@ -285,7 +294,12 @@ impl<'t> Member<'t> {
         let text = self.key_text();
         // The usual key holds no escape.
         &text[1..text.len() - 1] == key && !key.contains('\\')
-            || text.contains('\\') && string::decode(text).is_some_and(|found| found == key)
+            || text.contains('\\') && self.key_exact().is_some_and(|found| found == key)
+    }
+
+    /// Its key, unless half of a surrogate pair stands alone in it.
+    pub(crate) fn key_exact(self) -> Option<Cow<'t, str>> {
+        string::decode(self.key_text())
     }
 }
 

@@ -42,7 +42,7 @@ pub use repositories::{
 };
 pub use resolve::{Candidate, resolve};
 pub use rules::{BadMeta, Place, parse_meta};
-pub use scan::{Record, RepoRecord, Seen, list_order, scan_all};
+pub use scan::{Record, RepoRecord, Row, Seen, list_order, scan_all};
 pub use unknown::Unknown;
 pub use update::{MetaOp, apply_meta_ops};
 pub use version::Versioned;

@@ -12,9 +12,11 @@ use super::model::{RunMeta, RunPaths};
 use super::names::RepoId;
 use super::places::DataDir;
 use super::rules::{BadMeta, parse_meta};
-use super::scan::directories;
+use super::scan::directories_in;
 use crate::error::{Code, Error, Result};
-use crate::fs::{Dir, Document, Storage, Wait, confined, open_dir_if_present};
+use crate::fs::{
+    Dir, Document, File, MAX_DOCUMENT, Storage, Wait, confined, open_dir_if_present, read_whole,
+};
 use crate::id::RunId;
 
 pub(super) const META: &str = "meta.json";
@@ -158,6 +160,27 @@ impl RunStore {
     /// `E_RUN_NOT_FOUND`; `E_STORE_CORRUPT` with the reason and its place for all that is there
     /// and cannot be read (the file stays as it is).
     pub fn read(&self, id: &RunId) -> Result<RunMeta> {
+        let opened = self.storage.open_file(&self.run_dir(id).join(META));
+        self.read_opened(opened, id)
+    }
+
+    /// Reads an opened document, and another time by [`Self::read_carefully`] if there is anything
+    /// wrong with it.
+    pub(super) fn read_opened(
+        &self,
+        opened: io::Result<Box<dyn File>>,
+        id: &RunId,
+    ) -> Result<RunMeta> {
+        let bytes = opened.and_then(|file| read_whole(file.as_ref(), MAX_DOCUMENT));
+        let meta = bytes.ok().and_then(|bytes| {
+            let text = std::str::from_utf8(&bytes).ok()?;
+            parse_meta(text, id, self.repo_id()).ok()
+        });
+        meta.map_or_else(|| self.read_carefully(id), Ok)
+    }
+
+    /// Reads a document slowly, and says what is wrong with it.
+    fn read_carefully(&self, id: &RunId) -> Result<RunMeta> {
         let paths = self.paths(id);
         let text = self.read_text(&paths)?;
         parse_meta(&text, id, self.repo_id()).map_err(|bad| corrupt(&paths.meta_path, bad))
@@ -179,13 +202,10 @@ impl RunStore {
     /// # Errors
     /// `E_IO`.
     pub fn ids(&self) -> Result<Vec<RunId>> {
-        let mut ids: Vec<_> = directories(&self.storage, &self.root)?
-            .iter()
-            // Unfinished directories begin with a dot, which no id does.
-            .filter_map(|name| RunId::parse(name).ok())
-            .collect();
-        ids.sort();
-        Ok(ids)
+        match open_dir_if_present(self.storage.as_ref(), &self.root)? {
+            None => Ok(Vec::new()),
+            Some(root) => ids_in(root.as_ref()),
+        }
     }
 
     /// Where directories cannot be renamed without replacing, a run is made in place and has no
@@ -245,6 +265,17 @@ impl RunStore {
             error
         }
     }
+}
+
+/// The ids of the runs in a directory, sorted.
+pub(super) fn ids_in(root: &dyn Dir) -> Result<Vec<RunId>> {
+    let mut ids: Vec<_> = directories_in(root)?
+        .iter()
+        // Unfinished directories begin with a dot, which no id does.
+        .filter_map(|name| RunId::parse(name).ok())
+        .collect();
+    ids.sort();
+    Ok(ids)
 }
 
 pub(super) fn is_taken(root: &dyn Dir, id: &RunId) -> Result<bool> {

@@ -125,23 +125,22 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Begins a member; the key comes with its quotes.
-    fn begin(&mut self, key: &str) {
+    /// Begins a member: its key, and the quotes around it where they are missing.
+    fn begin(&mut self, quote: &str, key: &str) {
         self.out
             .push_str(if self.out.len() == 1 { "\n" } else { ",\n" });
-        self.out.push_str(self.indentation);
-        self.out.push_str("  ");
-        self.out.push_str(key);
-        self.out.push_str(": ");
+        for part in [self.indentation, "  ", quote, key, quote, ": "] {
+            self.out.push_str(part);
+        }
     }
 
     fn raw(&mut self, key: &str, text: &str) {
-        self.begin(&format!("\"{key}\""));
+        self.begin("\"", key);
         self.out.push_str(text);
     }
 
     fn string(&mut self, key: &str, value: &str) {
-        match self.spellings.of(&format!("{}{key}", self.path), value) {
+        match self.spellings.of(self.path, key, value) {
             Some(written) => self.raw(key, written),
             None => {
                 self.raw(key, "");
@@ -183,7 +182,7 @@ impl<'a> Printer<'a> {
     fn unknown(&mut self, unknown: &Unknown) {
         let indentation = format!("{}  ", self.indentation);
         for (key, value) in unknown.texts() {
-            self.begin(key);
+            self.begin("", key);
             match scan(value, &Rules::default().max_bytes(usize::MAX)) {
                 Ok(tree) => push_laid_out(&mut self.out, tree.root(), &indentation, LAID_OUT),
                 // It was scanned before.

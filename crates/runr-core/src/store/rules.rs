@@ -1,11 +1,12 @@
 //! The text of `meta.json`, read strictly.
 
-use std::cell::RefCell;
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 
 use super::model::{Archive, Flags, RunMeta, Setup};
 use super::unknown::{Spellings, Unknown};
 use crate::id::RunId;
-use crate::json::{BadJson, Kind, Node, Rules, scan};
+use crate::json::{BadJson, Kind, Member, Node, Rules, scan};
 use crate::mutant::without;
 
 /// Why a text is no `meta.json`.
@@ -216,20 +217,41 @@ struct Reading<'a> {
 /// A typed look at an object. Every field that is asked for counts as known from then on.
 struct Fields<'a> {
     reading: &'a Reading<'a>,
-    object: Node<'a>,
+    fields: Vec<Field<'a>>,
     /// The path to this object, with a dot at its end.
     path: &'a str,
-    known: RefCell<Vec<&'static str>>,
+    /// Where the next field is looked for first: most files hold them in the order of the table.
+    next: Cell<usize>,
+}
+
+struct Field<'a> {
+    /// None of ours, if it is no text.
+    key: Option<Cow<'a, str>>,
+    member: Member<'a>,
+    known: Cell<bool>,
 }
 
 impl<'a> Fields<'a> {
     fn new(reading: &'a Reading<'a>, object: Node<'a>, path: &'a str) -> Self {
         Self {
             reading,
-            object,
+            fields: object.members().map(Field::new).collect(),
             path,
-            known: RefCell::default(),
+            next: Cell::new(0),
         }
+    }
+
+    fn find(&self, key: &str) -> Option<Node<'a>> {
+        let (before, after) = self.fields.split_at(self.next.get());
+        let is_called = |field: &Field<'_>| field.key.as_deref() == Some(key);
+        let found = match after.iter().position(is_called) {
+            Some(ahead) => before.len() + ahead,
+            None => before.iter().position(is_called)?,
+        };
+        self.next.set(found + 1);
+        let field = self.fields.get(found)?;
+        field.known.set(true);
+        Some(field.member.value)
     }
 
     fn get<T>(
@@ -238,8 +260,7 @@ impl<'a> Fields<'a> {
         kind: &str,
         read: impl FnOnce(Node<'a>) -> Option<T>,
     ) -> Result<Option<T>, BadMeta> {
-        self.known.borrow_mut().push(key);
-        match self.object.get(key) {
+        match self.find(key) {
             None => Ok(None),
             Some(node) if node.kind() == Kind::Null => Ok(None),
             Some(node) => match read(node) {
@@ -252,7 +273,7 @@ impl<'a> Fields<'a> {
     /// An error at the value of a field that is there.
     fn wrong(&self, key: &str, problem: &str) -> BadMeta {
         let reason = format!("`{}{key}` {problem}", self.path);
-        match self.object.get(key) {
+        match self.find(key) {
             Some(node) => {
                 BadJson::at(self.reading.text.as_bytes(), node.span().start, reason).into()
             }
@@ -293,8 +314,7 @@ impl<'a> Fields<'a> {
     ) -> Result<Option<T>, BadMeta> {
         let is_object = |node: Node<'a>| (node.kind() == Kind::Object).then_some(node);
         let node = self.get(key, "an object", is_object)?;
-        let path = format!("{key}.");
-        node.map(|node| read(&Fields::new(self.reading, node, &path)))
+        node.map(|node| read(&Fields::new(self.reading, node, &format!("{key}."))))
             .transpose()
     }
 
@@ -303,7 +323,18 @@ impl<'a> Fields<'a> {
         if without("unknown") {
             return Unknown::default();
         }
-        Unknown::of(self.object, &self.known.borrow())
+        let unknown = self.fields.iter().filter(|field| !field.known.get());
+        Unknown::of(unknown.map(|field| field.member))
+    }
+}
+
+impl<'a> Field<'a> {
+    fn new(member: Member<'a>) -> Self {
+        Self {
+            key: member.key_exact(),
+            member,
+            known: Cell::new(false),
+        }
     }
 }
 

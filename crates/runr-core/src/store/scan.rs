@@ -2,16 +2,15 @@
 
 use std::cmp::Ordering;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::model::RunMeta;
 use super::names::RepoId;
-use super::ops::RunStore;
+use super::ops::{META, RunStore, ids_in};
 use super::places::DataDir;
 use crate::error::{Code, Error, Result};
-use crate::fs::{Document, Kind, Storage, open_dir_if_present};
+use crate::fs::{Dir, Document, Kind, Storage, open_dir_if_present};
 use crate::id::RunId;
 use crate::json::{Rules, scan};
 use crate::time::Timestamp;
@@ -30,6 +29,8 @@ pub struct Record {
     pub meta: Option<RunMeta>,
     /// Why it is broken.
     pub problem: Option<String>,
+    /// When it was created, if its `meta.json` says so: a list is sorted by it.
+    created: Option<Timestamp>,
 }
 
 impl Record {
@@ -76,33 +77,61 @@ impl Record {
     /// The row of a list; `repo` is what is known of its repository, `seen` what a look around the
     /// run has shown. Terminal sessions are not looked at: nothing of ours keeps one.
     #[must_use]
-    pub fn row(&self, repo: Option<&RepoRecord>, seen: Seen) -> Value {
+    pub fn row<'a>(&'a self, repo: Option<&'a RepoRecord>, seen: Seen) -> Row<'a> {
         let meta = self.meta.as_ref();
         let text = |read: fn(&RunMeta) -> &str| meta.map(read).filter(|text| !text.is_empty());
-        let optional = |read: fn(&RunMeta) -> Option<&String>| meta.and_then(read);
-        json!({
-            "run_id": self.run_id,
-            "repo_id": self.repo_id,
-            "repo_key": repo.and_then(|repo| repo.repo_key.as_ref()),
-            "origin_url": repo.and_then(|repo| repo.origin_url.as_ref()),
-            "title": meta.map_or("<broken>", |meta| &meta.title),
-            "name": optional(|meta| meta.name.as_ref()),
-            "runner": text(|meta| &meta.runner),
-            "created_at": text(|meta| &meta.created_at),
-            "last_push_at": optional(|meta| meta.last_push_at.as_ref()),
-            "tmux_active": false,
-            "worktree_present": seen.worktree_present,
-            "archived": meta.is_some_and(|meta| !meta.is_active()),
-            "pr_number": meta.and_then(|meta| meta.pr_number),
-            "pr_url": optional(|meta| meta.pr_url.as_ref()),
-            "derived_status": match self.status() {
+        let optional = |read: fn(&RunMeta) -> Option<&String>| meta.and_then(read).map(|it| &**it);
+        Row {
+            run_id: self.run_id.as_str(),
+            repo_id: &self.repo_id,
+            repo_key: repo.and_then(|repo| repo.repo_key.as_deref()),
+            origin_url: repo.and_then(|repo| repo.origin_url.as_deref()),
+            title: meta.map_or("<broken>", |meta| &meta.title),
+            name: optional(|meta| meta.name.as_ref()),
+            runner: text(|meta| &meta.runner),
+            created_at: text(|meta| &meta.created_at),
+            last_push_at: optional(|meta| meta.last_push_at.as_ref()),
+            tmux_active: false,
+            worktree_present: seen.worktree_present,
+            archived: meta.is_some_and(|meta| !meta.is_active()),
+            pr_number: meta.and_then(|meta| meta.pr_number),
+            pr_url: optional(|meta| meta.pr_url.as_ref()),
+            derived_status: match self.status() {
                 IDLE if seen.driven => "active",
                 status => status,
             },
-            "summary": Value::Null,
-            "broken": self.is_broken(),
-        })
+            summary: None,
+            broken: self.is_broken(),
+        }
     }
+}
+
+/// The row of a list. It borrows: a list may be long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(
+    missing_docs,
+    reason = "the fields of the document and of the repository"
+)]
+#[expect(clippy::struct_excessive_bools, reason = "columns")]
+#[non_exhaustive]
+pub struct Row<'a> {
+    pub run_id: &'a str,
+    pub repo_id: &'a str,
+    pub repo_key: Option<&'a str>,
+    pub origin_url: Option<&'a str>,
+    pub title: &'a str,
+    pub name: Option<&'a str>,
+    pub runner: Option<&'a str>,
+    pub created_at: Option<&'a str>,
+    pub last_push_at: Option<&'a str>,
+    pub tmux_active: bool,
+    pub worktree_present: bool,
+    pub archived: bool,
+    pub pr_number: Option<i64>,
+    pub pr_url: Option<&'a str>,
+    pub derived_status: &'a str,
+    pub summary: Option<&'a str>,
+    pub broken: bool,
 }
 
 const IDLE: &str = "idle";
@@ -126,7 +155,7 @@ impl Record {
 
 /// The order of a list: the newest run first, broken ones last, then by id.
 pub fn list_order(a: &Record, b: &Record) -> Ordering {
-    let created = |record: &Record| record.meta.as_ref().map(|meta| instant(&meta.created_at));
+    let created = |record: &Record| (!record.is_broken()).then_some(record.created);
     created(b)
         .cmp(&created(a))
         .then_with(|| a.run_id.cmp(&b.run_id))
@@ -154,23 +183,30 @@ impl RunStore {
     /// # Errors
     /// `E_IO` if the runs cannot be listed.
     pub fn scan(&self) -> Result<Vec<Record>> {
-        let record = |id: RunId| {
-            let meta_path = self.paths(&id).meta_path;
-            let (meta, problem) = match self.read(&id) {
-                Ok(meta) => (Some(meta), None),
-                Err(error) => (None, Some(error.to_string())),
-            };
-            let own = meta.as_ref().map(|meta| meta.repo_id.clone());
-            let repo_id = self.repo_id().map(str::to_owned).or(own);
-            Record {
-                run_id: id,
-                repo_id: repo_id.unwrap_or_default(),
-                meta_path,
-                meta,
-                problem,
-            }
+        let Some(root) = open_dir_if_present(self.storage.as_ref(), &self.root)? else {
+            return Ok(Vec::new());
         };
-        Ok(self.ids()?.into_iter().map(record).collect())
+        let ids = ids_in(root.as_ref())?;
+        let record = |id| self.record(root.as_ref(), id);
+        Ok(ids.into_iter().map(record).collect())
+    }
+
+    fn record(&self, root: &dyn Dir, id: RunId) -> Record {
+        let read = self.read_opened(root.open_in(id.as_str(), META), &id);
+        let (meta, problem) = match read {
+            Ok(meta) => (Some(meta), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let own = || meta.as_ref().map(|meta| meta.repo_id.clone());
+        let repo_id = self.repo_id().map(str::to_owned).or_else(own);
+        Record {
+            repo_id: repo_id.unwrap_or_default(),
+            meta_path: [self.root.as_str(), id.as_str(), META].iter().collect(),
+            created: meta.as_ref().and_then(|meta| instant(&meta.created_at)),
+            run_id: id,
+            meta,
+            problem,
+        }
     }
 
     /// What the repository's `repo.json` says, if it is there and readable.
@@ -197,7 +233,10 @@ impl DataDir {
     /// # Errors
     /// `E_IO` if they cannot be listed.
     pub fn repositories(&self, storage: &Storage) -> Result<Vec<RepoId>> {
-        let mut repos: Vec<_> = directories(storage, &self.repos_dir())?
+        let Some(repos) = open_dir_if_present(storage.as_ref(), &self.repos_dir())? else {
+            return Ok(Vec::new());
+        };
+        let mut repos: Vec<_> = directories_in(repos.as_ref())?
             .iter()
             .filter_map(|name| RepoId::parse(name).ok())
             .collect();
@@ -215,12 +254,11 @@ impl DataDir {
     }
 }
 
-/// The names of the directories in a directory; none if it is missing.
-pub(super) fn directories(storage: &Storage, path: &Utf8Path) -> Result<Vec<String>> {
-    let Some(dir) = open_dir_if_present(storage.as_ref(), path)? else {
-        return Ok(Vec::new());
-    };
-    let entries = dir.list().map_err(|error| Error::io("list", path, error))?;
+/// The names of the directories in a directory.
+pub(super) fn directories_in(dir: &dyn Dir) -> Result<Vec<String>> {
+    let entries = dir
+        .list()
+        .map_err(|error| Error::io("list", dir.path(), error))?;
     let directories = entries.into_iter().filter(|entry| entry.kind == Kind::Dir);
     Ok(directories.map(|entry| entry.name).collect())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
-use crate::json::{Node, Rules, quote, scan};
+use crate::json::{Member, Node, Rules, quote, scan};
 
 /// The fields of an object that this version does not know, in the order read.
 ///
@@ -22,12 +22,10 @@ struct Field {
 }
 
 impl Unknown {
-    /// The members of `object` that are not called like one of the known fields.
-    pub(super) fn of(object: Node<'_>, known: &[&str]) -> Self {
+    /// These members.
+    pub(super) fn of<'a>(members: impl Iterator<Item = Member<'a>>) -> Self {
         Self(
-            object
-                .members()
-                .filter(|member| !known.iter().any(|key| member.is_called(key)))
+            members
                 .map(|member| Field {
                     key: member.key_text().to_owned(),
                     value: member.value.text().to_owned(),
@@ -113,9 +111,13 @@ impl Spellings {
         self.0.insert(path, (read, written.to_owned()));
     }
 
-    /// How this value of this field is written, if that is remembered.
-    pub(super) fn of(&self, path: &str, value: &str) -> Option<&str> {
-        let (read, written) = self.0.get(path)?;
+    /// How this value of this field is written, if that is remembered; `path` is that of the
+    /// object around it, with a dot at its end.
+    pub(super) fn of(&self, path: &str, key: &str, value: &str) -> Option<&str> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (read, written) = self.0.get(&format!("{path}{key}"))?;
         (read == value).then_some(written.as_str())
     }
 }

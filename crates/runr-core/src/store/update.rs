@@ -114,11 +114,10 @@ pub(super) fn apply(old: &RunMeta, ops: &[MetaOp]) -> Result<RunMeta> {
         // As it is, not as it would be printed.
         return Ok(old.clone());
     }
-    for field in FIXED {
-        let differs = spelling(editor.text(), field) != spelling(&text, field);
-        if differs && !without("fixed-fields") {
-            return Err(never_changes(field));
-        }
+    let same = std::iter::zip(spellings(&text), spellings(editor.text()));
+    let changed = std::iter::zip(FIXED, same).find(|(_, (old, new))| old != new);
+    if let Some((field, _)) = changed.filter(|_| !without("fixed-fields")) {
+        return Err(never_changes(field));
     }
     let named = |bad: BadMeta| {
         let message = format!("meta.json cannot become this: {}", bad.reason);
@@ -147,10 +146,10 @@ fn never_changes(field: &str) -> Error {
     Error::new(Code::Usage, format!("`{field}` never changes")).with("field", field)
 }
 
-/// The value of a field as it is written.
-fn spelling(text: &str, field: &str) -> Option<String> {
-    let tree = scan(text, &Rules::default().levels(1)).ok()?;
-    Some(tree.root().get(field)?.text().to_owned())
+/// The values of the fields that never change, as they are written.
+fn spellings(text: &str) -> [Option<String>; 4] {
+    let tree = scan(text, &Rules::default().levels(1)).ok();
+    FIXED.map(|field| Some(tree.as_ref()?.root().get(field)?.text().to_owned()))
 }
 
 /// What no update may do.

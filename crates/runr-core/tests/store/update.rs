@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use runr_core::fs::FaultFs;
 use runr_core::json::Written;
 use runr_core::store::{MetaOp, RunMeta, Versioned, apply_meta_ops};
 use runr_core::{Code, Error, RunId};
@@ -246,40 +245,6 @@ fn a_name_follows_its_rule_and_belongs_to_one_active_run() {
         })
         .unwrap();
     name(&b, "fix").unwrap();
-}
-
-#[test]
-fn flushes_are_counted_update_2_create_3_event_1() {
-    let world = World::new();
-    let run = world.create("gh-17");
-    world.create("gh-18");
-    drop(world.fs.take_calls());
-    let flushes = |what: &str, expected: usize| {
-        let calls = world.fs.take_calls();
-        assert_eq!(FaultFs::flushes(&calls), expected, "{what}: {calls:?}");
-        calls.len()
-    };
-    world.create("gh-19");
-    flushes("create", 3);
-    world
-        .store
-        .update_values(&run, &[set("/pr_number", json!(1))])
-        .unwrap();
-    // The first update makes the lock file.
-    flushes("update", 2);
-    world
-        .store
-        .update_values(&run, &[set("/pr_number", json!(2))])
-        .unwrap();
-    assert!(flushes("update", 2) <= 18);
-    world.store.append_event(&run, "a", None, now()).unwrap();
-    flushes("first event", 2);
-    world.store.append_event(&run, "b", None, now()).unwrap();
-    flushes("event", 1);
-    world.store.read(&run).unwrap();
-    world.store.scan().unwrap();
-    world.store.events(&run, 0).unwrap();
-    flushes("reading", 0);
 }
 
 #[test]

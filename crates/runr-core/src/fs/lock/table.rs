@@ -3,10 +3,10 @@
 //! The kernel hands a released lock to nobody: it wakes the first waiter, and whoever asks next
 //! gets it. A process that releases and asks again at once is always faster than a waiter that has
 //! yet to wake, and could keep the others out for as long as it likes. So a process rests for a
-//! moment before it takes the same lock again: whenever it had to wait for it the last time (then
-//! others are likely waiting now, the more of them the longer it waited), and now and then in a
-//! long unbroken series (then others may have come that it cannot see). Whoever takes a lock once
-//! never rests. A second lock to queue at would be stricter, but needs a file beside every lock.
+//! moment before it takes the same lock again: after a few times where it had to wait for the first
+//! of them (then others are likely waiting now, the more of them the longer it waited), and now and
+//! then in a long unbroken series (then others may have come that it cannot see). Whoever takes a
+//! lock once never rests. A second lock to queue at would be stricter, but needs a file beside every lock.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -28,6 +28,9 @@ const LONG_REST: Duration = Duration::from_millis(10);
 const REST_PART: u32 = 4;
 /// The longest series that is not interrupted by a rest.
 const SERIES: u32 = 64;
+/// The longest series where others are likely waiting. A change of hands costs the waking of two
+/// threads, in which nobody works: taking turns of a few instead of one makes up for it.
+const FEW: u32 = 2;
 /// Locks that nobody holds are remembered up to this number.
 const REMEMBERED: usize = 64;
 
@@ -72,6 +75,7 @@ impl Turn {
     /// Notes how long another process held the lock.
     pub(super) fn waited(&mut self, time: Duration) {
         self.waited = Some(time);
+        self.series = 0;
     }
 }
 
@@ -154,6 +158,7 @@ fn after(last: Option<Last>) -> (Option<Duration>, u32, Option<Duration>) {
         return (None, 0, None);
     };
     match last.waited {
+        Some(_) if last.series < FEW => (last.waited, last.series + 1, None),
         Some(time) => {
             // Even if the lock is free after the rest, others may be about to wake: the suspicion
             // fades rather than ends.
@@ -193,12 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn who_had_to_wait_or_went_on_for_long_rests_before_it_takes_the_lock_again() {
+    fn who_had_to_wait_rests_after_a_few_times_and_others_after_many() {
         assert_eq!(after(None).2, None);
-        assert_eq!(rest_after(None, 0), None);
+        assert_eq!(rest_after(None, SERIES - 1), None);
         assert_eq!(rest_after(None, SERIES), Some(SHORT_REST));
         let wait = Duration::from_millis(8);
-        assert_eq!(rest_after(Some(wait), 0), Some(wait / 4));
-        assert_eq!(rest_after(Some(wait * 100), 0), Some(LONG_REST));
+        assert_eq!(rest_after(Some(wait), FEW - 1), None);
+        assert_eq!(rest_after(Some(wait), FEW), Some(wait / 4));
+        assert_eq!(rest_after(Some(wait * 100), FEW), Some(LONG_REST));
     }
 }
