@@ -3,6 +3,7 @@
 //! Absolute times do not travel from one machine to the next, ratios do. Goals are printed, never
 //! judged: a busy machine must not fail a build.
 
+mod items;
 mod machine;
 mod plain;
 mod recording;
@@ -37,11 +38,12 @@ pub(crate) struct Bench {
 type Part = fn(&Bench) -> Result<Vec<Row>, Failure>;
 
 /// The parts, in the order of the table.
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 5] = [
     ("startup", startup::measure),
     ("run", whole_run::measure),
     ("storage", storage::measure),
     ("store", store::measure),
+    ("items", items::measure),
 ];
 
 /// Measures, and prints a table or JSON.
