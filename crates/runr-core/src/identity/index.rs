@@ -102,7 +102,7 @@ fn check_top(tree: &Tree<'_>) -> Result<()> {
 #[derive(Debug, Clone)]
 pub(super) struct Row<'t> {
     pub(super) node: Node<'t>,
-    pub(super) run_id: Option<Cow<'t, str>>,
+    run_id: Option<Node<'t>>,
     issue_number: Option<Node<'t>>,
     pr_number: Option<Node<'t>>,
     canonical_key: Option<Node<'t>>,
@@ -120,26 +120,34 @@ impl<'t> Row<'t> {
             github_repo: None,
         };
         for member in node.members() {
-            let value = Some(member.value);
-            match member.key().as_ref() {
-                "run_id" => row.run_id = member.value.as_str(),
-                "issue_number" => row.issue_number = value,
-                "pr_number" => row.pr_number = value,
-                "canonical_key" => row.canonical_key = value,
-                "github_repo" => row.github_repo = value,
-                _ => {}
-            }
+            let field = match member.key_text() {
+                "\"run_id\"" => &mut row.run_id,
+                "\"issue_number\"" => &mut row.issue_number,
+                "\"pr_number\"" => &mut row.pr_number,
+                "\"canonical_key\"" => &mut row.canonical_key,
+                "\"github_repo\"" => &mut row.github_repo,
+                spelled if spelled.contains('\\') => match member.key().as_ref() {
+                    "run_id" => &mut row.run_id,
+                    "issue_number" => &mut row.issue_number,
+                    "pr_number" => &mut row.pr_number,
+                    "canonical_key" => &mut row.canonical_key,
+                    "github_repo" => &mut row.github_repo,
+                    _ => continue,
+                },
+                _ => continue,
+            };
+            *field = Some(member.value);
         }
         row
     }
 
     pub(super) fn is_called(&self, id: &str) -> bool {
-        self.run_id.as_deref() == Some(id)
+        self.run_id.is_some_and(|it| it.is_str(id))
     }
 
     /// Its id, whether it may be used or not.
-    pub(super) fn id(&self) -> Option<&str> {
-        self.run_id.as_deref()
+    pub(super) fn id(&self) -> Option<Cow<'t, str>> {
+        self.run_id?.as_str()
     }
 
     /// The repository it says it belongs to.
@@ -155,20 +163,16 @@ impl<'t> Row<'t> {
             _ => self.pr_number,
         };
         let has_number = |field| number_of(field).is_some_and(|it| is_number(it, reference.number));
-        let has_key = |item: &str| {
-            self.canonical_key
-                .and_then(Node::as_str)
-                .is_some_and(|key| key == item)
-        };
+        let has_key = |item: &str| self.canonical_key.is_some_and(|key| key.is_str(item));
         let (kind, other) = (reference.kind, reference.kind.other());
-        let (own_item, other_item) = (kind.item(reference.number), other.item(reference.number));
+        let (own_item, other_item) = (&reference.candidate, &reference.crossed);
         match () {
             () if has_number(kind.field()) => Some(1),
-            () if has_key(&own_item) => Some(2),
-            () if self.is_called(&own_item) => Some(3),
+            () if has_key(own_item) => Some(2),
+            () if self.is_called(own_item) => Some(3),
             () if has_number(other.field())
-                || has_key(&other_item)
-                || self.is_called(&other_item) =>
+                || has_key(other_item)
+                || self.is_called(other_item) =>
             {
                 Some(4)
             }

@@ -56,6 +56,9 @@ pub struct RunRef {
     /// Whether the form leaves open what it points to: `#7`.
     #[serde(skip)]
     pub(super) either: bool,
+    /// The id that the same number of the other kind would have.
+    #[serde(skip)]
+    pub(super) crossed: String,
 }
 
 impl RunRef {
@@ -66,6 +69,7 @@ impl RunRef {
             repo,
             candidate: kind.item(number),
             either: false,
+            crossed: kind.other().item(number),
         }
     }
 }

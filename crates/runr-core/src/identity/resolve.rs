@@ -272,13 +272,7 @@ fn judge(candidate: &Candidate, found: &[Found], lookup: &Lookup<'_>, findings: 
             }
         }
     }
-    if lookup
-        .index
-        .rows()
-        .filter(|row| row.id() == Some(id))
-        .count()
-        > 1
-    {
+    if lookup.index.rows().filter(|row| row.is_called(id)).count() > 1 {
         findings.doubt(format!(
             "the index has several entries for {id}; the first one counts"
         ));

@@ -192,7 +192,7 @@ fn position(index: &Index<'_>, id: &str) -> usize {
     let (mut position, mut count) = (0, 0);
     for row in index.rows() {
         count += 1;
-        let Some(here) = row.run_id else {
+        let Some(here) = row.id() else {
             return usize::MAX;
         };
         if before.is_some_and(|before| *before > *here) {

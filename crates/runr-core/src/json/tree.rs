@@ -158,6 +158,16 @@ impl<'t> Node<'t> {
         }
     }
 
+    /// Whether it is this string.
+    #[must_use]
+    pub fn is_str(self, wanted: &str) -> bool {
+        let text = self.text();
+        // The usual string holds no escape.
+        self.kind() == Kind::String
+            && (&text[1..text.len() - 1] == wanted && !wanted.contains('\\')
+                || text.contains('\\') && self.as_str().is_some_and(|found| found == wanted))
+    }
+
     /// The string it is, with U+FFFD for halves of surrogate pairs.
     #[must_use]
     pub fn as_str_lossy(self) -> Option<String> {

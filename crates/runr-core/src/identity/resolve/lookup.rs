@@ -57,15 +57,15 @@ impl Lookup<'_> {
                 ));
                 continue;
             };
-            if self.is_elsewhere(reference, id, row.repo().as_deref()) {
+            if self.is_elsewhere(reference, &id, row.repo().as_deref()) {
                 continue;
             }
             if rank < best_rank {
                 best.clear();
                 best_rank = rank;
             }
-            if !best.iter().any(|it| it == id) {
-                best.push(id.to_owned());
+            if !best.iter().any(|it| *it == id) {
+                best.push(id.into_owned());
             }
         }
         let id = self.latest(best, reference, findings)?;
@@ -117,7 +117,7 @@ impl Lookup<'_> {
 
     /// The repository of a work item by its entry.
     fn repo(&self, id: &str) -> Option<String> {
-        let row = self.index.rows().find(|row| row.id() == Some(id))?;
+        let row = self.index.rows().find(|row| row.is_called(id))?;
         row.repo().map(Into::into)
     }
 

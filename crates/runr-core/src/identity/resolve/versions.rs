@@ -11,7 +11,9 @@ use crate::identity::rules::{is_item_id, version, with_version};
 /// All ids that are taken, by a directory or by an entry of the index.
 fn taken(index: &Index<'_>, tree: &dyn RunTree) -> Result<HashSet<String>> {
     let mut ids: HashSet<_> = tree.names()?.into_iter().collect();
-    let listed = index.rows().filter_map(|row| row.id().map(str::to_owned));
+    let listed = index
+        .rows()
+        .filter_map(|row| row.id().map(Into::<String>::into));
     ids.extend(listed.filter(|id| is_item_id(id)));
     Ok(ids)
 }
