@@ -361,7 +361,7 @@ export class RunStore {
   /** All runs, the newest first; those whose document is unusable are `broken`. */
   list(): Promise<StoreRow[]>;
   listSync(): StoreRow[];
-  /** The run that an id, a unique prefix, the name of an active run or `latest` means. */
+  /** The run that an id, a unique prefix, the name of an active run, `latest` or a work item means. */
   resolve(ref: string, settings?: { currentRepo?: string }): Promise<ResolvedRun>;
   resolveSync(ref: string, settings?: { currentRepo?: string }): ResolvedRun;
   /** The paths of a run; without one only the directory of the runs. */

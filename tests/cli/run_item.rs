@@ -34,6 +34,8 @@ fn a_run_with_a_reference_is_linked_to_its_work_item() {
         // The newest run of the work item, by any of its names.
         for name in ["gh-17", "#17", "17"] {
             assert_eq!(sandbox.status(name)["run_id"], run.id.as_str());
+            let resolved = sandbox.runr(&["store", "--runs", ".runr/runs", "resolve", name]);
+            assert_eq!(resolved.output().stdout.trim(), run.id);
         }
     }
 }

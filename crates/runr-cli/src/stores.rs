@@ -1,6 +1,7 @@
 //! Which store is meant: a directory of runs, a repository of the data directory, or all of them.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::identity::WorkItems;
 use runr_core::phase::ops::{OWNER_LOCK, RunFiles};
 use runr_core::store::{
     Candidate, DataDir, Os, Record, RepoId, RepoRecord, Repository, Row, RunPaths, RunStore, Seen,
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::host::Host;
 use crate::liveness::is_live;
+use crate::repository::find_root;
 
 /// A place in the data directory, as a caller names it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -179,8 +181,15 @@ impl Stores {
         known
     }
 
-    /// The run a reference means.
-    pub(crate) fn resolve(&self, reference: &str, current_repo: Option<&str>) -> Result<Found> {
+    /// The run a reference means: its own name or id, else the newest run of a work item, in the
+    /// repository of the runs or in the one around `around`.
+    pub(crate) fn resolve(
+        &self,
+        host: &Host,
+        around: &Utf8Path,
+        reference: &str,
+        current_repo: Option<&str>,
+    ) -> Result<Found> {
         let stores = self.all()?;
         let mut found = Vec::new();
         for store in &stores {
@@ -189,17 +198,53 @@ impl Stores {
             found.extend(records.into_iter().map(|record| (record, store)));
         }
         let candidates: Vec<_> = found.iter().map(|it| Candidate::from(&it.0)).collect();
-        let index = resolve(reference, &candidates, current_repo).map_err(|error| {
-            match error.hint_text() {
-                None => error.hint(self.list_command()),
-                Some(_) => error,
+        let index = match resolve(reference, &candidates, current_repo) {
+            Err(error) if error.code() == Code::RunNotFound => {
+                let newest = self.newest_of_item(host, around, reference, &candidates)?;
+                newest.ok_or(error)
             }
+            other => other,
+        };
+        let index = index.map_err(|error| match error.hint_text() {
+            None => error.hint(self.list_command()),
+            Some(_) => error,
         })?;
         let (record, store) = found.swap_remove(index);
         Ok(Found {
             store: store.clone(),
             record,
         })
+    }
+}
+
+impl Stores {
+    fn newest_of_item(
+        &self,
+        host: &Host,
+        around: &Utf8Path,
+        reference: &str,
+        candidates: &[Candidate<'_>],
+    ) -> Result<Option<usize>> {
+        let own = match self {
+            Self::One(store) => store.runs_dir().as_str().strip_suffix("/.runr/runs"),
+            Self::All(..) => None,
+        };
+        let root = own
+            .map(Utf8PathBuf::from)
+            .or_else(|| find_root(around).ok());
+        let Some(root) = root else {
+            return Ok(None);
+        };
+        let items = WorkItems::open(host.storage.clone(), root);
+        let Some(item) = items.find(reference)? else {
+            return Ok(None);
+        };
+        let linked = (0..candidates.len()).filter(|index| {
+            item.harness_runs
+                .iter()
+                .any(|run| run == candidates[*index].run_id)
+        });
+        Ok(linked.max_by_key(|index| candidates[*index].run_id))
     }
 }
 

@@ -102,7 +102,7 @@ class RunStore:
         return cast(Rows, self._call("store_list"))
 
     def resolve(self, ref: str, *, current_repo: str | None = None) -> ResolvedRun:
-        """The run that an id, a unique prefix, the name of an active run or ``"latest"`` means."""
+        """The run that an id, a unique prefix, the name of an active run, ``"latest"`` or a work item means."""
         args = _wire.given({"current_repo": current_repo})
         return cast(ResolvedRun, self._call("store_resolve", ref=ref, **args))
 

@@ -334,7 +334,7 @@ pub(crate) enum StoreCommand {
     New(StoreNewArgs),
     /// Print the document of a run
     Show {
-        /// Run id, unique prefix, name, or `latest`
+        /// Run id, unique prefix, name, `latest`, or a work item such as gh-17 or '#17'
         run: String,
     },
     /// Change fields of a run, all at once, and print its document
@@ -343,12 +343,12 @@ pub(crate) enum StoreCommand {
     Ls,
     /// Print the id a reference means
     Resolve {
-        /// Run id, unique prefix, name, or `latest`
+        /// Run id, unique prefix, name, `latest`, or a work item such as gh-17 or '#17'
         reference: String,
     },
     /// Print the directory of a run; with --json all its paths
     Path {
-        /// Run id, unique prefix, name, or `latest`
+        /// Run id, unique prefix, name, `latest`, or a work item such as gh-17 or '#17'
         run: String,
     },
     /// Print the events of a run as JSON lines, or append one
@@ -388,7 +388,7 @@ pub(crate) struct StoreNewArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StoreSetArgs {
-    /// Run id, unique prefix, name, or `latest`
+    /// Run id, unique prefix, name, `latest`, or a work item such as gh-17 or '#17'
     pub(crate) run: String,
     /// Field and value: JSON where it is JSON, else text
     #[arg(value_name = "PATH=VALUE", value_parser = super::store::change, required_unless_present = "unset")]
@@ -400,7 +400,7 @@ pub(crate) struct StoreSetArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StoreEventsArgs {
-    /// Run id, unique prefix, name, or `latest`
+    /// Run id, unique prefix, name, `latest`, or a work item such as gh-17 or '#17'
     pub(crate) run: String,
     /// Only events with a greater number
     #[arg(long, value_name = "N", default_value_t = 0)]

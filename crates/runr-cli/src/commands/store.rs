@@ -70,8 +70,12 @@ impl Shop<'_> {
 
     fn find(&self, reference: &str) -> Result<Found> {
         let present = self.present_repository()?;
-        self.stores()?
-            .resolve(reference, present.as_ref().map(|it| it.repo_id.as_str()))
+        self.stores()?.resolve(
+            self.call.host,
+            &self.call.host.cwd.join(&self.call.root),
+            reference,
+            present.as_ref().map(|it| it.repo_id.as_str()),
+        )
     }
 
     /// A result for people, unless JSON is wanted.

@@ -133,7 +133,8 @@ pub(super) fn store_resolve(host: &Host, arguments: &mut Arguments) -> Result<Va
     let stores = stores_of(host, arguments)?;
     let reference: String = arguments.required("ref")?;
     let current: Option<String> = arguments.optional("current_repo")?;
-    Ok(stores.resolve(&reference, current.as_deref())?.to_json())
+    let found = stores.resolve(host, &host.cwd, &reference, current.as_deref())?;
+    Ok(found.to_json())
 }
 
 /// Without a run only the directory of the runs; of a run among all repositories there must be a
