@@ -65,7 +65,8 @@ pub(crate) fn at(top: &Utf8Path) -> Result<Repository> {
     Repository::new(&origin_url(&config).unwrap_or_default(), top)
 }
 
-fn is_absent(error: &std::io::Error) -> bool {
+/// Whether there is no such file, or no such directory to look into.
+pub(crate) fn is_absent(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory)
 }

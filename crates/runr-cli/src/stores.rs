@@ -239,12 +239,8 @@ impl Stores {
         let Some(item) = items.find(reference)? else {
             return Ok(None);
         };
-        let linked = (0..candidates.len()).filter(|index| {
-            item.harness_runs
-                .iter()
-                .any(|run| run == candidates[*index].run_id)
-        });
-        Ok(linked.max_by_key(|index| candidates[*index].run_id))
+        let place = |run: &str| candidates.iter().position(|it| it.run_id == run);
+        Ok(item.newest(|run| place(run).is_some()).and_then(place))
     }
 }
 

@@ -20,10 +20,8 @@ impl Layout {
         let Some(item) = self.work_items().find(argument)? else {
             return Err(not_found);
         };
-        // By their ids, as `latest`: one may have been linked late.
-        let linked = item.harness_runs.iter();
-        let linked = linked.filter_map(|run| RunId::parse(run).ok());
-        let newest = linked.filter(|id| ids.contains(id)).max();
+        let there = |run: &str| ids.iter().any(|id| id.as_str() == run);
+        let newest = item.newest(there).map(RunId::parse).transpose()?;
         newest.ok_or_else(|| {
             not_found
                 .reworded(format!("the work item {} has no run", item.id))

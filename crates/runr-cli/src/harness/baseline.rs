@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
-use std::io::ErrorKind;
 
 use camino::Utf8Path;
 use runr_core::phase::ops::{RunFiles, to_text};
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::git::TreeStatus;
+use crate::repository::is_absent;
 
 /// Where a run keeps its baseline.
 const BASELINE: &str = "baseline.json";
@@ -77,13 +77,6 @@ pub(crate) fn print_of_text(bytes: &[u8]) -> Print {
         sha256: Some(super::hex(&Sha256::digest(bytes))),
         times: None,
     })
-}
-
-fn is_absent(problem: &std::io::Error) -> bool {
-    matches!(
-        problem.kind(),
-        ErrorKind::NotFound | ErrorKind::NotADirectory
-    )
 }
 
 fn times_of(metadata: &Metadata) -> (i64, i64, i64, i64) {

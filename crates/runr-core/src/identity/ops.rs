@@ -56,6 +56,15 @@ pub struct WorkItem {
     pub harness_runs: Vec<String>,
 }
 
+impl WorkItem {
+    /// Its newest run of those that are there: by their ids, as one may have been linked late.
+    #[must_use]
+    pub fn newest(&self, is_there: impl Fn(&str) -> bool) -> Option<&str> {
+        let runs = self.harness_runs.iter().map(String::as_str);
+        runs.filter(|run| is_there(run)).max()
+    }
+}
+
 /// A prepared work item that is not written yet.
 struct Plan {
     id: String,

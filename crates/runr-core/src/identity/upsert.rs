@@ -8,7 +8,9 @@ use super::index::{INDEX_LIMIT, Index};
 use super::meta::unreadable;
 use super::rules::check_item_id;
 use crate::error::{Code, Error, Result};
-use crate::json::{BadJson, Bom, Editor, Kind, Node, Rules, Splice, insertion, quote, scan};
+use crate::json::{
+    BadJson, Bom, Editor, Kind, Node, Rules, Splice, insertion, mean_the_same, quote, scan,
+};
 use crate::time::Timestamp;
 
 /// How far a new work item has come: no flow is sealed yet.
@@ -222,7 +224,9 @@ fn update(entry: Node<'_>, pointer: &Pointer) -> Result<IndexEdit> {
     let mut members: Vec<(&str, String)> = Vec::new();
     for (key, target) in pointer.targets() {
         let Some(target) = target else { continue };
-        if let Some(old) = stored(key).filter(|old| !means(*old, target)) {
+        if let Some(old) =
+            stored(key).filter(|old| !mean_the_same(old.text(), target).unwrap_or(false))
+        {
             notes.push(format!(
                 "index: {key} was {}, run_meta.json says {target}",
                 old.text()
@@ -247,12 +251,4 @@ fn update(entry: Node<'_>, pointer: &Pointer) -> Result<IndexEdit> {
         whole: None,
         notes,
     })
-}
-
-fn means(old: Node<'_>, target: &str) -> bool {
-    let rules = Rules::default().max_bytes(INDEX_LIMIT);
-    match (scan(old.text(), &rules), scan(target, &rules)) {
-        (Ok(old), Ok(new)) => old.root().same_as(new.root()),
-        _ => false,
-    }
 }

@@ -62,7 +62,7 @@ impl Editor {
         let tree = self.tree(path.len())?;
         let (node, left) = walk(&tree, path)?;
         let splice = match left.split_first() {
-            None if means_the_same(node, value)? => return Ok(false),
+            None if mean_the_same(node.text(), value)? => return Ok(false),
             None => replace(&tree, node, value)?,
             Some((Step::Key(key), rest)) => {
                 let wrapped = wrap(&tree, node, rest, value)?;
@@ -99,7 +99,7 @@ impl Editor {
         let mut splices = Vec::new();
         for (key, value) in members {
             match root.get(key) {
-                Some(node) if means_the_same(node, value)? => {}
+                Some(node) if mean_the_same(node.text(), value)? => {}
                 Some(node) => splices.push(replace(&tree, node, value)?),
                 None => splices.push(insert_member(&tree, root, key, value)?),
             }
@@ -234,11 +234,14 @@ fn position(tree: &Tree<'_>, node: Node<'_>, step: Step<'_>) -> Result<Option<us
     }
 }
 
-fn means_the_same(node: Node<'_>, value: &str) -> Result<bool, BadJson> {
+/// Whether two values mean the same. They are texts, since the tree of a document may not reach
+/// into them.
+///
+/// # Errors
+/// [`BadJson`] if one of them is no JSON.
+pub(crate) fn mean_the_same(a: &str, b: &str) -> Result<bool, BadJson> {
     let rules = Rules::default().max_bytes(usize::MAX);
-    // The tree of the document may not reach into this value.
-    let (old, new) = (scan(node.text(), &rules)?, scan(value, &rules)?);
-    Ok(old.root().same_as(new.root()))
+    Ok(scan(a, &rules)?.root().same_as(scan(b, &rules)?.root()))
 }
 
 /// The value in objects for the steps that are left.

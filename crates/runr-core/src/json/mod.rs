@@ -36,7 +36,7 @@ mod tree;
 mod written;
 
 pub use edit::{Editor, Step};
-pub(crate) use edit::{Splice, insertion};
+pub(crate) use edit::{Splice, insertion, mean_the_same};
 pub use error::BadJson;
 pub(crate) use layout::push_laid_out;
 pub use scan::{Bom, Rules, scan, scan_bytes};

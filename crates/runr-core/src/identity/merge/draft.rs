@@ -9,7 +9,7 @@ use crate::identity::index::is_number;
 use crate::identity::meta::Meta;
 use crate::identity::model::Source;
 use crate::identity::reference::{MAX_NUMBER, parse_digits};
-use crate::json::{Kind, Node, Rules, quote, scan, string_identity};
+use crate::json::{Kind, Node, Rules, mean_the_same, quote, scan, string_identity};
 use crate::time::Timestamp;
 
 pub(super) struct Draft<'a> {
@@ -163,7 +163,10 @@ impl<'a> Draft<'a> {
             Some(list) if list.kind() != Kind::Array => {
                 return Err(shape("flows_started", "is no list"));
             }
-            Some(list) if list.elements().any(|it| means_the_same(it.text(), &flow)) => {}
+            Some(list)
+                if list
+                    .elements()
+                    .any(|it| mean_the_same(it.text(), &flow).unwrap_or(false)) => {}
             Some(_) => self.appended.push(("flows_started", flow)),
         }
         self.list_aliases()
@@ -255,13 +258,6 @@ fn numbered(id: &str, prefix: &str) -> Option<u64> {
 
 /// Whether a fact says what is stored; the names of repositories have no case.
 fn agrees(key: &str, said: &str, fact: &str) -> bool {
-    key.starts_with("github_repo") && said.eq_ignore_ascii_case(fact) || means_the_same(said, fact)
-}
-
-fn means_the_same(a: &str, b: &str) -> bool {
-    let rules = Rules::default();
-    match (scan(a, &rules), scan(b, &rules)) {
-        (Ok(a), Ok(b)) => a.root().same_as(b.root()),
-        _ => false,
-    }
+    key.starts_with("github_repo") && said.eq_ignore_ascii_case(fact)
+        || mean_the_same(said, fact).unwrap_or(false)
 }
