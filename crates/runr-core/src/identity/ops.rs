@@ -166,7 +166,7 @@ impl WorkItems {
         report.aliases_added = merged.aliases_added;
         report.conclude(&findings);
         drop(index);
-        let index = edit.apply(index_text.unwrap_or_default());
+        let index = edit.apply(&index_text.unwrap_or_default());
         // Else the metadata would be written and the index could never follow.
         self.index(runs).check_size(&index)?;
         Ok(Plan {

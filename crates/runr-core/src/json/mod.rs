@@ -30,18 +30,23 @@
 mod edit;
 mod error;
 mod layout;
+mod rows;
 mod scan;
 mod string;
+mod token;
 mod tree;
 mod written;
 
 pub use edit::{Editor, Step};
 pub(crate) use edit::{Splice, insertion, mean_the_same};
 pub use error::BadJson;
-pub(crate) use layout::push_laid_out;
+pub(crate) use layout::{gap_before, push_laid_out};
+pub(crate) use rows::{Place, Rows};
+pub(crate) use scan::after_space;
 pub use scan::{Bom, Rules, scan, scan_bytes};
 pub use string::quote;
 pub(crate) use string::{identity as string_identity, push_quoted};
+pub(crate) use token::Token;
 pub use tree::{Kind, Member, Node, Tree, number_eq};
 pub use written::Written;
 

@@ -1,0 +1,199 @@
+//! The elements of a long array of like objects, one after the other.
+//!
+//! A list of a hundred thousand objects holds a million members, but what stands between their
+//! values is nearly always the same bytes. So what stood between those of an object is kept, and
+//! where the next one goes on alike, only its values are looked at: the same bytes mean the same in
+//! the same place. Everything else takes the scan.
+
+use std::ops::Range;
+
+use super::scan::{Rules, plain_end, scan_first};
+use super::tree::Tree;
+
+/// How many forms of objects are kept, and of how many members each.
+const FORMS: usize = 8;
+const MEMBERS: usize = 64;
+
+/// Reads elements of an array, and finds `N` members of each.
+#[derive(Debug)]
+pub(crate) struct Rows<const N: usize> {
+    names: [&'static str; N],
+    /// What an element may be, and a value in it.
+    rules: Rules,
+    inner: Rules,
+    forms: Vec<Form>,
+    /// The form that the last object had.
+    usual: usize,
+}
+
+/// Where an element and its members stand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<const N: usize> {
+    start: u32,
+    end: u32,
+    fields: [(u32, u32); N],
+}
+
+impl<const N: usize> Place<N> {
+    /// A place that was found in another way.
+    pub(crate) fn new(span: Range<usize>, fields: [Option<Range<usize>>; N]) -> Self {
+        let short = |span: Range<usize>| (short(span.start), short(span.end));
+        let (start, end) = short(span);
+        let fields = fields.map(|field| field.map_or((0, 0), short));
+        Self { start, end, fields }
+    }
+
+    /// The element.
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// The value of the member with the `nth` name; of repeated ones the last.
+    pub(crate) fn field(&self, nth: usize) -> Option<Range<usize>> {
+        let (start, end) = *self.fields.get(nth)?;
+        (end > 0).then_some(start as usize..end as usize)
+    }
+}
+
+/// What all but the values of an object is.
+#[derive(Debug)]
+struct Form {
+    steps: Vec<Step>,
+    /// What stands after the last value.
+    close: Box<[u8]>,
+}
+
+#[derive(Debug)]
+struct Step {
+    /// What stands before the value, from the value before on.
+    lead: Box<[u8]>,
+    /// Which of the names the key is.
+    field: Option<usize>,
+}
+
+impl<const N: usize> Rows<N> {
+    /// Elements that may be nested so deeply, and the names of the members to find.
+    pub(crate) fn new(names: [&'static str; N], max_depth: usize) -> Self {
+        let rules = |levels, max_depth| Rules {
+            max_depth,
+            ..Rules::default().levels(levels)
+        };
+        Self {
+            names,
+            rules: rules(1, max_depth),
+            inner: rules(0, max_depth.saturating_sub(1)),
+            forms: Vec::new(),
+            usual: 0,
+        }
+    }
+
+    /// The element that begins at an offset; nothing if none does that is whole.
+    pub(crate) fn read(&mut self, text: &str, at: usize) -> Option<Place<N>> {
+        let others = 0..self.forms.len();
+        for nth in std::iter::once(self.usual).chain(others) {
+            let form = self.forms.get(nth);
+            if let Some(place) = form.and_then(|form| form.fit(text, at, &self.inner)) {
+                self.usual = nth;
+                return Some(place);
+            }
+        }
+        let tree = scan_first(text.get(at..)?, &self.rules).ok()?;
+        let place = self.place(&tree, at);
+        self.learn(&tree);
+        Some(place)
+    }
+
+    fn place(&self, tree: &Tree<'_>, at: usize) -> Place<N> {
+        let short = |span: Range<usize>| (short(at + span.start), short(at + span.end));
+        let (start, end) = short(tree.root().span());
+        let mut fields = [(0, 0); N];
+        for member in tree.root().members() {
+            if let Some(nth) = self.named(&member.key()) {
+                fields[nth] = short(member.value.span());
+            }
+        }
+        Place { start, end, fields }
+    }
+
+    fn named(&self, key: &str) -> Option<usize> {
+        self.names.iter().position(|name| *name == key)
+    }
+
+    /// Keeps the form of an object.
+    fn learn(&mut self, tree: &Tree<'_>) {
+        let root = tree.root();
+        let count = root.members().take(MEMBERS + 1).count();
+        if !(1..=MEMBERS).contains(&count) {
+            return;
+        }
+        let bytes = tree.text().as_bytes();
+        let mut end = root.span().start;
+        let mut steps = Vec::with_capacity(count);
+        for member in root.members() {
+            let value = member.value.span();
+            steps.push(Step {
+                lead: bytes[end..value.start].into(),
+                field: self.named(&member.key()),
+            });
+            end = value.end;
+        }
+        let close = bytes[end..root.span().end].into();
+        if self.forms.len() == FORMS {
+            self.forms.remove(0);
+        }
+        self.forms.push(Form { steps, close });
+        self.usual = self.forms.len() - 1;
+    }
+}
+
+impl Form {
+    /// The object that begins here, if it has this form.
+    fn fit<const N: usize>(&self, text: &str, start: usize, inner: &Rules) -> Option<Place<N>> {
+        let bytes = text.as_bytes();
+        let mut at = start;
+        let mut fields = [(0, 0); N];
+        for step in &self.steps {
+            let value = after(bytes, at, &step.lead)?;
+            at = value_end(text, value, inner)?;
+            if let Some(nth) = step.field {
+                fields[nth] = (short(value), short(at));
+            }
+        }
+        Some(Place {
+            start: short(start),
+            end: short(after(bytes, at, &self.close)?),
+            fields,
+        })
+    }
+}
+
+fn after(bytes: &[u8], at: usize, known: &[u8]) -> Option<usize> {
+    bytes.get(at..)?.starts_with(known).then_some(at + known.len())
+}
+
+/// Where a value ends. What follows a number is not looked at: no form goes on with a character
+/// that a number might.
+fn value_end(text: &str, at: usize, rules: &Rules) -> Option<usize> {
+    let bytes = text.as_bytes();
+    match bytes.get(at)? {
+        b'"' => {
+            let end = plain_end(bytes, at + 1);
+            if bytes.get(end) == Some(&b'"') {
+                return Some(end + 1);
+            }
+        }
+        b'1'..=b'9' => {
+            let digits = bytes[at..].iter().take_while(|byte| byte.is_ascii_digit());
+            return Some(at + digits.count());
+        }
+        b'n' => return after(bytes, at, b"null"),
+        _ => {}
+    }
+    let tree = scan_first(text.get(at..)?, rules).ok()?;
+    Some(at + tree.root().span().end)
+}
+
+/// Offsets fit: larger texts are not read.
+fn short(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
+}
