@@ -26,6 +26,7 @@ mod fault;
 mod journal;
 mod lock;
 mod memory;
+mod passage;
 #[cfg(any(not(unix), test))]
 mod plain;
 #[cfg(unix)]
@@ -39,7 +40,8 @@ pub use dir::{Contents, Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat
 pub use dir::{create_dirs, open_dir_if_present};
 pub(crate) use dir::{read_range, read_whole};
 pub use document::{Document, Update};
-pub(crate) use document::{MAX_DOCUMENT, corrupt};
+pub(crate) use document::{Changed, MAX_DOCUMENT, corrupt};
+pub(crate) use passage::{Change, Passage};
 pub use fault::{Fault, FaultFs, Lasting};
 pub use journal::{BadRecord, Follow, Journal, Poll, Sequenced, Wake, Woken};
 pub use lock::{CancelFlag, Lock, LockGuard, Wait};

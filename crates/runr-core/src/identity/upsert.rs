@@ -1,5 +1,7 @@
 //! An entry of `index.json`, added or brought up to date: one replaced or inserted piece of text.
 
+mod passing;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,8 @@ use crate::json::{
     BadJson, Editor, Kind, Rules, Splice, gap_before, insertion, mean_the_same, quote, scan,
 };
 use crate::time::Timestamp;
+
+pub use self::passing::{Upserted, upsert_index_in};
 
 /// How far a new work item has come: no flow is sealed yet.
 const PENDING: &str = "\"PENDING\"";
@@ -140,6 +144,12 @@ pub(super) struct IndexEdit {
 }
 
 impl IndexEdit {
+    /// How long the text is after it.
+    pub(super) fn length(&self, text: &str) -> usize {
+        let (range, new) = &self.splice;
+        text.len() - range.len() + new.len()
+    }
+
     /// The text after it.
     pub(super) fn apply(&self, text: &str) -> String {
         let (range, new) = &self.splice;

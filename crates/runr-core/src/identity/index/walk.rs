@@ -98,6 +98,16 @@ impl Walk {
         Some(at)
     }
 
+    /// The text before the entries, once it was taken.
+    pub(in crate::identity) fn head(&self) -> &str {
+        self.frame.get(..=self.begin).unwrap_or_default()
+    }
+
+    /// Whether all entries were taken.
+    pub(in crate::identity) fn is_behind_entries(&self) -> bool {
+        self.stage == Stage::Tail
+    }
+
     fn leave(&mut self, at: usize) {
         self.end = self.taken + at + 1;
         self.stage = Stage::Tail;
