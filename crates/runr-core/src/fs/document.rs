@@ -7,16 +7,13 @@ use camino::Utf8PathBuf;
 use super::Storage;
 use super::dir::{Contents, Dir, Stat, open_dir_if_present};
 use super::lock::{Lock, LockGuard, Wait};
-use super::passage::{Change, Passage, Passed, change_in_passing};
+use super::passage::{Change, Passage, Passed, Sizes, WINDOW, change_in_passing};
 use super::write::{Durability, Failed, Replacement, Replacing, write_atomic, write_failed};
 use crate::error::{Code, Error, Result};
 use crate::mutant::without;
 
 /// The greatest size of a document in bytes, unless it is set.
 pub(crate) const MAX_DOCUMENT: u64 = 4 << 20;
-
-/// A text of at most this length is put together in memory, and written with one call.
-const AT_ONCE: usize = 256 << 10;
 
 /// One text file that several processes read and change.
 ///
@@ -46,6 +43,8 @@ pub struct Document {
     limit: u64,
     mode: u32,
     wait: Wait,
+    /// A text of at most this length is handled in memory, a longer one in pieces of it.
+    window: usize,
 }
 
 /// What an update did.
@@ -80,7 +79,15 @@ impl Document {
             limit: MAX_DOCUMENT,
             mode: 0o666,
             wait: Wait::USUAL,
+            window: WINDOW,
         }
+    }
+
+    /// Sets from which length on, and in pieces of which, it is changed in passing.
+    #[cfg(test)]
+    pub(crate) fn window(mut self, bytes: usize) -> Self {
+        self.window = bytes;
+        self
     }
 
     /// Sets the lock file that guards it.
@@ -187,7 +194,11 @@ impl Document {
     }
 
     fn pass(&self, dir: &dyn Dir, passage: &mut dyn Passage) -> Result<bool> {
-        let passed = change_in_passing(dir, &self.name, self.limit, self.durability, passage);
+        let sizes = Sizes {
+            window: self.window,
+            limit: self.limit,
+        };
+        let passed = change_in_passing(dir, &self.name, sizes, self.durability, passage);
         Ok(passed? == Passed::Changed)
     }
 
@@ -244,7 +255,7 @@ impl Document {
         (range, new): &Change,
     ) -> Result<()> {
         let pieces = [&text[..range.start], new, &text[range.end..]];
-        if text.len() <= AT_ONCE {
+        if text.len() <= self.window {
             return self.replace_under(held, &pieces.concat());
         }
         self.check_length(pieces.iter().map(|piece| piece.len()).sum())?;

@@ -12,8 +12,9 @@ use super::dir::{Dir, File, Open, Stat};
 use super::write::{Durability, Replacement, Replacing};
 use crate::error::Result;
 
-/// How much is read at once, unless what has to be seen together is longer.
-const WINDOW: usize = 256 << 10;
+/// How much is read at once, unless what has to be seen together is longer. A smaller file is not
+/// changed in passing.
+pub(super) const WINDOW: usize = 256 << 10;
 
 /// A piece of a text, and what is to stand in its place.
 pub(crate) type Change = (Range<usize>, String);
@@ -29,6 +30,13 @@ pub(crate) trait Passage {
 
     /// Whether that is the change after all, now that all of the text was taken.
     fn holds(&self) -> bool;
+}
+
+/// How much is read at once, and how long the text may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) window: usize,
+    pub(super) limit: u64,
 }
 
 /// How a change in passing ended.
@@ -48,26 +56,35 @@ pub(crate) enum Passed {
 pub(super) fn change_in_passing(
     dir: &dyn Dir,
     name: &str,
-    limit: u64,
+    Sizes { window, limit }: Sizes,
     durability: Durability,
     passage: &mut dyn Passage,
 ) -> Result<Passed> {
-    let Ok((file, stat)) = open_large(dir, name, limit) else {
+    let Ok((file, stat)) = open_large(dir, name, window as u64, limit) else {
         return Ok(Passed::Declined);
     };
-    let mut source = Source::new(file.as_ref(), stat.size);
+    let mut source = Source::new(file.as_ref(), stat.size, window);
     let mut new = None;
     let mut room = limit;
     while source.fill().is_ok() && !source.is_done() {
         let Some(text) = source.text() else { break };
         let taken = passage.take(text);
         let piece = taken.and_then(|taken| source.edited(text, taken, passage.change()));
-        let (Some(taken), Some(piece)) = (taken, piece) else { break };
-        let Some(left) = room.checked_sub(piece.len() as u64) else { break };
+        let (Some(taken), Some(piece)) = (taken, piece) else {
+            break;
+        };
+        let Some(left) = room.checked_sub(piece.len() as u64) else {
+            break;
+        };
         room = left;
         let new = match &mut new {
             Some(new) => new,
-            none => none.insert(Replacement::begin(dir, name, Replacing::File(stat), durability)?),
+            none => none.insert(Replacement::begin(
+                dir,
+                name,
+                Replacing::File(stat),
+                durability,
+            )?),
         };
         new.write(piece.as_bytes())?;
         if !source.advance(taken) {
@@ -81,10 +98,15 @@ pub(super) fn change_in_passing(
 }
 
 /// The file, unless it is so small that there is nothing to gain.
-fn open_large(dir: &dyn Dir, name: &str, limit: u64) -> io::Result<(Box<dyn File>, Stat)> {
+fn open_large(
+    dir: &dyn Dir,
+    name: &str,
+    small: u64,
+    limit: u64,
+) -> io::Result<(Box<dyn File>, Stat)> {
     let file = dir.open(name, Open::Read)?;
     let stat = file.stat()?.regular()?;
-    if stat.size <= WINDOW as u64 || stat.size > limit {
+    if stat.size <= small || stat.size > limit {
         return Err(io::ErrorKind::Unsupported.into());
     }
     Ok((file, stat))
@@ -103,12 +125,12 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn new(file: &'a dyn File, size: u64) -> Self {
+    fn new(file: &'a dyn File, size: u64, window: usize) -> Self {
         Self {
             file,
             size,
             read: 0,
-            window: vec![0; WINDOW],
+            window: vec![0; window],
             filled: 0,
             base: 0,
         }

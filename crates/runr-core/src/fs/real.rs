@@ -322,7 +322,12 @@ impl LockFile for RealLock {
 #[cfg(target_os = "linux")]
 fn begin_sync(file: &std::fs::File, offset: u64, len: u64) -> io::Result<()> {
     let advice = rustix::fs::Advice::DontNeed;
-    Ok(rustix::fs::fadvise(file, offset, NonZeroU64::new(len), advice)?)
+    Ok(rustix::fs::fadvise(
+        file,
+        offset,
+        NonZeroU64::new(len),
+        advice,
+    )?)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -127,7 +127,11 @@ impl<'a> Replacement<'a> {
     pub(super) fn commit(mut self) -> Result<()> {
         let filled = self.filling.take().map_or(Ok(()), Filling::finish);
         filled
-            .and_then(|()| self.dir.rename(&self.temporary, self.name).map_err(at("rename")))
+            .and_then(|()| {
+                self.dir
+                    .rename(&self.temporary, self.name)
+                    .map_err(at("rename"))
+            })
             .map_err(|failed| failed.into_error(self.dir, self.name, false))?;
         self.renamed = true;
         if self.durability == Durability::Full && !without("dir-sync") {

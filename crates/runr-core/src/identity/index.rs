@@ -3,6 +3,8 @@
 //! Other programs write it too, and it grows large. So it is read in one pass, only the few fields
 //! that are looked at get a place in memory, and an upsert is one replaced or inserted piece of text.
 
+#[cfg(test)]
+pub(super) mod tests;
 mod walk;
 
 use std::borrow::Cow;
@@ -216,7 +218,10 @@ impl<'t> Row<'t> {
             _ => self.field(PR_NUMBER),
         };
         let has_number = |field| number_of(field).is_some_and(|it| is_number(it, reference.number));
-        let has_key = |item: &str| self.field(CANONICAL_KEY).is_some_and(|key| key.is_str(item));
+        let has_key = |item: &str| {
+            self.field(CANONICAL_KEY)
+                .is_some_and(|key| key.is_str(item))
+        };
         let (kind, other) = (reference.kind, reference.kind.other());
         let (own_item, other_item) = (&reference.candidate, &reference.crossed);
         match () {

@@ -13,6 +13,8 @@ use super::tree::Tree;
 /// How many forms of objects are kept, and of how many members each.
 const FORMS: usize = 8;
 const MEMBERS: usize = 64;
+/// After so many forms the objects are not like each other, and keeping more is lost work.
+const LEARNT: usize = 256;
 
 /// Reads elements of an array, and finds `N` members of each.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub(crate) struct Rows<const N: usize> {
     forms: Vec<Form>,
     /// The form that the last object had.
     usual: usize,
+    learnt: usize,
 }
 
 /// Where an element and its members stand.
@@ -84,6 +87,7 @@ impl<const N: usize> Rows<N> {
             inner: rules(0, max_depth.saturating_sub(1)),
             forms: Vec::new(),
             usual: 0,
+            learnt: 0,
         }
     }
 
@@ -123,9 +127,10 @@ impl<const N: usize> Rows<N> {
     fn learn(&mut self, tree: &Tree<'_>) {
         let root = tree.root();
         let count = root.members().take(MEMBERS + 1).count();
-        if !(1..=MEMBERS).contains(&count) {
+        if !(1..=MEMBERS).contains(&count) || self.learnt == LEARNT {
             return;
         }
+        self.learnt += 1;
         let bytes = tree.text().as_bytes();
         let mut end = root.span().start;
         let mut steps = Vec::with_capacity(count);
@@ -168,7 +173,10 @@ impl Form {
 }
 
 fn after(bytes: &[u8], at: usize, known: &[u8]) -> Option<usize> {
-    bytes.get(at..)?.starts_with(known).then_some(at + known.len())
+    bytes
+        .get(at..)?
+        .starts_with(known)
+        .then_some(at + known.len())
 }
 
 /// Where a value ends. What follows a number is not looked at: no form goes on with a character
@@ -196,4 +204,119 @@ fn value_end(text: &str, at: usize, rules: &Rules) -> Option<usize> {
 /// Offsets fit: larger texts are not read.
 fn short(offset: usize) -> u32 {
     u32::try_from(offset).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::scan;
+
+    /// After an object of the same form every value is what a scan says it is.
+    #[test]
+    fn values_in_a_known_form_are_as_strict_as_in_a_scan() {
+        let values = [
+            "0",
+            "7",
+            "70",
+            "01",
+            "00",
+            "-0",
+            "-01",
+            "1.5",
+            "1.",
+            ".5",
+            "1e3",
+            "1e",
+            "+1",
+            "1x",
+            "NaN",
+            "null",
+            "nul",
+            "nulll",
+            "true",
+            "false",
+            "tru",
+            "\"\"",
+            "\"a\"",
+            "\"\\n\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\u{1}\"",
+            "\"\t\"",
+            "\"\u{e4}\"",
+            "\"\\ud800\"",
+            "\"",
+            "\"a",
+            "\"\\\"",
+            "[]",
+            "[1,]",
+            "{}",
+            "{\"a\": 1, \"a\": 2}",
+            "[[",
+            "",
+            ",",
+            "1, 2",
+        ];
+        for value in values {
+            for first in ["1", "\"a\"", "null"] {
+                let before = format!("{{\"k\": {first}, \"n\": 1}}");
+                let element = format!("{{\"k\": {value}, \"n\": {value}}}");
+                let text = format!("{before}{element}");
+                let mut rows = Rows::new(["n"], 127);
+                let known = rows.read(&text, 0).unwrap();
+                let place = rows.read(&text, known.span().end);
+                assert_eq!(
+                    place.is_some(),
+                    scan(&element, &Rules::default()).is_ok(),
+                    "{value}"
+                );
+                if let Some(place) = place {
+                    assert_eq!(&text[place.span()], element);
+                    assert_eq!(place.field(0).map(|span| &text[span]), Some(value));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn forms_are_told_apart_by_every_byte_between_the_values() {
+        let mut rows = Rows::new(["a", "b"], 127);
+        let read = |rows: &mut Rows<2>, text: &str| {
+            let place = rows.read(text, 0)?;
+            let field = |nth| place.field(nth).map(|span| text[span].to_owned());
+            Some([field(0), field(1)])
+        };
+        let some = |text: &str| Some(text.to_owned());
+        for _ in 0..2 {
+            assert_eq!(
+                read(&mut rows, "{\"a\": 1, \"b\": 2}"),
+                Some([some("1"), some("2")])
+            );
+            assert_eq!(
+                read(&mut rows, "{\"b\": 1, \"a\": 2}"),
+                Some([some("2"), some("1")])
+            );
+            assert_eq!(
+                read(&mut rows, "{\"a\": 1, \"a\": 2}"),
+                Some([some("2"), None])
+            );
+            assert_eq!(read(&mut rows, "{\"\\u0061\": 1}"), Some([some("1"), None]));
+            assert_eq!(read(&mut rows, "{\"a\" 1, \"b\": 2}"), None);
+            assert_eq!(read(&mut rows, "{\"a\": 1  \"b\": 2}"), None);
+            assert_eq!(read(&mut rows, "{\"a\": 1, \"b\": 2]"), None);
+        }
+    }
+
+    #[test]
+    fn more_forms_than_are_kept_are_read_all_the_same() {
+        let mut rows = Rows::new(["z"], 127);
+        for nth in (0..3 * FORMS).chain(0..3 * FORMS) {
+            let text = format!("{{\"k{nth}\": 1, \"z\": {nth}}}");
+            let place = rows.read(&text, 0).unwrap();
+            assert_eq!(
+                place.field(0).map(|span| &text[span]),
+                Some(&*nth.to_string())
+            );
+        }
+    }
 }

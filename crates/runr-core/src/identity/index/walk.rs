@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::{EntryPlace, FIELDS, check_top, rules};
-use crate::json::{Kind, Rows, scan, after_space};
+use crate::json::{Kind, Rows, after_space, scan};
 
 /// How deeply an entry may be nested: it stands in two containers.
 const MAX_DEPTH: usize = 125;

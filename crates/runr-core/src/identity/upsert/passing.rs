@@ -1,5 +1,8 @@
 //! An upsert into an index that passes by.
 
+#[cfg(test)]
+mod tests;
+
 use super::{IndexEntry, Pointer, beside, update, upsert_index};
 use crate::error::Result;
 use crate::fs::{Change, Changed, Document, Passage};
@@ -138,7 +141,9 @@ impl Passage for Upserting {
             self.notes = edit.notes;
             self.change = Some(edit.splice);
         } else if !self.found && self.change.is_none() {
-            if self.sorted && let Some(span) = greater {
+            if self.sorted
+                && let Some(span) = greater
+            {
                 self.change = Some(beside(span, true)?);
                 self.needs_order = true;
             } else if walk.is_behind_entries() {
