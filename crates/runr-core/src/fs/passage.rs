@@ -63,14 +63,24 @@ pub(super) fn change_in_passing(
     let Ok((file, stat)) = open_large(dir, name, window as u64, limit) else {
         return Ok(Passed::Declined);
     };
-    let mut source = Source::new(file.as_ref(), stat.size, window);
+    let source = Source::new(file.as_ref(), stat.size, window);
+    let begin = || Replacement::begin(dir, name, Replacing::File(stat), durability);
+    match copy(source, passage, limit, begin)? {
+        Some(new) => new.commit().map(|()| Passed::Changed),
+        None => Ok(Passed::Declined),
+    }
+}
+
+/// The new file with all of the text, if that could be changed in passing.
+fn copy<'d>(
+    mut source: Source<'_>,
+    passage: &mut dyn Passage,
+    mut room: u64,
+    begin: impl Fn() -> Result<Replacement<'d>>,
+) -> Result<Option<Replacement<'d>>> {
     let mut new = None;
-    let mut room = limit;
     while source.fill().is_ok() && !source.is_done() {
-        let Some(text) = source.text() else { break };
-        let taken = passage.take(text);
-        let piece = taken.and_then(|taken| source.edited(text, taken, passage.change()));
-        let (Some(taken), Some(piece)) = (taken, piece) else {
+        let Some((taken, piece)) = source.pass(passage) else {
             break;
         };
         let Some(left) = room.checked_sub(piece.len() as u64) else {
@@ -79,22 +89,14 @@ pub(super) fn change_in_passing(
         room = left;
         let new = match &mut new {
             Some(new) => new,
-            none => none.insert(Replacement::begin(
-                dir,
-                name,
-                Replacing::File(stat),
-                durability,
-            )?),
+            none => none.insert(begin()?),
         };
         new.write(piece.as_bytes())?;
         if !source.advance(taken) {
             break;
         }
     }
-    match new {
-        Some(new) if source.is_done() && passage.holds() => new.commit().map(|()| Passed::Changed),
-        _ => Ok(Passed::Declined),
-    }
+    Ok(new.filter(|_| source.is_done() && passage.holds()))
 }
 
 /// The file, unless it is so small that there is nothing to gain.
@@ -175,21 +177,19 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// What was taken of a text, with the change if it lies in it.
-    fn edited<'t>(
-        &self,
-        text: &'t str,
-        taken: usize,
-        change: Option<&Change>,
-    ) -> Option<Cow<'t, str>> {
-        let taken = text.get(..taken)?;
-        // It was made already if it lies before the window.
-        let Some((range, new)) = change.filter(|(range, _)| range.start >= self.base) else {
-            return Some(Cow::Borrowed(taken));
+    /// How much of the text in the window was taken, and what is to be written for it.
+    fn pass(&self, passage: &mut dyn Passage) -> Option<(usize, Cow<'_, str>)> {
+        let text = self.text()?;
+        let taken = passage.take(text)?;
+        let piece = text.get(..taken)?;
+        // The change was made already if it lies before the window.
+        let is_here = |change: &&Change| change.0.start >= self.base;
+        let Some((range, new)) = passage.change().filter(is_here) else {
+            return Some((taken, Cow::Borrowed(piece)));
         };
-        let before = taken.get(..range.start - self.base)?;
-        let after = taken.get(range.end - self.base..)?;
-        Some(Cow::Owned([before, new, after].concat()))
+        let before = piece.get(..range.start - self.base)?;
+        let after = piece.get(range.end - self.base..)?;
+        Some((taken, Cow::Owned([before, new, after].concat())))
     }
 
     /// Moves the window on; whether it can.

@@ -7,8 +7,9 @@
 
 use std::ops::Range;
 
-use super::scan::{Rules, plain_end, scan_first};
+use super::scan::{Rules, scan_first};
 use super::tree::Tree;
+use super::words::plain_end;
 
 /// How many forms of objects are kept, and of how many members each.
 const FORMS: usize = 8;

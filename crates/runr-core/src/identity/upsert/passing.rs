@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use super::{IndexEntry, Pointer, beside, update, upsert_index};
 use crate::error::Result;
 use crate::fs::{Change, Changed, Document, Passage};
@@ -49,8 +51,6 @@ struct Upserting {
     pointer: Pointer,
     new: String,
     walk: Walk,
-    /// The text before the entries.
-    head: Option<String>,
     /// How much was taken.
     base: usize,
     found: bool,
@@ -69,7 +69,6 @@ impl Upserting {
             new: pointer.new_entry(),
             pointer,
             walk: Walk::default(),
-            head: None,
             base: 0,
             found: false,
             sorted: true,
@@ -104,54 +103,76 @@ impl Upserting {
         }
         Part::None
     }
+
+    /// Settles the change as soon as what was seen allows it. Nothing if that is not what the
+    /// entries before led to.
+    fn decide(&mut self, text: &str, seen: Seen) -> Option<()> {
+        if let Some(span) = seen.own {
+            let edit = update(&text[span.clone()], self.base + span.start, &self.pointer).ok()?;
+            // What changes nothing is not written.
+            if self.change.is_some() || edit.splice.1 == text[span] {
+                return None;
+            }
+            self.notes = edit.notes;
+            self.change = Some(edit.splice);
+            return Some(());
+        }
+        if self.found || self.change.is_some() {
+            return Some(());
+        }
+        if let Some(span) = seen.greater.filter(|_| self.sorted) {
+            self.change = Some(self.insertion(text, span, true)?);
+            self.needs_order = true;
+        } else if self.walk.is_behind_entries() {
+            self.change = Some(self.insertion(text, seen.last?, false)?);
+        }
+        Some(())
+    }
+
+    /// What inserts the new entry before or behind another one.
+    fn insertion(&self, text: &str, beside_it: Range<usize>, before: bool) -> Option<Change> {
+        let gap = gap_before(text, beside_it.start);
+        let (head, entry) = (self.walk.head(), &text[beside_it.clone()]);
+        let (range, new) = beside(head, gap, entry, &self.new, before).ok()??;
+        let start = self.base + beside_it.start;
+        Some((start + range.start..start + range.end, new))
+    }
 }
 
+/// What an entry has to do with the change.
 enum Part {
     None,
+    /// It is the one to bring up to date.
     Itself,
+    /// A new one would stand before it.
     Greater,
+}
+
+/// The entries in a text that a decision needs.
+#[derive(Default)]
+struct Seen {
+    own: Option<Range<usize>>,
+    /// The first one that a new one would stand before.
+    greater: Option<Range<usize>>,
+    last: Option<Range<usize>>,
 }
 
 impl Passage for Upserting {
     fn take(&mut self, text: &str) -> Option<usize> {
         let mut walk = std::mem::take(&mut self.walk);
-        let (mut own, mut greater, mut last) = (None, None, None);
+        let mut seen = Seen::default();
         let taken = walk.take(text, |place| {
             let row = Row::new(text, &place);
             match self.look(row) {
-                Part::Itself => own = Some(row.span()),
-                Part::Greater if greater.is_none() => greater = Some(row.span()),
+                Part::Itself => seen.own = Some(row.span()),
+                Part::Greater if seen.greater.is_none() => seen.greater = Some(row.span()),
                 _ => {}
             }
-            last = Some(row.span());
+            seen.last = Some(row.span());
         })?;
-        let head = self.head.get_or_insert_with(|| walk.head().to_owned());
-        let beside = |span: std::ops::Range<usize>, before| {
-            let gap = gap_before(text, span.start);
-            let (range, new) = beside(head, gap, &text[span.clone()], &self.new, before).ok()??;
-            let start = self.base + span.start;
-            Some((start + range.start..start + range.end, new))
-        };
-        if let Some(span) = own {
-            let edit = update(&text[span.clone()], self.base + span.start, &self.pointer).ok()?;
-            let is_same = edit.splice.1 == text[span];
-            if is_same || self.change.is_some() {
-                return None;
-            }
-            self.notes = edit.notes;
-            self.change = Some(edit.splice);
-        } else if !self.found && self.change.is_none() {
-            if self.sorted
-                && let Some(span) = greater
-            {
-                self.change = Some(beside(span, true)?);
-                self.needs_order = true;
-            } else if walk.is_behind_entries() {
-                self.change = Some(beside(last?, false)?);
-            }
-        }
-        self.base += taken;
         self.walk = walk;
+        self.decide(text, seen)?;
+        self.base += taken;
         Some(taken)
     }
 
