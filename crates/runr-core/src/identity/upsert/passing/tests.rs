@@ -6,6 +6,7 @@ use proptest::sample::select;
 use super::*;
 use crate::fs::{MemoryFs, Storage};
 use crate::identity::index::tests::{IDS, cases, text};
+use crate::json::{Editor, Rules, Step};
 
 fn entry(id: &str, title: Option<&str>) -> IndexEntry {
     serde_json::from_value(serde_json::json!({
@@ -110,6 +111,42 @@ fn an_entry_that_turns_out_to_stand_elsewhere_is_not_upserted_in_passing() {
 fn what_is_equal_or_small_is_not_changed_in_passing() {
     let text = index(&["a", "b"]);
     let once = upsert_index(Some(&text), &entry("a", None)).unwrap().text;
-    assert_eq!(in_passing(&once, &entry("a", None), 16), None);
+    assert_eq!(in_passing(&once, &entry("a", None), 40), None);
+    assert!(in_passing(&once, &entry("b", None), 40).is_some());
     assert_eq!(in_passing(&text, &entry("a", None), text.len()), None);
+}
+
+#[test]
+fn a_character_may_be_cut_by_the_end_of_a_window() {
+    let text = index(&["a", "b", "c"]).replace("null", "\"\u{e4}\u{1f600}\"");
+    let entry = entry("b", None);
+    let expected = upsert_index(Some(&text), &entry).unwrap().text;
+    for window in 40..140 {
+        assert_eq!(
+            in_passing(&text, &entry, window).as_ref(),
+            Some(&expected),
+            "{window}"
+        );
+    }
+}
+
+/// An insertion that looks at one entry alone is that of the editor, which sees all of them.
+#[test]
+fn a_new_entry_is_laid_out_as_by_an_editor() {
+    let gaps = ["", " ", "  ", "\n", "\n  ", "\r\n\t", "\n\n    "];
+    for (gap, first) in gaps
+        .into_iter()
+        .flat_map(|gap| gaps.map(|first| (gap, first)))
+    {
+        let entries = format!("{first}{{\"run_id\":\"b\"}},{gap}{{\"run_id\": \"d\"}}");
+        let text = format!("{{{first}\"version\": 1,{gap}\"runs\": [{entries}{gap}]}}");
+        for (id, position) in [("a", 0), ("c", 1), ("e", 2)] {
+            let entry = entry(id, None);
+            let mut editor = Editor::new(&*text, Rules::default()).unwrap();
+            let new = entry.pointer().unwrap().new_entry();
+            editor.insert(&[Step::Key("runs")], position, &new).unwrap();
+            let after = upsert_index(Some(&text), &entry).unwrap().text;
+            assert_eq!(after, editor.finish(), "{text:?}");
+        }
+    }
 }
