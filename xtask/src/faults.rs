@@ -10,7 +10,7 @@ struct Suite {
     chosen: &'static [&'static str],
 }
 
-const SUITES: [Suite; 11] = [
+const SUITES: [Suite; 13] = [
     Suite {
         about: "faults: locks, and one contract for all file systems",
         chosen: &["--package", "runr-core", "--lib", "fs::"],
@@ -30,6 +30,14 @@ const SUITES: [Suite; 11] = [
     Suite {
         about: "faults: the lock of a repository, and holders that die",
         chosen: &["--package", "runr-core", "--test", "repository_lock"],
+    },
+    Suite {
+        about: "faults: work items: laws, crowds, killed preparations",
+        chosen: &["--package", "runr-core", "--test", "identity"],
+    },
+    Suite {
+        about: "faults: work items: indexes of any form, read and changed in passing",
+        chosen: &["--package", "runr-core", "--lib", "identity::"],
     },
     Suite {
         about: "faults: every system call of a process fails",

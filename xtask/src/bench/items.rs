@@ -9,7 +9,7 @@ use std::time::Instant;
 use camino::Utf8PathBuf;
 use runr_core::Timestamp;
 use runr_core::fs::{Document, real};
-use runr_core::identity::{Flow, IndexEntry, PrepRequest, WorkItems, upsert_index};
+use runr_core::identity::{Flow, IndexEntry, PrepRequest, WorkItems, upsert_index_in};
 
 use super::Bench;
 use super::row::{Pair, Row, Unit, timed};
@@ -81,14 +81,11 @@ fn upsert(bench: &Bench, root: &Utf8PathBuf, size: usize) -> Result<Row, Failure
                 "run_id": item(size / 2), "updated_at": now(nth).to_string(), "last_flow": "gate",
             }))
             .map_err(said)?;
-            timed(|| {
-                let update = |text: Option<&str>| Ok(upsert_index(text, &entry)?.text);
-                document.update(update).map(drop)
-            })
+            timed(|| upsert_index_in(&document, &entry).map(drop))
         },
         || timed(|| copy(index.as_std_path())),
     )?;
-    let what = format!("upsert_index in a Document, {size} entries");
+    let what = format!("upsert_index_in a Document, {size} entries");
     let names = [
         &what,
         "copy, fdatasync, rename, fsync of the folder",

@@ -231,6 +231,13 @@ pub trait File: fmt::Debug + Send {
     /// The error of the system call.
     fn adopt(&mut self, like: &Stat) -> io::Result<()>;
 
+    /// Asks the system to begin with bringing a range to the disk. It promises nothing; only
+    /// [`sync`](Self::sync) does.
+    ///
+    /// # Errors
+    /// The error of the system call.
+    fn begin_sync(&mut self, offset: u64, len: u64) -> io::Result<()>;
+
     /// Makes content and size durable. After an error the handle is spent: the error is reported
     /// once, and a second call might succeed without having written anything.
     ///

@@ -7,7 +7,8 @@ use camino::Utf8PathBuf;
 use super::Storage;
 use super::dir::{Contents, Dir, Stat, open_dir_if_present};
 use super::lock::{Lock, LockGuard, Wait};
-use super::write::{Durability, Failed, Replacing, write_atomic, write_failed};
+use super::passage::{Change, Passage, Passed, Sizes, WINDOW, change_in_passing};
+use super::write::{Durability, Failed, Replacement, Replacing, write_atomic, write_failed};
 use crate::error::{Code, Error, Result};
 use crate::mutant::without;
 
@@ -42,6 +43,8 @@ pub struct Document {
     limit: u64,
     mode: u32,
     wait: Wait,
+    /// A text of at most this length is handled in memory, a longer one in pieces of it.
+    window: usize,
 }
 
 /// What an update did.
@@ -51,6 +54,15 @@ pub struct Update {
     pub changed: bool,
     /// The text that is there now.
     pub text: String,
+}
+
+/// How a change was made.
+#[derive(Debug)]
+pub(crate) enum Changed<P> {
+    /// While the file was copied.
+    InPassing(P),
+    /// In memory.
+    AsAWhole(Update),
 }
 
 impl Document {
@@ -67,7 +79,15 @@ impl Document {
             limit: MAX_DOCUMENT,
             mode: 0o666,
             wait: Wait::USUAL,
+            window: WINDOW,
         }
+    }
+
+    /// Sets from which length on, and in pieces of which, it is changed in passing.
+    #[cfg(test)]
+    pub(crate) fn window(mut self, bytes: usize) -> Self {
+        self.window = bytes;
+        self
     }
 
     /// Sets the lock file that guards it.
@@ -152,11 +172,46 @@ impl Document {
         let dir = self.open_dir()?;
         let lock = || Lock::acquire_in(dir.as_ref(), &self.lock_name, self.wait.clone());
         let _guard = (!without("update-lock")).then(lock).transpose()?;
-        let old = self.load(dir.as_ref())?;
+        self.update_in(dir.as_ref(), f)
+    }
+
+    /// Makes one change to it. If it is large, that is done while it is copied, as far as `passage`
+    /// can; else by `f`, as [`update`](Self::update) does. What changed the file in passing.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub(crate) fn change<P: Passage>(
+        &self,
+        mut passage: P,
+        f: impl FnOnce(Option<&str>) -> Result<String>,
+    ) -> Result<Changed<P>> {
+        let dir = self.open_dir()?;
+        let _guard = Lock::acquire_in(dir.as_ref(), &self.lock_name, self.wait.clone())?;
+        if self.pass(dir.as_ref(), &mut passage)? {
+            return Ok(Changed::InPassing(passage));
+        }
+        self.update_in(dir.as_ref(), f).map(Changed::AsAWhole)
+    }
+
+    fn pass(&self, dir: &dyn Dir, passage: &mut dyn Passage) -> Result<bool> {
+        let sizes = Sizes {
+            window: self.window,
+            limit: self.limit,
+        };
+        let passed = change_in_passing(dir, &self.name, sizes, self.durability, passage);
+        Ok(passed? == Passed::Changed)
+    }
+
+    fn update_in(
+        &self,
+        dir: &dyn Dir,
+        f: impl FnOnce(Option<&str>) -> Result<String>,
+    ) -> Result<Update> {
+        let old = self.load(dir)?;
         let text = f(old.as_ref().map(|(text, _)| text.as_str()))?;
         let changed = old.as_ref().is_none_or(|(before, _)| *before != text);
         if changed {
-            self.store(dir.as_ref(), &text, old.map(|(_, stat)| stat))?;
+            self.store(dir, &text, old.map(|(_, stat)| stat))?;
         } else if self.durability == Durability::Full && !without("equal-sync") {
             // Whoever wrote this text may have been killed before the directory was synced. Saying
             // "done" makes it our promise.
@@ -186,6 +241,32 @@ impl Document {
         let dir = self.open_dir()?;
         let old = self.stat(dir.as_ref())?;
         self.store(dir.as_ref(), text, old)
+    }
+
+    /// Replaces it by its text with one change, while the caller holds the lock that guards it. The
+    /// new text of a large document is nowhere in memory.
+    ///
+    /// # Errors
+    /// As [`replace_under`](Self::replace_under).
+    pub(crate) fn change_under(
+        &self,
+        held: &LockGuard,
+        text: &str,
+        (range, new): &Change,
+    ) -> Result<()> {
+        let pieces = [&text[..range.start], new, &text[range.end..]];
+        if text.len() <= self.window {
+            return self.replace_under(held, &pieces.concat());
+        }
+        self.check_length(pieces.iter().map(|piece| piece.len()).sum())?;
+        let dir = self.open_dir()?;
+        let old = self.stat(dir.as_ref())?;
+        let replacing = self.replacing(old);
+        let mut new = Replacement::begin(dir.as_ref(), &self.name, replacing, self.durability)?;
+        for piece in pieces {
+            new.write(piece.as_bytes())?;
+        }
+        new.commit()
     }
 
     fn open_dir(&self) -> Result<Box<dyn Dir>> {
@@ -222,25 +303,29 @@ impl Document {
         Ok(Some((text, stat)))
     }
 
-    /// Refuses a text that is over the limit, as writing it would.
+    /// Refuses a text of a length that is over the limit, as writing it would.
     ///
     /// # Errors
     /// `E_META_WRITE_FAILED` with stage `limit`.
-    pub(crate) fn check_size(&self, text: &str) -> Result<()> {
-        if text.len() as u64 <= self.limit || without("write-limit") {
+    pub(crate) fn check_length(&self, length: usize) -> Result<()> {
+        if length as u64 <= self.limit || without("write-limit") {
             return Ok(());
         }
-        let cause = format!("{} bytes are over the limit of {}", text.len(), self.limit);
+        let cause = format!("{length} bytes are over the limit of {}", self.limit);
         Err(write_failed(&self.path(), "limit", &cause, false))
     }
 
     fn store(&self, dir: &dyn Dir, text: &str, old: Option<Stat>) -> Result<()> {
-        self.check_size(text)?;
-        let replacing = match old {
+        self.check_length(text.len())?;
+        let replacing = self.replacing(old);
+        write_atomic(dir, &self.name, text.as_bytes(), replacing, self.durability)
+    }
+
+    fn replacing(&self, old: Option<Stat>) -> Replacing {
+        match old {
             Some(stat) if stat.regular().is_ok() => Replacing::File(stat),
             _ => Replacing::Nothing(self.mode),
-        };
-        write_atomic(dir, &self.name, text.as_bytes(), replacing, self.durability)
+        }
     }
 }
 

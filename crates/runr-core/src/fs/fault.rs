@@ -335,6 +335,11 @@ impl File for FaultFile {
         desk.call("adopt", || self.inner_mut()?.adopt(like))
     }
 
+    fn begin_sync(&mut self, offset: u64, len: u64) -> io::Result<()> {
+        let desk = Arc::clone(&self.desk);
+        desk.call("begin_sync", || self.inner_mut()?.begin_sync(offset, len))
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         let desk = Arc::clone(&self.desk);
         desk.call("sync", || self.inner_mut()?.sync())

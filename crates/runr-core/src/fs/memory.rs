@@ -360,6 +360,10 @@ impl File for MemoryFile {
         Ok(())
     }
 
+    fn begin_sync(&mut self, _offset: u64, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -26,6 +26,7 @@ mod fault;
 mod journal;
 mod lock;
 mod memory;
+mod passage;
 #[cfg(any(not(unix), test))]
 mod plain;
 #[cfg(unix)]
@@ -38,12 +39,13 @@ pub use confined::confined;
 pub use dir::{Contents, Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat};
 pub use dir::{create_dirs, open_dir_if_present};
 pub(crate) use dir::{read_range, read_whole};
+pub(crate) use document::{Changed, MAX_DOCUMENT, corrupt};
 pub use document::{Document, Update};
-pub(crate) use document::{MAX_DOCUMENT, corrupt};
 pub use fault::{Fault, FaultFs, Lasting};
 pub use journal::{BadRecord, Follow, Journal, Poll, Sequenced, Wake, Woken};
 pub use lock::{CancelFlag, Lock, LockGuard, Wait};
 pub use memory::MemoryFs;
+pub(crate) use passage::{Change, Passage};
 pub use write::{Durability, Replacing, write_atomic};
 pub(crate) use write::{write_failed, write_new};
 

@@ -178,6 +178,10 @@ impl File for PlainFile {
         Ok(())
     }
 
+    fn begin_sync(&mut self, _offset: u64, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()
     }

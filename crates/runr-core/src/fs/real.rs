@@ -6,6 +6,8 @@
 
 use std::any::Any;
 use std::io::{self, Write};
+#[cfg(target_os = "linux")]
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -277,6 +279,10 @@ impl File for RealFile {
         Ok(rustix::fs::fchmod(&self.0, mode_of(mode))?)
     }
 
+    fn begin_sync(&mut self, offset: u64, len: u64) -> io::Result<()> {
+        begin_sync(&self.0, offset, len)
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         sync_data(&self.0)
     }
@@ -309,6 +315,24 @@ impl LockFile for RealLock {
     fn inheritable(&self) -> io::Result<Option<std::fs::File>> {
         self.0.file().try_clone().map(Some)
     }
+}
+
+/// The kernel follows this advice in two steps: it begins to write what is dirty, and drops from its
+/// cache what is clean. There is nothing clean yet to drop, so what remains is the first step.
+#[cfg(target_os = "linux")]
+fn begin_sync(file: &std::fs::File, offset: u64, len: u64) -> io::Result<()> {
+    let advice = rustix::fs::Advice::DontNeed;
+    Ok(rustix::fs::fadvise(
+        file,
+        offset,
+        NonZeroU64::new(len),
+        advice,
+    )?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn begin_sync(_: &std::fs::File, _: u64, _: u64) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(target_vendor = "apple")]

@@ -30,4 +30,4 @@ pub use reference::{RefKind, RunRef, parse_ref};
 pub use report::{Action, PrepReport, PrepStatus};
 pub use resolve::{Resolution, RunTree, resolve};
 pub use rules::{Sanitized, is_item_id, missing_upstream_flows, sanitize, with_version};
-pub use upsert::{IndexEntry, UpsertOutcome, upsert_index};
+pub use upsert::{IndexEntry, UpsertOutcome, Upserted, upsert_index, upsert_index_in};

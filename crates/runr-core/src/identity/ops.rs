@@ -17,7 +17,7 @@ use super::reference::parse_ref;
 use super::report::PrepReport;
 use super::resolve::{Lookup, Resolution, RunTree, resolve};
 use super::rules::{check_item_id, is_item_id, missing_upstream_flows};
-use super::upsert;
+use super::upsert::{self, IndexEdit};
 use crate::error::{Code, Error, Result};
 use crate::fs::{
     Dir, Document, Durability, Kind, Lock, Storage, Wait, create_dirs, open_dir_if_present,
@@ -69,7 +69,8 @@ impl WorkItem {
 struct Plan {
     id: String,
     run_meta: String,
-    index: String,
+    old_index: String,
+    index: IndexEdit,
 }
 
 impl WorkItems {
@@ -118,7 +119,7 @@ impl WorkItems {
             let dir = open_dir_if_present(self.storage.as_ref(), &runs)?;
             let plan = self.plan(&runs, dir.as_deref(), request, now, report)?;
             report.run_meta_text = Some(plan.run_meta);
-            report.index_text = Some(plan.index);
+            report.index_text = Some(plan.index.apply(&plan.old_index));
             return Ok(());
         }
         let dir = create_dirs(&self.storage, &runs, 0o777, Durability::Full)?;
@@ -129,7 +130,8 @@ impl WorkItems {
         create_dirs(&self.storage, &flow_dir, 0o777, Durability::Full)?;
         self.meta(&runs, &plan.id)
             .replace_under(&guard, &plan.run_meta)?;
-        self.index(&runs).replace_under(&guard, &plan.index)
+        self.index(&runs)
+            .change_under(&guard, &plan.old_index, &plan.index.splice)
     }
 
     /// Reads and decides; writes nothing. What was found out stands in the report at once.
@@ -166,13 +168,14 @@ impl WorkItems {
         report.aliases_added = merged.aliases_added;
         report.conclude(&findings);
         drop(index);
-        let index = edit.apply(index_text.unwrap_or_default());
+        let old_index = index_text.unwrap_or_default();
         // Else the metadata would be written and the index could never follow.
-        self.index(runs).check_size(&index)?;
+        self.index(runs).check_length(edit.length(&old_index))?;
         Ok(Plan {
             id,
             run_meta: merged.text,
-            index,
+            old_index,
+            index: edit,
         })
     }
 

@@ -299,7 +299,7 @@ fn judge(candidate: &Candidate, found: &[Found], lookup: &Lookup<'_>, findings: 
             .as_ref()
             .is_none_or(|target| target.id == id && !target.crossed);
         let RunRef { kind, number, .. } = it.reference;
-        if kind == RefKind::Issue && is_own && !is_number(issue, number) {
+        if kind == RefKind::Issue && is_own && !is_number(issue.token(), number) {
             let text = format!("{id} is bound to issue {}, not {number}", issue.text());
             findings.block(text, Settles::Caller);
         }

@@ -1,17 +1,21 @@
 //! An entry of `index.json`, added or brought up to date: one replaced or inserted piece of text.
 
+mod passing;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::index::{INDEX_LIMIT, Index};
+use super::index::{INDEX_LIMIT, Index, rules};
 use super::meta::unreadable;
 use super::rules::check_item_id;
 use crate::error::{Code, Error, Result};
 use crate::json::{
-    BadJson, Bom, Editor, Kind, Node, Rules, Splice, insertion, mean_the_same, quote, scan,
+    BadJson, Editor, Kind, Rules, Splice, gap_before, insertion, mean_the_same, quote, scan,
 };
 use crate::time::Timestamp;
+
+pub use self::passing::{Upserted, upsert_index_in};
 
 /// How far a new work item has come: no flow is sealed yet.
 const PENDING: &str = "\"PENDING\"";
@@ -123,7 +127,7 @@ pub fn upsert_index(text: Option<&str>, entry: &IndexEntry) -> Result<UpsertOutc
     let index = Index::read(text)?;
     let edit = edit(&index, &entry.pointer()?)?;
     let before = text.unwrap_or_default();
-    let after = edit.apply(before.to_owned());
+    let after = edit.apply(before);
     Ok(UpsertOutcome {
         changed: after != before,
         text: after,
@@ -134,54 +138,56 @@ pub fn upsert_index(text: Option<&str>, entry: &IndexEntry) -> Result<UpsertOutc
 /// How an index changes.
 #[derive(Debug)]
 pub(super) struct IndexEdit {
-    /// Pieces of the text, the last one first; nothing if all of the text is new.
-    splice: Option<Splice>,
-    whole: Option<String>,
+    /// The piece of the text that is replaced, and by what.
+    pub(super) splice: Splice,
     pub(super) notes: Vec<String>,
 }
 
 impl IndexEdit {
+    /// How long the text is after it.
+    pub(super) fn length(&self, text: &str) -> usize {
+        let (range, new) = &self.splice;
+        text.len() - range.len() + new.len()
+    }
+
     /// The text after it.
-    pub(super) fn apply(&self, mut text: String) -> String {
-        if let Some(whole) = &self.whole {
-            return whole.clone();
-        }
-        if let Some((range, new)) = &self.splice {
-            text.replace_range(range.clone(), new);
-        }
-        text
+    pub(super) fn apply(&self, text: &str) -> String {
+        let (range, new) = &self.splice;
+        [&text[..range.start], new, &text[range.end..]].concat()
     }
 }
 
 /// What an upsert changes.
 pub(super) fn edit(index: &Index<'_>, pointer: &Pointer) -> Result<IndexEdit> {
     let new = pointer.new_entry();
-    let whole = |text: String| IndexEdit {
-        splice: None,
-        whole: Some(text),
-        notes: Vec::new(),
-    };
-    let Some(tree) = &index.tree else {
+    let Some(text) = index.text() else {
         let members = [("version", "1"), ("runs", &format!("[{new}]"))];
-        return with_members("{}\n", &members).map(whole);
+        return with_members("{}\n", &members).map(|text| whole(index, text));
     };
-    let Some(runs) = index.runs() else {
-        return with_members(tree.text(), &[("runs", &format!("[{new}]"))]).map(whole);
-    };
-    if let Some(row) = index.rows().find(|row| row.is_called(&pointer.run_id)) {
-        return update(row.node, pointer);
+    if index.runs().is_none() {
+        let text = with_members(text, &[("runs", &format!("[{new}]"))])?;
+        return Ok(whole(index, text));
     }
-    let splice = insertion(tree, runs, position(index, &pointer.run_id), &new);
+    if let Some(row) = index.rows().find(|row| row.is_called(&pointer.run_id)) {
+        return update(&text[row.span()], row.span().start, pointer);
+    }
+    let splice = insert(index, text, position(index, &pointer.run_id), &new);
     Ok(IndexEdit {
-        splice: Some(splice.map_err(|bad| unreadable("index.json", &bad))?),
-        whole: None,
+        splice: splice.map_err(|bad| unreadable("index.json", &bad))?,
         notes: Vec::new(),
     })
 }
 
+/// All of the text is replaced.
+fn whole(index: &Index<'_>, text: String) -> IndexEdit {
+    IndexEdit {
+        splice: (0..index.length(), text),
+        notes: Vec::new(),
+    }
+}
+
 fn with_members(text: &str, members: &[(&str, &str)]) -> Result<String> {
-    let rules = Rules::default().max_bytes(INDEX_LIMIT).bom(Bom::Keep);
-    let mut editor = Editor::new(text, rules).map_err(|bad| unreadable("index.json", &bad))?;
+    let mut editor = Editor::new(text, rules()).map_err(|bad| unreadable("index.json", &bad))?;
     editor
         .set_members(members)
         .map_err(|bad| unreadable("index.json", &bad))?;
@@ -208,18 +214,65 @@ fn position(index: &Index<'_>, id: &str) -> usize {
     position
 }
 
+/// What inserts an entry before the one at `position`, or last if there are fewer.
+fn insert(
+    index: &Index<'_>,
+    text: &str,
+    position: usize,
+    new: &str,
+) -> std::result::Result<Splice, BadJson> {
+    let next = index.rows().nth(position);
+    let neighbour = next.or_else(|| index.rows().last());
+    let runs = index.runs().unwrap_or_default();
+    if let Some(row) = neighbour {
+        let gap = gap_before(text, row.span().start);
+        let (head, entry) = (&text[..=runs.start], &text[row.span()]);
+        if let Some((range, new)) = beside(head, gap, entry, new, next.is_some())? {
+            let start = row.span().start;
+            return Ok((start + range.start..start + range.end, new));
+        }
+    }
+    let tree = scan(text, &rules().levels(2))?;
+    let runs = tree.root().get("runs").unwrap_or(tree.root());
+    insertion(&tree, runs, position, new)
+}
+
+/// What inserts an entry before or behind another one, whose place counts from the beginning of
+/// that one: for that nothing needs to be known but the text before the entries, and what
+/// separates them. Nothing if they stand side by side: then it depends on more.
+fn beside(
+    head: &str,
+    gap: &str,
+    entry: &str,
+    new: &str,
+    before: bool,
+) -> std::result::Result<Option<Splice>, BadJson> {
+    if !gap.contains('\n') {
+        return Ok(None);
+    }
+    let excerpt = format!("{head}{gap}{entry}]}}");
+    let tree = scan(&excerpt, &rules().levels(2))?;
+    let Some(runs) = tree.root().get("runs") else {
+        return Ok(None);
+    };
+    let position = if before { 0 } else { usize::MAX };
+    let (range, new) = insertion(&tree, runs, position, new)?;
+    let start = head.len() + gap.len();
+    Ok(Some((range.start - start..range.end - start, new)))
+}
+
 /// Brings an entry up to date: what it points to is replaced, never removed.
-fn update(entry: Node<'_>, pointer: &Pointer) -> Result<IndexEdit> {
+fn update(entry: &str, start: usize, pointer: &Pointer) -> Result<IndexEdit> {
     let bad = |bad: BadJson| {
         let message = format!(
             "cannot change the entry of {} in index.json: {}",
             pointer.run_id, bad.reason
         );
-        Error::new(Code::StoreCorrupt, message).with("offset", entry.span().start + bad.offset)
+        Error::new(Code::StoreCorrupt, message).with("offset", start + bad.offset)
     };
     let mut notes = Vec::new();
     let rules = Rules::default().max_bytes(INDEX_LIMIT);
-    let tree = scan(entry.text(), &rules.clone().levels(1)).map_err(bad)?;
+    let tree = scan(entry, &rules.clone().levels(1)).map_err(bad)?;
     let stored = |key: &str| tree.root().get(key).filter(|it| it.kind() != Kind::Null);
     let mut members: Vec<(&str, String)> = Vec::new();
     for (key, target) in pointer.targets() {
@@ -244,11 +297,10 @@ fn update(entry: Node<'_>, pointer: &Pointer) -> Result<IndexEdit> {
         .iter()
         .map(|(key, value)| (*key, value.as_str()))
         .collect();
-    let mut editor = Editor::new(entry.text(), rules).map_err(bad)?;
+    let mut editor = Editor::new(entry, rules).map_err(bad)?;
     editor.set_members(&members).map_err(bad)?;
     Ok(IndexEdit {
-        splice: Some((entry.span(), editor.finish())),
-        whole: None,
+        splice: (start..start + entry.len(), editor.finish()),
         notes,
     })
 }

@@ -71,7 +71,7 @@ pub(super) fn usual_colon(between: &str) -> &str {
 }
 
 /// The white space that ends at `offset`.
-pub(super) fn gap_before(text: &str, offset: usize) -> &str {
+pub(crate) fn gap_before(text: &str, offset: usize) -> &str {
     let before = &text[..offset];
     let end = before.trim_end_matches([' ', '\t', '\n', '\r']).len();
     &before[end..]

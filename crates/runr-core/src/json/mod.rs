@@ -30,19 +30,25 @@
 mod edit;
 mod error;
 mod layout;
+mod rows;
 mod scan;
 mod string;
+mod token;
 mod tree;
+mod words;
 mod written;
 
 pub use edit::{Editor, Step};
 pub(crate) use edit::{Splice, insertion, mean_the_same};
 pub use error::BadJson;
-pub(crate) use layout::push_laid_out;
+pub(crate) use layout::{gap_before, push_laid_out};
+pub(crate) use rows::{Place, Rows};
 pub use scan::{Bom, Rules, scan, scan_bytes};
 pub use string::quote;
 pub(crate) use string::{identity as string_identity, push_quoted};
+pub(crate) use token::Token;
 pub use tree::{Kind, Member, Node, Tree, number_eq};
+pub(crate) use words::after_space;
 pub use written::Written;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::error::BadJson;
 use super::tree::{Entry, Kind, Tree};
+use super::words::{after_space, plain_end};
 use crate::mutant::without;
 
 /// What a document may be.
@@ -101,16 +102,9 @@ pub fn scan_bytes<'t>(bytes: &'t [u8], rules: &Rules) -> Result<Tree<'t>, BadJso
 /// [`BadJson`] with the place of the first byte that cannot stand where it stands.
 pub fn scan<'t>(text: &'t str, rules: &Rules) -> Result<Tree<'t>, BadJson> {
     within_size(text.as_bytes(), rules)?;
-    let mut scanner = Scanner {
-        bytes: text.as_bytes(),
-        at: 0,
-        rules,
-        // More than most need; memory that is not touched costs nothing.
-        entries: Vec::with_capacity(text.len() / 64 + 8),
-        open: Vec::new(),
-        key: Key::default(),
-        escaped: false,
-    };
+    let mut scanner = Scanner::new(text, rules);
+    // More than most need; memory that is not touched costs nothing.
+    scanner.entries.reserve(text.len() / 64 + 8);
     if text.starts_with('\u{feff}') {
         if rules.bom == Bom::Refuse {
             return Err(scanner.bad("it begins with a byte order mark"));
@@ -118,6 +112,19 @@ pub fn scan<'t>(text: &'t str, rules: &Rules) -> Result<Tree<'t>, BadJson> {
         scanner.at = '\u{feff}'.len_utf8();
     }
     scanner.document()?;
+    Ok(Tree {
+        text,
+        entries: scanner.entries,
+    })
+}
+
+/// Scans the value that a text begins with, whatever follows it.
+///
+/// # Errors
+/// [`BadJson`] as for [`scan`]; the place counts from the beginning of this text.
+pub(super) fn scan_first<'t>(text: &'t str, rules: &Rules) -> Result<Tree<'t>, BadJson> {
+    let mut scanner = Scanner::new(text, rules);
+    scanner.whole_value()?;
     Ok(Tree {
         text,
         entries: scanner.entries,
@@ -163,6 +170,20 @@ struct Key {
     end: u32,
 }
 
+impl<'t> Scanner<'t> {
+    fn new(text: &'t str, rules: &'t Rules) -> Self {
+        Self {
+            bytes: text.as_bytes(),
+            at: 0,
+            rules,
+            entries: Vec::new(),
+            open: Vec::new(),
+            key: Key::default(),
+            escaped: false,
+        }
+    }
+}
+
 impl Scanner<'_> {
     fn bad(&self, reason: impl Into<String>) -> BadJson {
         BadJson::at(self.bytes, self.at, reason)
@@ -173,23 +194,23 @@ impl Scanner<'_> {
     }
 
     fn space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.at += 1;
-            // Indentation: eight bytes at once.
-            while let Some(word) = word_at(self.bytes, self.at) {
-                let spaces = first_byte(word ^ every(b' '));
-                self.at += spaces;
-                if spaces < 8 {
-                    break;
-                }
-            }
-        }
+        self.at = after_space(self.bytes, self.at);
     }
 
     fn document(&mut self) -> Result<(), BadJson> {
+        self.space();
+        self.whole_value()?;
+        self.space();
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(self.bad("something follows the document")),
+        }
+    }
+
+    /// The value that begins here, with all that it contains.
+    fn whole_value(&mut self) -> Result<(), BadJson> {
         // A small document is scanned without growing twice.
         self.entries.reserve((self.bytes.len() / 32).min(64));
-        self.space();
         loop {
             // A value begins here. An opened container that is not empty begins its first one.
             if self.value()? {
@@ -198,14 +219,12 @@ impl Scanner<'_> {
             }
             // A value has ended here, and with it perhaps the containers around it.
             loop {
-                self.space();
                 let Some(open) = self.open.last() else {
-                    return match self.peek() {
-                        None => Ok(()),
-                        Some(_) => Err(self.bad("something follows the document")),
-                    };
+                    return Ok(());
                 };
-                let close = if open.object { b'}' } else { b']' };
+                let object = open.object;
+                let close = if object { b'}' } else { b']' };
+                self.space();
                 match self.peek() {
                     Some(b',') => {
                         self.at += 1;
@@ -214,7 +233,7 @@ impl Scanner<'_> {
                         break;
                     }
                     Some(byte) if byte == close => self.close(),
-                    _ if open.object => return Err(self.expected("`,` or `}`")),
+                    _ if object => return Err(self.expected("`,` or `}`")),
                     _ => return Err(self.expected("`,` or `]`")),
                 }
             }
@@ -331,13 +350,7 @@ impl Scanner<'_> {
         self.escaped = false;
         self.at += 1;
         loop {
-            while let Some(word) = word_at(self.bytes, self.at) {
-                let stop = first_stop(word);
-                self.at += stop;
-                if stop < 8 {
-                    break;
-                }
-            }
+            self.at = plain_end(self.bytes, self.at);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -347,8 +360,7 @@ impl Scanner<'_> {
                     self.escaped = true;
                     self.escape()?;
                 }
-                Some(0..0x20) => return Err(self.bad("a control character stands in a string")),
-                Some(_) => self.at += 1,
+                Some(_) => return Err(self.bad("a control character stands in a string")),
                 None => {
                     self.at = start;
                     return Err(self.bad("a string has no end"));
@@ -413,13 +425,16 @@ impl Scanner<'_> {
     }
 
     fn word(&mut self) -> Result<(), BadJson> {
-        for word in ["true", "false", "null"] {
-            if self.bytes[self.at..].starts_with(word.as_bytes()) {
-                self.at += word.len();
-                return Ok(());
-            }
+        let word: &[u8] = match self.peek() {
+            Some(b't') => b"true",
+            Some(b'f') => b"false",
+            _ => b"null",
+        };
+        if !self.bytes[self.at..].starts_with(word) {
+            return Err(self.expected("a value"));
         }
-        Err(self.expected("a value"))
+        self.at += word.len();
+        Ok(())
     }
 
     /// What is wrong here, where `what` must stand.
@@ -436,32 +451,6 @@ impl Scanner<'_> {
             Some(found) => format!("`{}` stands where {what} must", found.escape_default()),
         })
     }
-}
-
-/// A word that holds a byte eight times.
-const fn every(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; 8])
-}
-
-/// The eight bytes from an offset on, the first one lowest.
-fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
-    let (word, _) = bytes.get(at..)?.split_first_chunk::<8>()?;
-    Some(u64::from_le_bytes(*word))
-}
-
-/// Where in a word the first byte stands that ends the plain part of a string: a quote, a
-/// backslash, or a control character. 8 if there is none. Looking at eight bytes at once is what
-/// makes a scan of a large file fast.
-fn first_stop(word: u64) -> usize {
-    // The high bit of every byte below `limit`; above the first one it may be wrong.
-    let below = |word: u64, limit: u8| word.wrapping_sub(every(limit)) & !word & every(0x80);
-    let stops = below(word ^ every(b'"'), 1) | below(word ^ every(b'\\'), 1) | below(word, 0x20);
-    first_byte(stops)
-}
-
-/// The place of the first byte in a word that is not 0; 8 if there is none.
-fn first_byte(word: u64) -> usize {
-    (word.trailing_zeros() / 8) as usize
 }
 
 /// Offsets fit: larger texts were refused.

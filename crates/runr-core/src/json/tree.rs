@@ -8,6 +8,7 @@ use std::ops::Range;
 use serde_json::{Map, Number, Value};
 
 use super::string;
+use super::token::Token;
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,20 +153,18 @@ impl<'t> Node<'t> {
     /// The string it is, unless half of a surrogate pair stands alone in it.
     #[must_use]
     pub fn as_str(self) -> Option<Cow<'t, str>> {
-        match self.kind() {
-            Kind::String => string::decode(self.text()),
-            _ => None,
-        }
+        self.token().as_str()
     }
 
     /// Whether it is this string.
     #[must_use]
     pub fn is_str(self, wanted: &str) -> bool {
-        let text = self.text();
-        // The usual string holds no escape.
-        self.kind() == Kind::String
-            && (&text[1..text.len() - 1] == wanted && !wanted.contains('\\')
-                || text.contains('\\') && self.as_str().is_some_and(|found| found == wanted))
+        self.token().is_str(wanted)
+    }
+
+    /// Its text, which knows what it is.
+    pub(crate) fn token(self) -> Token<'t> {
+        Token(self.text())
     }
 
     /// The string it is, with U+FFFD for halves of surrogate pairs.

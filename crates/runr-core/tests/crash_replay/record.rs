@@ -247,6 +247,11 @@ impl File for RecordFile {
         self.inner.adopt(like)
     }
 
+    /// Promises nothing, so it is no operation that a power cut spares.
+    fn begin_sync(&mut self, offset: u64, len: u64) -> io::Result<()> {
+        self.inner.begin_sync(offset, len)
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.inner.sync()?;
         self.record.note(Op::SyncFile(self.ino));

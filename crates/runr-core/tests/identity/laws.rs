@@ -122,7 +122,15 @@ fn texts(value: &Value) -> BTreeSet<&str> {
         .collect()
 }
 
+/// 256 cases of each law, in the long form 10,000.
+fn cases() -> ProptestConfig {
+    let long = std::env::var_os("RUNR_TEST_LONG").is_some();
+    ProptestConfig::with_cases(if long { 10_000 } else { 256 })
+}
+
 proptest! {
+    #![proptest_config(cases())]
+
     #[test]
     fn what_says_something_keeps_saying_it(text in stored(), patch in patch()) {
         let (before, after) = (read(&text), read(&merged(&text, &patch)));

@@ -1,6 +1,7 @@
 //! A document whose write fails: the old or the new text, and what a write costs.
 
 use runr_core::fs::{Document, Fault, FaultFs, Lasting, MemoryFs};
+use runr_core::identity::{IndexEntry, upsert_index, upsert_index_in};
 use runr_core::{Code, Error};
 
 use crate::{bytes_of, committed, every_call_fails, heal, is_clear, open, temporaries, write_raw};
@@ -33,6 +34,70 @@ fn a_failed_document_update_leaves_the_old_or_the_new_text() {
         assert_eq!(document.read().unwrap().unwrap(), format!("{text}!"));
         assert_eq!(temporaries(open(fs, "/").as_ref()), 0);
     });
+}
+
+/// So large that it is changed while it is copied.
+fn large_index() -> String {
+    let entry = |nth| format!("    {{\n      \"run_id\": \"item-{nth:05}\"\n    }}");
+    let entries: Vec<_> = (0..8_000).map(entry).collect();
+    format!(
+        "{{\n  \"version\": 1,\n  \"runs\": [\n{}\n  ]\n}}\n",
+        entries.join(",\n")
+    )
+}
+
+#[test]
+fn a_failed_change_of_a_large_index_leaves_the_old_or_the_new_text() {
+    let entry = |nth: usize| -> IndexEntry {
+        serde_json::from_value(serde_json::json!({
+            "run_id": format!("item-{nth:05}"),
+            "updated_at": "2026-02-03T04:05:06Z",
+            "last_flow": "build",
+        }))
+        .unwrap()
+    };
+    let old = large_index();
+    let upserted = |text: &str, nth| upsert_index(Some(text), &entry(nth)).unwrap().text;
+    let new = upserted(&old, 4_000);
+    every_call_fails(|fs, lay, leftovers| {
+        let document = Document::new(fs.storage(), "/", "index.json");
+        document.create(&old).unwrap();
+        lay();
+        let result = upsert_index_in(&document, &entry(4_000));
+        heal(fs);
+        let text = document.read().unwrap().unwrap();
+        let is_new = match &result {
+            Ok(upserted) => upserted.changed,
+            Err(error) => {
+                is_clear(error);
+                committed(error)
+            }
+        };
+        assert!(text == if is_new { &*new } else { &*old }, "{result:?}");
+        assert!(temporaries(open(fs, "/").as_ref()) <= leftovers);
+        upsert_index_in(&document, &entry(9_000)).unwrap();
+        let next = document.read().unwrap().unwrap();
+        assert!(next == upserted(&text, 9_000));
+        assert_eq!(temporaries(open(fs, "/").as_ref()), 0);
+    });
+}
+
+#[test]
+fn a_change_of_a_large_index_is_synced_like_any_other() {
+    let fs = FaultFs::new(MemoryFs::new().into());
+    let document = Document::new(fs.storage(), "/", "index.json");
+    document.create(&large_index()).unwrap();
+    drop(fs.take_calls());
+    let entry = serde_json::json!({
+        "run_id": "item-04000", "updated_at": "2026-02-03T04:05:06Z", "last_flow": "build",
+    });
+    upsert_index_in(&document, &serde_json::from_value(entry).unwrap()).unwrap();
+    let calls = fs.take_calls();
+    assert_eq!(FaultFs::flushes(&calls), 2, "{calls:?}");
+    let count = |call| calls.iter().filter(|it| **it == call).count();
+    // Once over the file in two windows, and once into the new one.
+    assert_eq!((count("open"), count("write")), (2, 2), "{calls:?}");
+    assert_eq!(calls.last(), Some(&"close_dir"));
 }
 
 #[test]

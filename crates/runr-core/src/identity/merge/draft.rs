@@ -217,7 +217,7 @@ impl<'a> Draft<'a> {
         // A fact may have bound it just now.
         let issue = self.said("issue_number").map(str::to_owned);
         if let (Some(number), Some(issue)) = (numbered(id, "gh-"), issue)
-            && !scan(&issue, &Rules::default()).is_ok_and(|it| is_number(it.root(), number))
+            && !scan(&issue, &Rules::default()).is_ok_and(|it| is_number(it.root().token(), number))
         {
             let text = format!("{id} is bound to issue {issue}");
             self.findings.block(text, Settles::Owner);

@@ -170,7 +170,7 @@ fn is_named(text: &str, reference: &RunRef) -> bool {
             || meta.texts("aliases").iter().any(|alias| alias == item)
     };
     let number = meta.get(reference.kind.field());
-    number.is_some_and(|it| is_number(it, reference.number))
+    number.is_some_and(|it| is_number(it.token(), reference.number))
         || names(&reference.candidate)
         || reference.either && names(&reference.kind.other().item(reference.number))
 }
