@@ -17,6 +17,7 @@ pub mod id;
 pub mod identity;
 pub mod json;
 mod mutant;
+pub mod ownership;
 pub mod phase;
 pub mod store;
 pub mod time;

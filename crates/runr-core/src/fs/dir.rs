@@ -416,7 +416,7 @@ pub(crate) fn read_range(file: &dyn File, offset: u64, len: u64) -> io::Result<V
 }
 
 /// Writes everything, however short the single writes are.
-pub(super) fn write_all(file: &mut dyn File, mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_all(file: &mut dyn File, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

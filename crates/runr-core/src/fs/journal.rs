@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 use self::reader::Reader;
 use super::Storage;
-use super::dir::{Dir, File, Open, open_dir_if_present, read_range, write_all};
+use super::dir::{Dir, File, Open, Stat, open_dir_if_present, read_range, write_all};
 use super::lock::{Lock, Wait};
 use super::write::{Durability, Failed, Replacing, at, write_atomic, write_failed};
 use crate::error::{Error, Result};
@@ -199,15 +199,64 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         Ok(records)
     }
 
+    /// Hands over the records in order, in its directory `dir`, up to the end or to the damage that
+    /// the error tells of.
+    ///
+    /// # Errors
+    /// As [`replay`](Self::replay).
+    pub(crate) fn replay_in(&self, dir: &dyn Dir, take: impl FnMut(R)) -> Result<()> {
+        match self.open_in(dir)? {
+            None => Ok(()),
+            Some(file) => Reader::new(self.path()).read_on(file.as_ref(), take),
+        }
+    }
+
+    /// Cuts off what follows the first `len` bytes, durably, in its directory `dir`. The caller holds
+    /// the lock that guards it, and knows that no record is torn by it.
+    ///
+    /// # Errors
+    /// `E_META_WRITE_FAILED`; `E_IO`.
+    pub(crate) fn cut_in(&self, dir: &dyn Dir, len: u64) -> Result<()> {
+        let failed = |error| Error::io("cut", &self.path(), error);
+        let mut file = self.open_to_append(dir)?;
+        let stat = file.stat().and_then(Stat::regular).map_err(failed)?;
+        if stat.links > 1 {
+            let whole = read_range(file.as_ref(), 0, len).map_err(failed)?;
+            let replacing = Replacing::File(stat);
+            return write_atomic(dir, &self.name, &whole, replacing, Durability::Full);
+        }
+        file.truncate(len)
+            .and_then(|()| file.sync())
+            .map_err(failed)
+    }
+
+    /// The last record, in its directory `dir`. What stands before it is not looked at.
+    ///
+    /// # Errors
+    /// `E_STORE_CORRUPT` with `offset`; `E_IO`.
+    pub(crate) fn last_in(&self, dir: &dyn Dir) -> Result<Option<R>> {
+        match self.open_in(dir)? {
+            None => Ok(None),
+            Some(file) => {
+                let tail = tail::read(file.as_ref(), &self.path())?;
+                Ok(tail.last)
+            }
+        }
+    }
+
     /// The records with a number above `since`, and then those to come, as `wake` calls to look.
     pub fn follow<W: Wake>(&self, since: u64, wake: W) -> Follow<R, W> {
         Follow::new(self.clone(), since, wake)
     }
 
     fn open_to_read(&self) -> Result<Option<Box<dyn File>>> {
-        let Some(dir) = open_dir_if_present(self.storage.as_ref(), &self.dir)? else {
-            return Ok(None);
-        };
+        match open_dir_if_present(self.storage.as_ref(), &self.dir)? {
+            None => Ok(None),
+            Some(dir) => self.open_in(dir.as_ref()),
+        }
+    }
+
+    fn open_in(&self, dir: &dyn Dir) -> Result<Option<Box<dyn File>>> {
         match dir.open(&self.name, Open::Read) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -223,6 +272,21 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         let dir = dir.as_ref();
         let lock = || Lock::acquire_in(dir, &self.lock_name, self.wait.clone());
         let _guard = (!without("append-lock")).then(lock).transpose()?;
+        self.append_in(dir, build, Durability::Full)
+    }
+
+    /// Appends the records that `build` makes, in its directory `dir`. The caller holds the lock
+    /// that guards it. At [`Durability::None`] nothing is synced: the bytes become durable with the
+    /// next append that is, the name of a new journal when the caller syncs the directory.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append), without those of the lock.
+    pub(crate) fn append_in(
+        &self,
+        dir: &dyn Dir,
+        build: impl FnOnce(u64) -> Vec<R>,
+        durability: Durability,
+    ) -> Result<Vec<R>> {
         let mut file = self.open_to_append(dir)?;
         let mut tail = tail::read::<R>(file.as_ref(), &self.path())?;
         if tail.stat.links > 1 {
@@ -232,7 +296,7 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         let mut records = build(first);
         in_order(tail.last.as_ref(), &mut records);
         let bytes = self.encode(first, &records)?;
-        self.write(dir, file, &tail, &bytes)?;
+        self.write(dir, file, &tail, &bytes, durability)?;
         Ok(records)
     }
 
@@ -291,13 +355,14 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         mut file: Box<dyn File>,
         tail: &tail::Tail<R>,
         bytes: &[u8],
+        durability: Durability,
     ) -> Result<()> {
         let failed = |failed: Failed, committed| failed.into_error(dir, &self.name, committed);
         if tail.torn && !without("tail-cut") {
             file.truncate(tail.end)
                 .map_err(|error| failed(at("truncate")(error), false))?;
         }
-        if tail.end == 0 && !without("journal-dir-sync") {
+        if tail.end == 0 && durability == Durability::Full && !without("journal-dir-sync") {
             // Before the first record rather than after it: if this fails, the file stays empty,
             // and the next append does it again.
             dir.sync()
@@ -306,7 +371,7 @@ impl<R: Sequenced + Serialize + DeserializeOwned> Journal<R> {
         let written = write_all(file.as_mut(), bytes).map_err(at("write"));
         let whole = written.is_ok();
         let written = written.and_then(|()| {
-            if without("record-sync") {
+            if durability == Durability::None || without("record-sync") {
                 return Ok(());
             }
             file.sync().map_err(at("sync"))

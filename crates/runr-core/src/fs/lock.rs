@@ -23,7 +23,6 @@ use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use self::patience::{GaveUp, Patience};
 use self::table::{Refused, Turn};
 use super::Storage;
 use super::dir::{Dir, LockFile};
@@ -32,6 +31,7 @@ use crate::mutant::without;
 
 pub(super) use self::kernel::KernelLock;
 pub use self::patience::{CancelFlag, Wait};
+pub(crate) use self::patience::{GaveUp, Patience};
 
 /// How often a lock file may be replaced under our hands before we give up. Nobody of ours ever
 /// replaces one.

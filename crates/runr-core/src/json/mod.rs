@@ -27,6 +27,7 @@
 //! # Ok::<(), runr_core::json::BadJson>(())
 //! ```
 
+mod ecma;
 mod edit;
 mod error;
 mod layout;
@@ -38,6 +39,7 @@ mod tree;
 mod words;
 mod written;
 
+pub(crate) use ecma::{compact, pretty};
 pub use edit::{Editor, Step};
 pub(crate) use edit::{Splice, insertion, mean_the_same};
 pub use error::BadJson;
@@ -45,7 +47,9 @@ pub(crate) use layout::{gap_before, push_laid_out};
 pub(crate) use rows::{Place, Rows};
 pub use scan::{Bom, Rules, scan, scan_bytes};
 pub use string::quote;
-pub(crate) use string::{identity as string_identity, push_quoted};
+pub(crate) use string::{
+    identity as string_identity, push_quoted, push_quoted_units, units as string_units,
+};
 pub(crate) use token::Token;
 pub use tree::{Kind, Member, Node, Tree, number_eq};
 pub(crate) use words::after_space;

@@ -19,23 +19,45 @@ pub(crate) fn push_quoted(out: &mut String, text: &str) {
         let (raw, special) = rest.split_at(at);
         out.push_str(raw);
         let mut chars = special.chars();
-        match chars.next().unwrap_or_default() {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c => {
-                // Writing to a string cannot fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-        }
+        push_char(out, chars.next().unwrap_or_default());
         rest = chars.as_str();
     }
     out.push_str(rest);
     out.push('"');
+}
+
+/// Appends a JSON string that is given in UTF-16 units: lone surrogates as `\udxxx`, everything else
+/// raw where it may be.
+pub(crate) fn push_quoted_units(out: &mut String, units: &[u16]) {
+    out.push('"');
+    for unit in char::decode_utf16(units.iter().copied()) {
+        match unit {
+            Ok(c) => push_char(out, c),
+            Err(lone) => {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\u{:04x}", lone.unpaired_surrogate());
+            }
+        }
+    }
+    out.push('"');
+}
+
+/// Appends a character as it stands in a JSON string.
+pub(crate) fn push_char(out: &mut String, c: char) {
+    match c {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\u{8}' => out.push_str("\\b"),
+        '\u{c}' => out.push_str("\\f"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c if c < ' ' => {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        }
+        c => out.push(c),
+    }
 }
 
 /// One piece of a string that was scanned before: what stands between two escapes, or an escape.
@@ -117,6 +139,19 @@ pub(super) fn decode_lossy(token: &str) -> String {
             Piece::Raw(raw) => out.push_str(raw),
             Piece::Char(c) => out.push(c),
             Piece::Lone(_) => out.push(char::REPLACEMENT_CHARACTER),
+        }
+    }
+    out
+}
+
+/// The meaning of a string token in UTF-16 units, lone surrogates included.
+pub(crate) fn units(token: &str) -> Vec<u16> {
+    let mut out = Vec::with_capacity(token.len());
+    for piece in pieces(token) {
+        match piece {
+            Piece::Raw(raw) => out.extend(raw.encode_utf16()),
+            Piece::Char(c) => out.extend_from_slice(c.encode_utf16(&mut [0; 2])),
+            Piece::Lone(unit) => out.push(unit),
         }
     }
     out

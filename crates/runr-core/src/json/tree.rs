@@ -133,6 +133,15 @@ impl<'t> Node<'t> {
             .map(|member| member.value)
     }
 
+    /// The last member with this key: the one that counts for an ECMAScript reader.
+    #[must_use]
+    pub fn get_last(self, key: &str) -> Option<Self> {
+        self.members()
+            .filter(|member| member.is_called(key))
+            .last()
+            .map(|member| member.value)
+    }
+
     /// The first member of this object whose key stands in it before.
     #[must_use]
     pub fn repeated_key(self) -> Option<Member<'t>> {

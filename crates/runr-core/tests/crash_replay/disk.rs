@@ -13,21 +13,21 @@ use crate::long;
 use crate::random::Random;
 use crate::record::{Naming, Node, Op, Writing};
 
-/// More states of one moment than this are sampled.
-const MOST: usize = 4096;
+/// More states of one moment than this are sampled, unless fewer are wanted.
+pub(crate) const MOST: usize = 4096;
 
 /// A file or directory with all that is in it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tree {
     File(Vec<u8>),
-    Dir(BTreeMap<String, Self>),
+    Dir(u32, BTreeMap<String, Self>),
 }
 
 impl fmt::Debug for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(bytes) => String::from_utf8_lossy(bytes).fmt(f),
-            Self::Dir(entries) => entries.fmt(f),
+            Self::Dir(_, entries) => entries.fmt(f),
         }
     }
 }
@@ -82,8 +82,8 @@ impl Disk {
         self.files.values_mut().for_each(Regular::sync);
     }
 
-    /// All that may be left if the power is cut now; a sample if that is too much.
-    pub(crate) fn after_a_cut(&self, random: &mut Random) -> BTreeSet<Tree> {
+    /// All that may be left if the power is cut now; a sample if that is more than `most`.
+    pub(crate) fn after_a_cut(&self, random: &mut Random, most: usize) -> BTreeSet<Tree> {
         let contents: BTreeMap<u64, Vec<Vec<u8>>> = self
             .files
             .iter()
@@ -94,10 +94,10 @@ impl Disk {
         let count = sizes.iter().try_fold(1usize, |all, n| all.checked_mul(*n));
         let tree = |choice: &[usize]| self.chosen(choice, &contents);
         match count {
-            Some(count) if count <= MOST => (0..count)
+            Some(count) if count <= most => (0..count)
                 .map(|number| tree(&digits(number, &sizes)))
                 .collect(),
-            _ => (0..MOST)
+            _ => (0..most)
                 .map(|_| tree(&sizes.iter().map(|n| random.below(*n)).collect::<Vec<_>>()))
                 .collect(),
         }
@@ -122,17 +122,17 @@ impl Disk {
             .zip(choice)
             .map(|((ino, contents), chosen)| (*ino, &contents[*chosen]))
             .collect();
-        tree(Node::Dir(self.root), &names, &bytes)
+        tree(Node::Dir(self.root, 0o755), &names, &bytes)
     }
 }
 
 fn tree(node: Node, names: &BTreeMap<u64, Names>, bytes: &BTreeMap<u64, &Vec<u8>>) -> Tree {
     match node {
         Node::File(ino) => Tree::File(bytes.get(&ino).map_or_else(Vec::new, |it| (*it).clone())),
-        Node::Dir(ino) => {
+        Node::Dir(ino, mode) => {
             let entries = names.get(&ino).into_iter().flatten();
             let entry = |(name, node): (&String, &Node)| (name.clone(), tree(*node, names, bytes));
-            Tree::Dir(entries.map(entry).collect())
+            Tree::Dir(mode, entries.map(entry).collect())
         }
     }
 }
@@ -223,7 +223,7 @@ impl Tree {
     /// A file system that holds exactly this.
     pub(crate) fn storage(&self) -> Storage {
         let storage: Storage = MemoryFs::new().into();
-        if let Self::Dir(entries) = self {
+        if let Self::Dir(_, entries) = self {
             fill(storage.open_dir("/".into()).unwrap().as_ref(), entries);
         }
         storage
@@ -238,8 +238,8 @@ fn fill(dir: &dyn Dir, entries: &BTreeMap<String, Tree>) {
                 assert_eq!(file.write(bytes).unwrap(), bytes.len());
                 file.close().unwrap();
             }
-            Tree::Dir(entries) => {
-                dir.create_dir(name, 0o700).unwrap();
+            Tree::Dir(mode, entries) => {
+                dir.create_dir(name, *mode).unwrap();
                 fill(dir.open_dir(name).unwrap().as_ref(), entries);
             }
         }

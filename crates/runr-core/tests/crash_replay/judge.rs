@@ -5,7 +5,7 @@ use std::fmt;
 
 use runr_core::fs::{MemoryFs, Storage};
 
-use crate::disk::{Disk, Tree};
+use crate::disk::{Disk, MOST, Tree};
 use crate::random::Random;
 use crate::record::{Op, Record, RecordFs};
 
@@ -64,6 +64,11 @@ impl fmt::Display for Verdict {
 
 /// Runs a program once, and then each of the disks that a power cut may leave of it.
 pub(crate) fn judge(program: &Program<'_>) -> Verdict {
+    judge_up_to(MOST, program)
+}
+
+/// The same with at most so many of the disks that one cut may leave.
+pub(crate) fn judge_up_to(most: usize, program: &Program<'_>) -> Verdict {
     let memory: Storage = MemoryFs::new().into();
     let root = memory.stat("/".into()).unwrap().id.ino;
     let record = Record::default();
@@ -87,10 +92,16 @@ pub(crate) fn judge(program: &Program<'_>) -> Verdict {
         });
         seen.push((program.read)(&storage).unwrap());
     }
-    replay(program, disk, &record.take(), &seen)
+    replay(program, disk, &record.take(), &seen, most)
 }
 
-fn replay(program: &Program<'_>, mut disk: Disk, ops: &[Op], seen: &[Vec<String>]) -> Verdict {
+fn replay(
+    program: &Program<'_>,
+    mut disk: Disk,
+    ops: &[Op],
+    seen: &[Vec<String>],
+    most: usize,
+) -> Verdict {
     let mut random = Random::new();
     let mut verdict = Verdict {
         seed: random.seed,
@@ -107,7 +118,7 @@ fn replay(program: &Program<'_>, mut disk: Disk, ops: &[Op], seen: &[Vec<String>
             Op::Acknowledged => acknowledged = begun,
             _ => {}
         }
-        for tree in disk.after_a_cut(&mut random) {
+        for tree in disk.after_a_cut(&mut random, most) {
             if !known.insert((acknowledged, tree.clone())) {
                 continue;
             }

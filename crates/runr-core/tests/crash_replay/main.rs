@@ -12,6 +12,7 @@
     reason = "a test panics where it fails"
 )]
 
+mod claims;
 mod disk;
 mod documents;
 mod journals;

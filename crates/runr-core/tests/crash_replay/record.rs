@@ -8,17 +8,17 @@ use std::sync::{Arc, Mutex};
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::{Dir, Entry, File, Fs, Kind, LockFile, Open, Stat, Storage};
 
-/// A file or directory, by its inode.
+/// A file or directory, by its inode. A directory is made with its mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Node {
     File(u64),
-    Dir(u64),
+    Dir(u64, u32),
 }
 
 impl Node {
     fn of(stat: Stat) -> Self {
         match stat.kind {
-            Kind::Dir => Self::Dir(stat.id.ino),
+            Kind::Dir => Self::Dir(stat.id.ino, stat.mode),
             _ => Self::File(stat.id.ino),
         }
     }

@@ -27,11 +27,27 @@ pub enum Wait {
 impl Wait {
     /// The usual deadline of a short write.
     pub const USUAL: Self = Self::UpTo(Duration::from_secs(10));
+
+    /// The same, but no longer than this.
+    pub(crate) fn at_most(self, limit: Duration) -> Self {
+        match self {
+            Self::No => Self::No,
+            Self::UpTo(up_to) => Self::UpTo(up_to.min(limit)),
+            Self::Cancellable { up_to, cancel } => Self::Cancellable {
+                up_to: up_to.min(limit),
+                cancel,
+            },
+        }
+    }
 }
 
 /// A flag that ends a wait from another thread; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct CancelFlag(Arc<AtomicBool>);
+pub struct CancelFlag {
+    raised: Arc<AtomicBool>,
+    /// Raises this one, too.
+    above: Option<Arc<Self>>,
+}
 
 impl CancelFlag {
     /// A flag that is not raised.
@@ -40,27 +56,37 @@ impl CancelFlag {
         Self::default()
     }
 
+    /// A flag below this one: it is raised with this one, but not the other way round.
+    #[must_use]
+    pub fn below(&self) -> Self {
+        Self {
+            raised: Arc::default(),
+            above: Some(Arc::new(self.clone())),
+        }
+    }
+
     /// Raises the flag for good.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.raised.store(true, Ordering::SeqCst);
     }
 
     /// The flag itself, for a signal handler to raise.
     #[must_use]
     pub fn shared(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.raised)
     }
 
     /// Whether the flag was raised.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        let above = self.above.as_ref();
+        self.raised.load(Ordering::SeqCst) || above.is_some_and(|flag| flag.is_cancelled())
     }
 }
 
 /// A wait under way. Its time is the monotonic clock's: nobody else's clock is concerned.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     start: Instant,
     up_to: Duration,
     cancel: Option<CancelFlag>,
@@ -68,13 +94,13 @@ pub(super) struct Patience {
 
 /// Why a wait ended without the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum GaveUp {
+pub(crate) enum GaveUp {
     Deadline,
     Cancelled,
 }
 
 impl Patience {
-    pub(super) fn new(wait: Wait) -> Self {
+    pub(crate) fn new(wait: Wait) -> Self {
         let (up_to, cancel) = match wait {
             Wait::No => (Duration::ZERO, None),
             Wait::UpTo(up_to) => (up_to, None),
@@ -88,7 +114,7 @@ impl Patience {
     }
 
     /// How long to sleep before asking again.
-    pub(super) fn next_slice(&self) -> Result<Duration, GaveUp> {
+    pub(crate) fn next_slice(&self) -> Result<Duration, GaveUp> {
         if self.cancel.as_ref().is_some_and(CancelFlag::is_cancelled) {
             return Err(GaveUp::Cancelled);
         }
@@ -99,7 +125,7 @@ impl Patience {
         Ok(left.min(SLICE))
     }
 
-    pub(super) fn waited_ms(&self) -> u64 {
+    pub(crate) fn waited_ms(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -34,8 +34,16 @@ const FEW: u32 = 2;
 /// Locks that nobody holds are remembered up to this number.
 const REMEMBERED: usize = 64;
 
-static TABLE: Mutex<BTreeMap<FileId, Slot>> = Mutex::new(BTreeMap::new());
+static TABLE: Mutex<BTreeMap<Key, Slot>> = Mutex::new(BTreeMap::new());
 static RELEASED: Condvar = Condvar::new();
+
+/// A lock as one process knows it. A forked copy inherits the table, but not the threads whose
+/// turns stand in it; they would never end.
+type Key = (u32, FileId);
+
+fn key(id: FileId) -> Key {
+    (std::process::id(), id)
+}
 
 /// What is known of one lock.
 #[derive(Debug, Default)]
@@ -66,7 +74,7 @@ pub(super) enum Refused {
 /// The right of one thread to ask the kernel for a lock.
 #[derive(Debug)]
 pub(super) struct Turn {
-    id: FileId,
+    key: Key,
     waited: Option<Duration>,
     series: u32,
 }
@@ -83,7 +91,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let mut table = table();
         let mut awaited = false;
-        if let Some(slot) = table.get_mut(&self.id) {
+        if let Some(slot) = table.get_mut(&self.key) {
             slot.holder = None;
             slot.last = Some(Last {
                 released: Instant::now(),
@@ -105,13 +113,17 @@ impl Drop for Turn {
 
 /// Waits for the turn of this thread.
 pub(super) fn enter(id: FileId, patience: &Patience) -> Result<Turn, Refused> {
-    let me = thread::current().id();
+    let (me, key) = (thread::current().id(), key(id));
     if without("lock-table") {
         let (waited, series) = (None, 0);
-        return Ok(Turn { id, waited, series });
+        return Ok(Turn {
+            key,
+            waited,
+            series,
+        });
     }
     let mut table = table();
-    let slot = table.entry(id).or_default();
+    let slot = table.entry(key).or_default();
     if slot.holder == Some(me) && !without("reentry") {
         return Err(Refused::Reentrant);
     }
@@ -123,7 +135,7 @@ pub(super) fn enter(id: FileId, patience: &Patience) -> Result<Turn, Refused> {
         slot.waiting.push_back(ticket);
     }
     loop {
-        let slot = table.entry(id).or_default();
+        let slot = table.entry(key).or_default();
         if slot.holder.is_none() && slot.waiting.front() == Some(&ticket) {
             slot.waiting.pop_front();
             slot.holder = Some(me);
@@ -132,7 +144,11 @@ pub(super) fn enter(id: FileId, patience: &Patience) -> Result<Turn, Refused> {
             if let Some(rest) = rest {
                 thread::sleep(rest);
             }
-            return Ok(Turn { id, waited, series });
+            return Ok(Turn {
+                key,
+                waited,
+                series,
+            });
         }
         match patience.next_slice() {
             Ok(slice) => {
@@ -171,7 +187,7 @@ fn after(last: Option<Last>) -> (Option<Duration>, u32, Option<Duration>) {
     }
 }
 
-fn table() -> MutexGuard<'static, BTreeMap<FileId, Slot>> {
+fn table() -> MutexGuard<'static, BTreeMap<Key, Slot>> {
     // Every change is complete before anything can panic.
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -179,7 +195,7 @@ fn table() -> MutexGuard<'static, BTreeMap<FileId, Slot>> {
 /// How many threads wait for their turn.
 #[cfg(test)]
 pub(super) fn waiting(id: FileId) -> usize {
-    table().get(&id).map_or(0, |slot| slot.waiting.len())
+    table().get(&key(id)).map_or(0, |slot| slot.waiting.len())
 }
 
 #[cfg(test)]

@@ -223,3 +223,18 @@ fn threads_are_served_in_the_order_in_which_they_came() {
         waiter.join().unwrap();
     }
 }
+
+#[test]
+fn a_flag_below_another_is_raised_with_it_and_not_the_other_way_round() {
+    let above = CancelFlag::new();
+    let (one, other) = (above.below(), above.below());
+    one.cancel();
+    assert!(one.is_cancelled() && !above.is_cancelled() && !other.is_cancelled());
+    above.cancel();
+    assert!(other.is_cancelled() && other.below().is_cancelled());
+    // A signal handler raises it, too.
+    let above = CancelFlag::new();
+    let below = above.below();
+    above.shared().store(true, Ordering::SeqCst);
+    assert!(below.is_cancelled());
+}
