@@ -44,7 +44,7 @@ pub(crate) struct Command {
 enum Input {
     Nothing,
     Text(String),
-    /// A pipe that stays open and silent: whoever reads it waits for ever.
+    /// A pipe that stays open, and silent unless something is said.
     Silence,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Running {
     started: Instant,
     limit: Duration,
     shown: String,
-    _stdin: Option<std::process::ChildStdin>,
+    stdin: Option<std::process::ChildStdin>,
 }
 
 impl Command {
@@ -115,7 +115,7 @@ impl Command {
         self
     }
 
-    /// Gives a standard input on which nothing ever comes.
+    /// Gives a standard input on which nothing comes unless [`Running::say`] says it.
     pub(crate) fn silent_stdin(mut self) -> Self {
         self.stdin = Input::Silence;
         self
@@ -164,7 +164,7 @@ impl Command {
             started: Instant::now(),
             limit: self.limit,
             shown,
-            _stdin: stdin,
+            stdin,
         }
     }
 }
@@ -204,6 +204,18 @@ impl Running {
     /// Sends a signal to this process alone, not to its children.
     pub(crate) fn signal(&self, signal: Signal) {
         rustix::process::kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Writes to the standard input of a child that was started with
+    /// [`silent_stdin`](Command::silent_stdin).
+    pub(crate) fn say(&mut self, text: &str) {
+        let pipe = self.stdin.as_mut().unwrap();
+        pipe.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Ends the standard input.
+    pub(crate) fn end_input(&mut self) {
+        self.stdin = None;
     }
 
     /// What the child has printed on stdout until now.

@@ -1,5 +1,7 @@
 //! What the bindings call: JSON text in, JSON text out, so that they contain no rule.
 
+mod guard;
+
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use runr_core::fs::CancelFlag;
@@ -14,6 +16,8 @@ use crate::harness::{Driver, Listener, Reply, ResumeRequest, RunRequest};
 use crate::host::Host;
 use crate::output::Console;
 
+pub use guard::Guard;
+
 /// The names of all operations.
 #[must_use]
 pub fn operations() -> &'static [&'static str] {
@@ -22,7 +26,7 @@ pub fn operations() -> &'static [&'static str] {
 
 /// Operations that take no lock. One that is not listed is taken for one that does: it only costs
 /// a thread more.
-const UNLOCKED: [&str; 10] = [
+const UNLOCKED: [&str; 16] = [
     "status",
     "runs",
     "report_run",
@@ -33,6 +37,12 @@ const UNLOCKED: [&str; 10] = [
     "store_resolve",
     "store_paths",
     "store_events",
+    "assert_runner_ownership",
+    "load_runner_coordination_state",
+    "create_runner_coordination_state",
+    "detect_stale_runner",
+    "default_runner_coordination_file_path_for_target",
+    "normalize_runner_coordination_state",
 ];
 
 /// Whether an operation may wait for the lock of another process.

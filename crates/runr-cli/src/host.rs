@@ -24,6 +24,19 @@ pub struct Host {
     pub storage: Storage,
     /// Set when the user wants to stop.
     pub cancel: CancelFlag,
+    /// The signals of this process, where they are ours to hear.
+    pub signals: Option<Arc<dyn Signals>>,
+}
+
+/// The signals of this process. Only an installed command hears them; a library leaves them to the
+/// program around it.
+pub trait Signals: std::fmt::Debug + Send + Sync {
+    /// From now on they are kept for [`pass_on`](Self::pass_on); none ends this process any more.
+    fn keep(&self);
+
+    /// Gives the numbers of those that came since the last time to `to`. Then stops this process, if
+    /// one of them asks for that, until it is told to go on.
+    fn pass_on(&self, to: &dyn Fn(i32));
 }
 
 impl Host {
@@ -43,6 +56,16 @@ impl Host {
             clock: Arc::new(SystemClock),
             storage: runr_core::fs::real(),
             cancel: CancelFlag::default(),
+            signals: None,
+        }
+    }
+
+    /// The same surroundings with a wish to stop of their own, below the present one.
+    #[must_use]
+    pub(crate) fn below(&self) -> Self {
+        Self {
+            cancel: self.cancel.below(),
+            ..self.clone()
         }
     }
 

@@ -25,6 +25,8 @@ mod liveness;
 pub mod operations;
 #[cfg(feature = "cli")]
 mod output;
+pub mod ownership;
+mod processes;
 mod repair;
 mod repository;
 mod store_fields;
@@ -36,6 +38,6 @@ mod work_items;
 pub use commands::{main, run_command};
 #[cfg(feature = "cli")]
 pub use entry::entry;
-pub use host::{Host, SystemClock};
+pub use host::{Host, Signals, SystemClock};
 #[cfg(feature = "cli")]
 pub use output::Console;

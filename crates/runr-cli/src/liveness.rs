@@ -5,7 +5,8 @@ use runr_core::phase::event::ProcessIdentity;
 use runr_core::phase::ops::{Liveness, RunFiles};
 use runr_core::phase::state::State;
 
-use crate::harness::{boot_id, host_name, is_alive};
+use crate::harness::is_alive;
+use crate::processes::{boot_id, host_name};
 
 /// Whether a living driver holds the run. The lock alone is not enough: a git child of a dead
 /// driver keeps it held until it ends. But where the driver's number means nothing to us (another

@@ -1,9 +1,10 @@
-//! The one table of library functions: name, arguments by name, result as JSON.
+//! The one table of library functions: name, arguments by name, result as the text of its JSON.
 //!
 //! `runr call`, the Python package and the Node package all come through [`call`], so a function
 //! that stands here exists everywhere, and one that does not exists nowhere.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::json::Written;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::Record;
 use runr_core::phase::model::{Evidence, Phase, RiskLevel, Stage, Tier};
@@ -24,12 +25,20 @@ use crate::views;
 
 mod arguments;
 mod identity;
+mod ownership;
 mod store;
 
 use arguments::Arguments;
 use identity::{
     link_run, merge_run_meta, missing_upstream_flows, parse_ref, prep, sanitize_run_id,
     upsert_index,
+};
+use ownership::{
+    assert_runner_ownership, claim_runner_ownership, create_runner_coordination_state,
+    default_runner_coordination_file_path_for_target, detect_stale_runner,
+    ensure_async_runner_ownership, load_runner_coordination_state,
+    normalize_runner_coordination_state, owner_heartbeat, owner_repair,
+    record_exit_signal_for_runner, release_runner_ownership,
 };
 #[cfg(feature = "cli")]
 pub(crate) use store::update_run;
@@ -45,7 +54,7 @@ use store::{store_read_version, store_save_version};
 struct Operation {
     name: &'static str,
     arguments: &'static [&'static str],
-    run: fn(&Host, &mut Arguments) -> Result<Value>,
+    run: fn(&Host, &mut Arguments) -> Result<Written>,
 }
 
 macro_rules! operations {
@@ -53,7 +62,7 @@ macro_rules! operations {
         const OPERATIONS: &[Operation] = &[$(Operation {
             name: stringify!($name),
             arguments: &[$(stringify!($argument)),*],
-            run: $name,
+            run: |host, arguments| $name(host, arguments).map(Into::into),
         }),*];
         /// The names of all operations.
         pub const NAMES: &[&str] = &[$(stringify!($name)),*];
@@ -109,6 +118,18 @@ operations! {
     branch_name(title, run_id, prefix),
     new_run_meta(run_id, repo_id, title, runner, runner_cmd, parent_branch, branch, worktree_path, created_at),
     apply_meta_ops(text, ops),
+    claim_runner_ownership(repo, pr, run_id, cwd, file_path, mode, now, root, single_host),
+    assert_runner_ownership(repo, pr, run_id, cwd, file_path, require_existing, root),
+    release_runner_ownership(repo, pr, run_id, cwd, file_path, now, root, single_host),
+    record_exit_signal_for_runner(repo, pr, run_id, reason, require_active_owner, cwd, file_path, now, root, single_host),
+    ensure_async_runner_ownership(repo, pr, cwd, file_path, env, require_existing, claim_if_missing, supersede_stale, now, root, single_host),
+    load_runner_coordination_state(repo, pr, cwd, file_path, root),
+    create_runner_coordination_state(repo, pr, run_id, now),
+    detect_stale_runner(repo, pr, cwd, file_path, now, max_age_ms, env, root),
+    default_runner_coordination_file_path_for_target(target, cwd, root),
+    normalize_runner_coordination_state(raw, target),
+    owner_heartbeat(target, run_id, token, root, single_host),
+    owner_repair(target, root, single_host),
 }
 
 /// What only the bindings call, to build a function of theirs from.
@@ -117,12 +138,12 @@ const INTERNAL: &[Operation] = &[
     Operation {
         name: "store_read_version",
         arguments: &["root", "data_store", "run_id"],
-        run: store_read_version,
+        run: |host, arguments| store_read_version(host, arguments).map(Into::into),
     },
     Operation {
         name: "store_save_version",
         arguments: &["root", "data_store", "run_id", "version", "document"],
-        run: store_save_version,
+        run: |host, arguments| store_save_version(host, arguments).map(Into::into),
     },
 ];
 
@@ -130,7 +151,7 @@ const INTERNAL: &[Operation] = &[
 ///
 /// # Errors
 /// `E_USAGE` for an unknown function or unusable arguments, and the function's own codes.
-pub fn call(host: &Host, name: &str, arguments: &str) -> Result<Value> {
+pub fn call(host: &Host, name: &str, arguments: &str) -> Result<Written> {
     run(OPERATIONS.iter(), host, name, arguments)
 }
 
@@ -139,7 +160,7 @@ pub fn call(host: &Host, name: &str, arguments: &str) -> Result<Value> {
 /// # Errors
 /// As [`call`].
 #[cfg(feature = "cli")]
-pub(crate) fn call_for_binding(host: &Host, name: &str, arguments: &str) -> Result<Value> {
+pub(crate) fn call_for_binding(host: &Host, name: &str, arguments: &str) -> Result<Written> {
     run(OPERATIONS.iter().chain(INTERNAL), host, name, arguments)
 }
 
@@ -148,7 +169,7 @@ fn run(
     host: &Host,
     name: &str,
     arguments: &str,
-) -> Result<Value> {
+) -> Result<Written> {
     let Some(operation) = among.find(|operation| operation.name == name) else {
         return Err(
             Error::new(Code::Usage, format!("no function is called `{name}`"))

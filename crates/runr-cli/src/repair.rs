@@ -5,8 +5,8 @@ use std::time::Duration;
 use runr_core::Result;
 use runr_core::store::{Finding, Holder};
 
-use crate::harness::{exists, host_name};
 use crate::host::Host;
+use crate::processes::{exists, host_name};
 use crate::stores::Stores;
 
 /// How long a repair waits for the lock of a repository.

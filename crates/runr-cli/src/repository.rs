@@ -4,6 +4,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::store::Repository;
 use runr_core::{Code, Error, Result};
 
+mod common;
+
+pub(crate) use common::{shared_repository, shared_root};
+
 /// The main checkout that `start` lies in, from any folder of it or of one of its worktrees.
 ///
 /// # Errors
@@ -31,8 +35,7 @@ pub(crate) fn find_root(start: &Utf8Path) -> Result<Utf8PathBuf> {
 /// The main checkout of a linked worktree: its `.git` is a file that names
 /// `<main>/.git/worktrees/<name>`.
 fn main_of(top: &Utf8Path) -> Option<Utf8PathBuf> {
-    let text = std::fs::read_to_string(top.join(".git")).ok()?;
-    let gitdir = top.join(text.trim().strip_prefix("gitdir:")?.trim());
+    let gitdir = named_by(top)?;
     let worktrees = gitdir
         .parent()
         .filter(|dir| dir.file_name() == Some("worktrees"))?;
@@ -56,7 +59,12 @@ pub(crate) fn find(start: &Utf8Path) -> Result<Repository> {
 /// `E_USAGE` if that is no absolute path; `E_IO`: a configuration that cannot be read may name
 /// another repository than its absence.
 pub(crate) fn at(top: &Utf8Path) -> Result<Repository> {
-    let path = git_dir(top).join("config");
+    with_origin(&git_dir(top), top)
+}
+
+/// The repository at `top` whose shared directory is `git_dir`.
+fn with_origin(git_dir: &Utf8Path, top: &Utf8Path) -> Result<Repository> {
+    let path = git_dir.join("config");
     let config = match std::fs::read(&path) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) if is_absent(&error) => String::new(),
@@ -74,15 +82,21 @@ pub(crate) fn is_absent(error: &std::io::Error) -> bool {
 /// Where git keeps the configuration of the checkout at `top`. In a submodule, and where the folder
 /// was moved elsewhere, `.git` is a file that names it; a worktree shares that of its main checkout.
 fn git_dir(top: &Utf8Path) -> Utf8PathBuf {
-    let read = |path: Utf8PathBuf| std::fs::read_to_string(path).unwrap_or_default();
-    let named = read(top.join(".git"));
-    let dir = match named.trim().strip_prefix("gitdir:") {
-        Some(dir) => top.join(dir.trim()),
-        None => top.join(".git"),
-    };
-    match read(dir.join("commondir")).trim() {
-        "" => dir,
-        common => dir.join(common),
+    common_of(&named_by(top).unwrap_or_else(|| top.join(".git")))
+}
+
+/// The git directory that the file `.git` of a checkout names.
+fn named_by(top: &Utf8Path) -> Option<Utf8PathBuf> {
+    let text = std::fs::read_to_string(top.join(".git")).ok()?;
+    Some(top.join(text.trim().strip_prefix("gitdir:")?.trim()))
+}
+
+/// What the git directory of one checkout shares with all others.
+fn common_of(own: &Utf8Path) -> Utf8PathBuf {
+    let named = std::fs::read_to_string(own.join("commondir")).unwrap_or_default();
+    match named.trim() {
+        "" => own.to_owned(),
+        common => own.join(common),
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) fn execute(call: &Invocation<'_>, args: &CallArgs) -> Result<u8> {
         .and_then(|arguments| operations::call(call.host, &args.function, &arguments));
     match result {
         Ok(value) => {
-            call.console.json_line(&value);
+            call.console.line(value.text());
             Ok(0)
         }
         // Programs call this: an error is JSON whether asked for or not, and one line like a result.

@@ -5,12 +5,19 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use runr_core::Timestamp;
 use runr_core::identity::Flow;
 
+mod owner;
+
+pub(crate) use owner::{
+    AssertArgs, ClaimArgs, ExecArgs, OwnerArgs, OwnerCommand, OwnerSubject, RepairArgs, SignalArgs,
+    StaleArgs, TakeoverArgs, TargetArgs, compat_words,
+};
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; for a run: complete
   1    stopped for another reason, or the operation failed
   2    bad usage, ambiguous reference, bad config or task file
-  3    refused before acting: dirty or busy tree, guard, not trusted, live run
+  3    refused before acting: dirty or busy tree, guard, not trusted, live run, another owner
   4    the named thing does not exist
   5    done, but the result could not be printed
   130  interrupted (143 for SIGTERM); the state was saved first";
@@ -29,8 +36,18 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// A directory of the repository [default: the present one]
-    #[arg(long, short = 'C', alias = "repo", global = true, value_name = "PATH")]
+    #[arg(long, short = 'C', global = true, value_name = "PATH")]
     pub(crate) root: Option<Utf8PathBuf>,
+    /// Another name of --root. `owner` has an option of this name with another meaning, and this
+    /// one gives way to it because both have the same id, so both must hold text.
+    #[arg(
+        long,
+        global = true,
+        hide = true,
+        value_name = "PATH",
+        conflicts_with = "root"
+    )]
+    pub(crate) repo: Option<String>,
     /// Print JSON on standard output, and nothing else there
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -81,6 +98,8 @@ pub(crate) enum Command {
     /// missing, and adds what it learnt; what others wrote into these files stays byte for byte.
     /// It runs nothing of the repository and changes nothing outside of `.runs`.
     Prep(PrepArgs),
+    /// Say who may act on a PR, an issue or a branch: claim it, keep it, hand it on
+    Owner(OwnerArgs),
     /// Keep run directories: create, read, change, list and find them
     Store(StoreArgs),
     /// Check that everything runr needs is there
@@ -180,6 +199,13 @@ pub(crate) struct RunArgs {
     /// An issue or PR the work belongs to, such as '#17'
     #[arg(long = "ref", value_name = "REF")]
     pub(crate) refs: Vec<String>,
+    /// Own this PR or branch while the run works: owner/name#17 or owner/name@branch
+    ///
+    /// It is claimed before PLAN and released at the end. If another run owns it, nothing is
+    /// started (exit status 3). If the claim is lost, the run stops with `ownership_lost`, and
+    /// nothing is committed any more.
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) own: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod cli;
 mod detach;
 mod doctor;
 mod init;
+mod owner;
 mod prep;
 mod report;
 mod resume;
@@ -23,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::host::Host;
 use crate::output::Console;
-use cli::{Cli, Color, Command};
+use cli::{Cli, Color, Command, Global};
 
 pub(crate) use detach::leave_terminal;
 
@@ -42,7 +43,20 @@ pub(crate) struct Invocation<'a> {
     pub(crate) verbose: bool,
 }
 
-impl Invocation<'_> {
+impl<'a> Invocation<'a> {
+    /// `repo_is_root`: whether `--repo` names a directory here.
+    fn new(host: &'a Host, console: Console, global: Global, repo_is_root: bool) -> Self {
+        let repo = global.repo.filter(|_| repo_is_root).map(Into::into);
+        Self {
+            host,
+            console,
+            root: global.root.or(repo).unwrap_or_else(|| ".".into()),
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+        }
+    }
+
     /// A figure for those who asked for it.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
@@ -55,6 +69,10 @@ impl Invocation<'_> {
 /// program's name.
 #[must_use]
 pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
+    if let Some((global, words)) = cli::compat_words(argv) {
+        let invocation = Invocation::new(host, console.clone(), global, false);
+        return owner::compat::execute(&invocation, &words);
+    }
     let words = std::iter::once("runr").chain(argv.iter().map(String::as_str));
     let parsed = match Cli::try_parse_from(words) {
         Ok(parsed) => parsed,
@@ -64,14 +82,8 @@ pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
         .clone()
         .with_color(use_color(parsed.global.color, host));
     let json = parsed.global.json;
-    let invocation = Invocation {
-        host,
-        root: parsed.global.root.unwrap_or_else(|| ".".into()),
-        json,
-        quiet: parsed.global.quiet,
-        verbose: parsed.global.verbose,
-        console: console.clone(),
-    };
+    let is_owner = matches!(parsed.command, Command::Owner(_));
+    let invocation = Invocation::new(host, console.clone(), parsed.global, !is_owner);
     let result = match parsed.command {
         Command::Init(args) => init::execute(&invocation, &args),
         Command::Run(args) => run::execute(&invocation, args, argv),
@@ -80,6 +92,7 @@ pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
         Command::Report(args) => report::execute(&invocation, &args),
         Command::Trust(args) => trust::execute(&invocation, &args),
         Command::Prep(args) => prep::execute(&invocation, &args),
+        Command::Owner(args) => owner::execute(&invocation, &args),
         Command::Store(args) => store::execute(&invocation, &args),
         Command::Doctor(args) => doctor::execute(&invocation, &args),
         Command::Call(args) => call::execute(&invocation, &args),

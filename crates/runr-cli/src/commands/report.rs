@@ -33,8 +33,12 @@ pub(crate) fn execute(call: &Invocation<'_>, args: &ReportArgs) -> Result<u8> {
 
 fn run_block(found: &Found, state: &State) -> String {
     let or_none = |text: Option<&str>| text.unwrap_or("none").to_owned();
+    let claim = state.claim.as_ref().map_or(String::new(), |claim| {
+        let (target, run, token) = (&claim.target, &claim.run_id, claim.token);
+        crate::output::printable(&format!("claim: {target} by {run}, token {token}")) + "\n"
+    });
     format!(
-        "task: {}\nrepo: {}\nbranch: {}\nworktree: {}\nrun_dir: {}\n",
+        "task: {}\nrepo: {}\nbranch: {}\nworktree: {}\n{claim}run_dir: {}\n",
         state.task_path.as_deref().unwrap_or(&state.task),
         state.repo_root,
         or_none(state.branch.as_deref()),

@@ -26,6 +26,7 @@ pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) 
         time_minutes: args.time,
         max_ticks: args.max_ticks,
         force_branch: false,
+        own: None,
         host_answers: false,
     };
     let mut driver = Driver::resume_on(request, call.host, Some(listener(call)))?;

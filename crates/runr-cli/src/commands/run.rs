@@ -34,7 +34,7 @@ pub(crate) fn execute(call: &Invocation<'_>, args: RunArgs, argv: &[String]) -> 
         call.console.say(&format!("warning: {text}"));
     }
     if dry_run {
-        return match would_refuse(&prepared)? {
+        return match would_refuse(&prepared, call.host)? {
             Some(error) => Err(error),
             None => Ok(plan_of_record(call, &prepared)),
         };
@@ -70,6 +70,7 @@ fn request(call: &Invocation<'_>, args: RunArgs) -> RunRequest {
         skip_doctor: args.skip_doctor,
         flow: args.flow,
         refs: args.refs,
+        own: args.own.map(|target| target.as_str().into()),
         host_answers: false,
     }
 }
@@ -120,10 +121,14 @@ fn plan_of_record(call: &Invocation<'_>, prepared: &Prepared) -> u8 {
 }
 
 fn settings(options: &runr_core::phase::options::RunOptions) -> String {
-    format!(
+    let mut line = format!(
         "time={} ticks={} worktree={} fast={} allow_deps={}",
         options.time_minutes, options.max_ticks, options.worktree, options.fast, options.allow_deps
-    )
+    );
+    if let Some(target) = &options.own {
+        line.push_str(&format!(" own={target}"));
+    }
+    line
 }
 
 /// Shows every event as it happens, below a header that names the run.
@@ -195,7 +200,7 @@ pub(crate) fn announce(call: &Invocation<'_>, driver: &Driver) {
         .join(".runr/runs")
         .join(driver.run_id().as_str());
     if call.json {
-        call.console.json_line(&json!({
+        let mut line = json!({
             "run_id": driver.run_id(),
             "run_dir": run_dir,
             "repo_root": state.repo_root,
@@ -203,7 +208,11 @@ pub(crate) fn announce(call: &Invocation<'_>, driver: &Driver) {
             "guard_ok": true,
             "branch": state.branch,
             "worktree_path": state.worktree_path,
-        }));
+        });
+        if let Some(claim) = &state.claim {
+            line["claim"] = json!(claim);
+        }
+        call.console.json_line(&line);
     }
 }
 

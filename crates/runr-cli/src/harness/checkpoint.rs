@@ -25,20 +25,19 @@ pub(crate) struct Commit {
 }
 
 /// The subject every checkpoint starts with.
-pub(crate) fn subject(run_id: &RunId, milestone: usize) -> String {
+pub(crate) fn subject(run_id: &str, milestone: usize) -> String {
     format!("chore(runr): checkpoint {run_id} milestone {milestone}")
 }
 
-/// Commits what `seen` allows; nothing to commit means the present commit is the checkpoint.
-pub(crate) fn commit(
+/// Makes the commit of what `seen` allows, which belongs to no branch yet; nothing to commit means
+/// the present commit is the checkpoint.
+pub(crate) fn make(
     git: &Git,
     index: &mut OwnIndex,
     run_dir: &Utf8Path,
-    run_id: &RunId,
     state: &State,
     seen: &Seen,
 ) -> Result<Commit> {
-    let milestone = state.milestone_index;
     let head = &seen.status.head;
     if seen.to_commit.is_empty() {
         let tree = git.run(&["rev-parse", &format!("{head}^{{tree}}")])?;
@@ -56,9 +55,8 @@ pub(crate) fn commit(
     } else {
         index.publish()?;
     }
-    let trailers =
-        format!("Runr-Run-Id: {run_id}\nRunr-Checkpoint: true\nRunr-Milestone: {milestone}");
-    let subject = subject(run_id, milestone);
+    let subject = subject(&state.run_id, state.milestone_index);
+    let trailers = trailers(state);
     let args = [
         "commit-tree",
         &tree,
@@ -71,8 +69,35 @@ pub(crate) fn commit(
     ];
     let made = as_user(git, &args)?;
     let sha = made.trim().to_owned();
-    git.run(&["update-ref", "-m", "runr: checkpoint", "HEAD", &sha, head])?;
     Ok(Commit { sha, tree })
+}
+
+/// What a program learns from a checkpoint: the run, the milestone, and the claim it was made under.
+fn trailers(state: &State) -> String {
+    let (run_id, milestone) = (&state.run_id, state.milestone_index);
+    let mut lines =
+        format!("Runr-Run-Id: {run_id}\nRunr-Checkpoint: true\nRunr-Milestone: {milestone}");
+    if let Some(claim) = &state.claim {
+        let (target, token) = (&claim.target, claim.token);
+        lines.push_str(&format!("\nRunr-Target: {target}\nRunr-Token: {token}"));
+    }
+    lines
+}
+
+/// Moves the branch from `head` to a commit.
+pub(crate) fn publish(git: &Git, made: &Commit, head: &str) -> Result<()> {
+    if made.sha == head {
+        return Ok(());
+    }
+    let args = [
+        "update-ref",
+        "-m",
+        "runr: checkpoint",
+        "HEAD",
+        &made.sha,
+        head,
+    ];
+    git.run(&args).map(drop)
 }
 
 /// Runs a committing command as the user git knows, else as runr. Git is told not to make a name up,
@@ -139,7 +164,7 @@ pub(crate) fn find(
     let text = git.run(&["log", "-1", format, head, "--"])?;
     let fields: Vec<&str> = text.trim_end().split('\0').collect();
     let ours = [
-        subject(run_id, milestone),
+        subject(run_id.as_str(), milestone),
         run_id.to_string(),
         milestone.to_string(),
     ];

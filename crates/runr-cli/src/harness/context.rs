@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::Storage;
 use runr_core::id::RunId;
 use runr_core::identity::WorkItems;
+use runr_core::phase::claim::RunClaim;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::ScopeLock;
 use runr_core::phase::model::{Stage, Tier};
@@ -17,11 +18,13 @@ use runr_core::phase::state::State;
 use runr_core::store::RunStore;
 use runr_core::{Error, Result};
 
+use super::claim::Claim;
 use super::git::{Git, Place};
 use super::inspect::Guard;
 use super::script::Script;
 use super::{process, worktree};
 use crate::host::Host;
+use crate::ownership::environment;
 
 /// The paths of a repository that runr uses.
 #[derive(Debug, Clone)]
@@ -122,6 +125,8 @@ pub(crate) struct Context {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) workers: Workers,
     pub(crate) compiled: RefCell<Option<Compiled>>,
+    /// The claim the run works under, if it needs one, until the run has ended.
+    pub(crate) claim: Option<Claim>,
 }
 
 /// A guard and what it was compiled from.
@@ -160,6 +165,19 @@ impl Context {
         }
         let known = compiled.as_ref().map(|known| Arc::clone(&known.guard));
         known.ok_or_else(|| Error::internal("no guard was compiled"))
+    }
+
+    /// Makes sure, before a step that leaves traces, that the run may still act on its target.
+    pub(crate) fn may_act(&self) -> Result<()> {
+        self.claim.as_ref().map_or(Ok(()), Claim::check)
+    }
+
+    /// Runs a short step while nobody can take the claim away.
+    pub(crate) fn act<T>(&self, step: impl FnOnce() -> Result<T>) -> Result<T> {
+        match &self.claim {
+            Some(claim) => claim.act(step),
+            None => step(),
+        }
     }
 
     /// Where verification commands run.
@@ -209,12 +227,17 @@ pub(crate) fn policy(config: &Config, worker: Option<&str>) -> Policy {
     }
 }
 
-/// The variables every child of a run gets.
-pub(crate) fn child_env(run_id: &RunId, run_dir: &Utf8Path) -> Vec<(String, String)> {
-    let names = ["RUNR_RUN_ID", "DEVLOOPS_RUN_ID", "PI_SUBAGENT_RUN_ID"];
-    let mut env: Vec<(String, String)> = names
-        .iter()
-        .map(|name| ((*name).to_owned(), run_id.to_string()))
+/// The variables every child of a run gets: whom it works for, and under which claim.
+pub(crate) fn child_env(
+    run_id: &RunId,
+    run_dir: &Utf8Path,
+    claim: Option<&RunClaim>,
+) -> Vec<(String, String)> {
+    let whom = claim.map_or(run_id.as_str(), |claim| claim.run_id.as_str());
+    let variables = environment(whom, claim.map(|claim| (claim.token, &claim.target)));
+    let mut env: Vec<(String, String)> = variables
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
         .collect();
     env.push((process::MARK.to_owned(), run_dir.to_string()));
     env

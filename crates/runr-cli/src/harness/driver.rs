@@ -5,6 +5,7 @@ mod call;
 mod judge;
 mod look;
 mod milestone;
+mod own;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -30,6 +31,7 @@ use super::worker::CallEnd;
 use crate::host::Host;
 
 pub use call::{Fix, WorkerCall};
+pub(super) use own::reason_of;
 
 struct Pending {
     call: WorkerCall,
@@ -201,7 +203,8 @@ impl Driver {
             return Err(late());
         };
         let call = pending.call;
-        if self.recorder.state.is_stopped() || self.context.host.clock.now() > call.deadline {
+        let over = self.recorder.state.is_stopped() || self.ended_by_claim()?;
+        if over || self.context.host.clock.now() > call.deadline {
             let ignored = Event::LateWorkerResultIgnored {
                 stage: call.stage,
                 worker: call.worker.clone(),
@@ -242,9 +245,7 @@ impl Driver {
                     }
                 }
                 Ok(None) => {} // Cancelled; the next turn of the loop stops the run.
-                Err(error) => {
-                    self.stop_because(StopReason::InternalError, Some(error.to_string()))?
-                }
+                Err(error) => self.end_after(&error)?,
             }
         }
         Ok(self.outcome())
@@ -271,6 +272,9 @@ impl Driver {
                 self.leave();
                 return Ok(None);
             }
+            if self.ended_by_claim()? {
+                continue;
+            }
             if self.context.host.cancel.is_cancelled() {
                 let cause = *self.cancel_cause.get().unwrap_or(&StopCause::Signal);
                 self.interrupt(cause)?;
@@ -288,9 +292,7 @@ impl Driver {
                     attempt,
                 } => match self.compose(stage, worker, attempt) {
                     Ok(call) => return Ok(Some(call)),
-                    Err(error) => {
-                        self.stop_because(StopReason::InternalError, Some(error.to_string()))?
-                    }
+                    Err(error) => self.end_after(&error)?,
                 },
                 action => {
                     // A failure inside a phase ends the run with a reason; it never leaves it hanging.
@@ -317,7 +319,7 @@ impl Driver {
         if error.code() == Code::StoreCorrupt {
             return self.end_regardless(error);
         }
-        self.stop_because(StopReason::InternalError, Some(error.to_string()))
+        self.stop_because(reason_of(error), Some(error.to_string()))
     }
 
     /// Ends a run whose timeline was tampered with; what others wrote there counts for nothing.
@@ -355,7 +357,7 @@ impl Driver {
         Leftover::write(&self.recorder.files, self.context.git.dir(), status)
     }
 
-    /// Gives the run and its tree free.
+    /// Gives the run, its tree and its claim free.
     pub(crate) fn leave(&mut self) {
         let state = &self.recorder.state;
         if self.ownership.is_some() && state.is_stopped() && !state.is_complete() {
@@ -364,6 +366,8 @@ impl Driver {
             drop(self.baseline.save(&self.recorder.files));
         }
         self.pending = None;
+        // Whoever takes the run over finds its target free.
+        self.context.claim = None;
         self.ownership = None;
     }
 }

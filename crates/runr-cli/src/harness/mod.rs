@@ -7,6 +7,7 @@
 mod argument;
 mod baseline;
 mod checkpoint;
+mod claim;
 mod context;
 mod driver;
 mod git;
@@ -28,6 +29,7 @@ mod verify;
 mod worker;
 mod worktree;
 
+pub use claim::Own;
 pub use driver::{Driver, Fix, WorkerCall};
 pub use recorder::Listener;
 pub use request::{ConfigSource, Reply, ResumeRequest, RunRequest, TaskSource};
@@ -36,7 +38,7 @@ pub use worker::{Answer, display_name};
 pub(crate) use context::Layout;
 pub(crate) use git::Git;
 pub(crate) use others::warnings;
-pub(crate) use process::{boot_id, exists, host_name, is_alive, tail_of};
+pub(crate) use process::{is_alive, tail_of};
 pub(crate) use request::{Prepared, load_config};
 pub(crate) use resume::plan_resume;
 pub(crate) use start::{start, would_refuse};

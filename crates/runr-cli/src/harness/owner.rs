@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::process;
 use crate::host::Host;
+use crate::processes::host_name;
 
 /// A probe holds a lock for an instant, so who wants to own it tries for this long.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -132,7 +133,7 @@ struct Heartbeat {
 impl Heartbeat {
     fn start(files: RunFiles, clock: Arc<dyn Clock>) -> Result<Self> {
         let mine = process::identity_of(std::process::id());
-        let host = process::host_name();
+        let host = host_name();
         let write = move || {
             files.write_live(&Live {
                 pid: mine.pid,

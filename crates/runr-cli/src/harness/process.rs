@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,11 @@ use runr_core::fs::CancelFlag;
 use runr_core::phase::event::ProcessIdentity;
 use rustix::process::{Pid, Signal};
 use sha2::{Digest, Sha256};
+
+use crate::ownership::CLAIM_VARIABLES;
+use crate::processes::{
+    all_processes, boot_id, exit_code, members, pid_of, signal_group, stat_of, wait_unreaped,
+};
 
 /// How long a group may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
@@ -73,7 +78,12 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> io::Result<Gated> {
         What::Program(argv) => (PROGRAM, argv),
         What::Command(command) => (COMMAND, std::slice::from_ref(command)),
     };
-    let mut child = Command::new("/bin/sh")
+    let mut command = Command::new("/bin/sh");
+    // A run without a claim passes none on.
+    for name in CLAIM_VARIABLES {
+        command.env_remove(name);
+    }
+    let mut child = command
         .args(["-c", script, "runr-gate"])
         .args(words)
         .current_dir(spec.cwd)
@@ -172,32 +182,6 @@ impl Gated {
     }
 }
 
-fn wait_unreaped(pid: Pid) -> bool {
-    use rustix::process::{WaitId, WaitIdOptions, waitid};
-    loop {
-        match waitid(
-            WaitId::Pid(pid),
-            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-        ) {
-            Err(rustix::io::Errno::INTR) => {}
-            result => return result.is_ok(),
-        }
-    }
-}
-
-fn signal_group(pid: Pid, signal: Signal) {
-    // ESRCH: the group is gone, which is what was wanted.
-    let _gone = rustix::process::kill_process_group(pid, signal);
-}
-
-/// The exit status as a shell reports it: 128 + n for a signal.
-fn exit_code(status: ExitStatus) -> i32 {
-    use std::os::unix::process::ExitStatusExt;
-    status
-        .code()
-        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
-}
-
 /// The identity of a process of this boot.
 pub(crate) fn identity_of(pid: u32) -> ProcessIdentity {
     ProcessIdentity {
@@ -205,63 +189,6 @@ pub(crate) fn identity_of(pid: u32) -> ProcessIdentity {
         start: stat_of(pid).map_or(0, |stat| stat.start),
         boot_id: boot_id(),
     }
-}
-
-/// Identifies where a process's number and start mean anything: this boot, and within it the
-/// namespaces of processes and of time, unless they are the first ones, which have fixed names.
-/// Empty where the system does not tell.
-pub(crate) fn boot_id() -> String {
-    const NAMESPACES: [(&str, &str); 2] = [
-        ("/proc/self/ns/pid", "pid:[4026531836]"),
-        ("/proc/self/ns/time", "time:[4026531834]"),
-    ];
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let mut id = boot.trim().to_owned();
-    for (link, first) in NAMESPACES {
-        if let Ok(own) = std::fs::read_link(link)
-            && own.as_os_str() != first
-        {
-            id.push_str(&format!(" {}", own.display()));
-        }
-    }
-    id
-}
-
-/// The name of this host.
-pub(crate) fn host_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
-}
-
-struct Stat {
-    group: u32,
-    start: u64,
-    zombie: bool,
-}
-
-fn stat_of(pid: u32) -> Option<Stat> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything, blanks and parentheses included.
-    let fields: Vec<&str> = text[text.rfind(')')? + 1..]
-        .split_ascii_whitespace()
-        .collect();
-    Some(Stat {
-        zombie: *fields.first()? == "Z",
-        group: fields.get(2)?.parse().ok()?,
-        start: fields.get(19)?.parse().ok()?,
-    })
-}
-
-/// Whether any process of this machine has this number.
-pub(crate) fn exists(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    // A process of another user is one too.
-    pid.is_some_and(|pid| {
-        let asked = rustix::process::test_kill_process(pid);
-        matches!(asked, Ok(()) | Err(rustix::io::Errno::PERM))
-    })
 }
 
 /// Whether this very process is still there.
@@ -276,7 +203,7 @@ pub(crate) fn kill_group_of(identity: &ProcessIdentity, run_dir: &Utf8Path) -> i
     if identity.boot_id != boot_id() {
         return Ok(false);
     }
-    let Some(pid) = i32::try_from(identity.pid).ok().and_then(Pid::from_raw) else {
+    let Some(pid) = pid_of(identity.pid) else {
         return Ok(false);
     };
     let marker = format!("{MARK}={run_dir}");
@@ -312,21 +239,11 @@ pub(crate) fn kill_escaped(run_dir: &Utf8Path) {
     let marker = format!("{MARK}={run_dir}");
     let own = std::process::id();
     for pid in all_processes().filter(|pid| *pid != own && has_environment(*pid, &marker)) {
-        if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        if let Some(pid) = pid_of(pid) {
             // Gone meanwhile is as good.
             let _gone = rustix::process::kill_process(pid, Signal::KILL);
         }
     }
-}
-
-fn all_processes() -> impl Iterator<Item = u32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-}
-
-fn members(group: u32) -> Vec<u32> {
-    let is_member = |pid: &u32| stat_of(*pid).is_some_and(|s| s.group == group && !s.zombie);
-    all_processes().filter(is_member).collect()
 }
 
 fn has_environment(pid: u32, marker: &str) -> bool {

@@ -12,6 +12,7 @@ use runr_core::{Code, Error, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::claim::{Own, Wanted};
 use super::context::Layout;
 use super::git::{Git, Place};
 use super::item::ItemRequest;
@@ -71,6 +72,8 @@ pub struct RunRequest {
     pub flow: Option<Flow>,
     /// Issues and PRs that the work belongs to.
     pub refs: Vec<String>,
+    /// The target that the run owns while it works.
+    pub own: Option<Own>,
     /// The caller answers the calls itself: no worker is probed or started. Not an option: which
     /// door a run came through decides.
     #[serde(skip)]
@@ -100,6 +103,7 @@ impl Default for RunRequest {
             skip_doctor: false,
             flow: None,
             refs: Vec::new(),
+            own: None,
             host_answers: false,
         }
     }
@@ -154,6 +158,14 @@ impl RunRequest {
         self
     }
 
+    /// Claims a target before anything is done, and gives it back at the end; or works under the
+    /// claim of a guard, which stays the guard's.
+    #[must_use]
+    pub fn own(mut self, own: impl Into<Own>) -> Self {
+        self.own = Some(own.into());
+        self
+    }
+
     fn source(&self) -> Result<TaskSource> {
         match (&self.task, &self.task_text) {
             (Some(path), None) => Ok(TaskSource::File(path.clone())),
@@ -188,6 +200,7 @@ impl RunRequest {
                 .unwrap_or(defaults.time_minutes),
             max_ticks: self.max_ticks.unwrap_or(defaults.max_ticks),
             skip_doctor: self.skip_doctor,
+            own: None, // Not checked yet.
         }
     }
 }
@@ -213,6 +226,8 @@ pub struct ResumeRequest {
     pub time_minutes: Option<f64>,
     pub max_ticks: Option<u32>,
     pub force_branch: bool,
+    /// Instead of what the run claimed before.
+    pub own: Option<Own>,
     #[serde(skip)]
     pub host_answers: bool,
 }
@@ -268,6 +283,7 @@ pub(crate) struct Prepared {
     pub(crate) warnings: Vec<Warning>,
     pub(crate) options: RunOptions,
     pub(crate) item: Option<ItemRequest>,
+    pub(crate) own: Option<Wanted>,
     pub(crate) host_answers: bool,
 }
 
@@ -293,7 +309,11 @@ impl Prepared {
         let (task_text, task_path) =
             read_task(&request.source()?, &host.cwd.join(&request.root), &layout)?;
         let task = parse_task_at(&task_text, task_path.as_ref().map(|path| path.as_str()))?;
-        let options = request.options(&task);
+        let own = request.own.as_ref().map(Own::checked).transpose()?;
+        let options = RunOptions {
+            own: own.as_ref().map(|wanted| wanted.target.clone()),
+            ..request.options(&task)
+        };
         Ok(Self {
             git: git.at(&place.toplevel),
             layout,
@@ -305,6 +325,7 @@ impl Prepared {
             warnings: Vec::new(),
             options,
             item: ItemRequest::of(request.flow, &request.refs),
+            own,
             host_answers: request.host_answers,
         })
     }

@@ -1,6 +1,7 @@
 //! From a stopped or abandoned run back into the loop: nothing is assumed, everything is looked at.
 
 mod choice;
+mod claim;
 mod plan;
 mod tree;
 
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use runr_core::id::RunId;
+use runr_core::phase::claim::RunClaim;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{Event, RunResumed, ScopeLock};
 use runr_core::phase::model::Phase;
@@ -20,8 +22,10 @@ use runr_core::phase::stop::{StopCause, StopReason};
 use runr_core::phase::task::{Task, parse_task};
 use runr_core::{Code, Error, Result};
 
+use self::claim::claiming;
 use self::tree::Reopened;
 use super::baseline::Baseline;
+use super::claim::Claim;
 use super::context::{self, Context, Layout, Workers};
 use super::driver::Driver;
 use super::git::Git;
@@ -44,6 +48,7 @@ pub(crate) fn resume(
     host: &Host,
     listener: Option<Listener>,
 ) -> Result<Driver> {
+    let host = &host.below();
     let layout = Layout::find(&host.cwd.join(&request.root), host)?;
     let run_id = choose(&layout, request.run_id.as_deref())?;
     let files = layout.files(&run_id);
@@ -73,13 +78,21 @@ pub(crate) fn resume(
 
     refuse_unverified(&config, &before)?;
     let task = parse_task(&task_text)?;
+    let claiming = claiming(request, host, &layout, &config, &before)?;
+    if let Some(claiming) = &claiming {
+        claiming.expect_free(Some(&run_id))?;
+    }
     let mut ownership = take_over(&files, host)?;
+    let claim = claiming
+        .map(|claiming| claiming.claim(&run_id, host.cancel.clone()))
+        .transpose()?;
     let died_at_work = before.in_flight.is_some() || before.running_command.is_some();
     // A commit without its record can only come from a driver that was committing.
     let was_committing =
         before.open_phase == Some(Phase::Checkpoint) && before.step == Step::Entered;
     let state = end_what_is_left(&files, host)?;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
+    claim.as_ref().map_or(Ok(()), Claim::check)?;
     let mut reopened = Reopened::new(&layout, &files, &state, &git, host)?;
     if !died_at_work {
         reopened.refuse_strangers_work(&files, &state)?;
@@ -112,7 +125,8 @@ pub(crate) fn resume(
     events.append(&mut reopened.events);
     events.extend(scope.map(|to| scope_changed(&recorder.state, to, &config)));
     recorder.record_all(RESUME, &events)?;
-    let resumed = resumed(&recorder.state, request, reopened.lost_work);
+    let facts = claim.as_ref().map(|claim| claim.facts().clone());
+    let resumed = resumed(&recorder.state, request, facts, reopened.lost_work);
     recorder.record(RESUME, &resumed)?;
     let context = context_of(
         host,
@@ -123,6 +137,7 @@ pub(crate) fn resume(
         workers,
         task,
         &recorder.state,
+        claim,
     );
     let mut driver = Driver::new(context, recorder, Some(ownership), baseline, reopened.index);
     driver.take_up(was_committing)?;
@@ -130,7 +145,12 @@ pub(crate) fn resume(
 }
 
 /// The record of the resume, with the phase it goes on in.
-fn resumed(state: &State, request: &ResumeRequest, lost_work: bool) -> Event {
+fn resumed(
+    state: &State,
+    request: &ResumeRequest,
+    claim: Option<RunClaim>,
+    lost_work: bool,
+) -> Event {
     let phase = match rules::reentry(state) {
         // The work of the open phase went with the tree.
         Phase::Verify | Phase::Review | Phase::Checkpoint if lost_work => Phase::Implement,
@@ -142,7 +162,11 @@ fn resumed(state: &State, request: &ResumeRequest, lost_work: bool) -> Event {
         checkpoint_sha: state.checkpoint_commit_sha.clone(),
         resume_from_milestone_index: state.milestone_index,
         remaining_milestones: remaining,
-        options: overridden(&state.options, request),
+        options: RunOptions {
+            own: claim.as_ref().map(|claim| claim.target.clone()),
+            ..overridden(&state.options, request)
+        },
+        claim,
     }))
 }
 
@@ -318,13 +342,14 @@ fn context_of(
     workers: Workers,
     task: Task,
     state: &State,
+    claim: Option<Claim>,
 ) -> Context {
     let path = state.task_path.as_deref();
     let stem = path.and_then(|path| Utf8Path::new(path).file_stem());
     let run_dir = layout.store().run_dir(&run_id);
     Context {
         policy: context::policy(&config, state.options.worker.as_deref()),
-        env: context::child_env(&run_id, &run_dir),
+        env: context::child_env(&run_id, &run_dir, claim.as_ref().map(Claim::facts)),
         min_tier: task.verification_tier,
         task_stem: stem.unwrap_or("task").to_owned(),
         task_text: task.body,
@@ -335,6 +360,7 @@ fn context_of(
         config,
         workers,
         compiled: Default::default(),
+        claim,
     }
 }
 
@@ -361,6 +387,7 @@ fn finished(
         config,
         workers: Workers::Host,
         compiled: Default::default(),
+        claim: None,
     };
     let recorder = Recorder::new(files, state, host.clock.clone(), None);
     Ok(Driver::new(

@@ -1,5 +1,7 @@
 //! From a checked request to a recorded run with a tree to work in.
 
+mod begin;
+
 use camino::Utf8Path;
 use runr_core::fs::LockGuard;
 use runr_core::id::RunId;
@@ -15,14 +17,15 @@ use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
 use runr_core::phase::task::Task;
 use runr_core::phase::tiers::{TierInput, select_tiers};
-use runr_core::store::{NewRun, RunPaths};
+use runr_core::store::RunPaths;
 use runr_core::{Code, Error, Result};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::baseline::Baseline;
+use super::claim::Claim;
 use super::context::{self, Context, Workers};
-use super::driver::Driver;
+use super::driver::{Driver, reason_of};
 use super::git::{Git, TreeStatus};
 use super::gitdir::GitDir;
 use super::index::OwnIndex;
@@ -31,19 +34,21 @@ use super::item;
 use super::owner::{self, Ownership};
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::Prepared;
-use super::snapshot::Snapshot;
 use super::trust::TrustStore;
 use super::worktree;
 use crate::host::Host;
+use begin::{begin, expect_free_target};
 
-/// Starts a run: directory, record, preflight, tree. A refusal by the preflight is recorded and
-/// carries `run_id` and `run_dir` in its context.
+/// Starts a run: directory, claim, record, preflight, tree. A refusal by the preflight is recorded
+/// and carries `run_id` and `run_dir` in its context.
 pub(crate) fn start(
     mut prepared: Prepared,
     host: &Host,
     listener: Option<Listener>,
 ) -> Result<Driver> {
+    let host = &host.below();
     let workers = Workers::of(host, prepared.host_answers)?;
+    expect_free_target(&prepared, host)?;
     let tree_lock = take_ground(&prepared, host)?;
     let status = prepared.git.status()?;
     let scope = frozen_scope(&prepared.config, &prepared.task);
@@ -52,19 +57,14 @@ pub(crate) fn start(
 
     approve_callers_commands(host, &prepared)?;
     let verdict = preflight.guard.clone();
-    // A run that is refused prepares nothing.
-    let item = match verdict.ok {
-        true => item::prepare(&prepared, host)?,
-        false => None,
-    };
-    let run = create(&prepared, host)?;
+    let begun = begin(&prepared, host, verdict.ok)?;
+    let (run, claim) = (begun.run, begun.claim);
+    prepared.git = prepared.git.clone().holding(begun.ownership.inheritable()?);
     let files = prepared.layout.files(&run.run_id);
-    let ownership = Ownership::take(&files, host)?;
-    prepared.git = prepared.git.clone().holding(ownership.inheritable()?);
-    freeze(&prepared, &run)?;
     let mut recorder = Recorder::new(files, State::default(), host.clock.clone(), listener);
     let mut started = run_started(&prepared, &run.run_id, scope, &status);
-    started.work_item = item.and_then(|item| item.run_id);
+    started.work_item = begun.item;
+    started.claim = claim.as_ref().map(|claim| claim.facts().clone());
     let item = started.work_item.clone();
     let events = [
         Event::RunStarted(Box::new(started)),
@@ -74,13 +74,13 @@ pub(crate) fn start(
     if !verdict.ok {
         return Err(refuse(&mut recorder, &run, &verdict)?);
     }
-    let locks = (ownership, tree_lock);
-    let linked = item::link(&prepared, item.as_deref(), &run.run_id);
-    let settled =
-        linked.and_then(|()| settle_in(&prepared, host, &mut recorder, &guard, status, locks));
+    let locks = (begun.ownership, tree_lock);
+    let settled = item::link(&prepared, item.as_deref(), &run.run_id)
+        .and_then(|()| claim.as_ref().map_or(Ok(()), Claim::check))
+        .and_then(|()| settle_in(&prepared, host, &mut recorder, &guard, status, locks));
     match settled {
         Ok(ready) => {
-            let context = context_of(prepared, host, run.run_id, ready.git, workers);
+            let context = context_of(prepared, host, run.run_id, ready.git, workers, claim);
             Ok(Driver::new(
                 context,
                 recorder,
@@ -92,7 +92,7 @@ pub(crate) fn start(
         Err(error) => {
             // What is recorded must end with a reason, however it failed.
             let words = Some(error.to_string());
-            let stop = rules::stop_of(&recorder.state, StopReason::InternalError, words);
+            let stop = rules::stop_of(&recorder.state, reason_of(&error), words);
             recorder.record(SUPERVISOR, &Event::Stop(Box::new(stop)))?;
             Err(error.with("run_id", run.run_id.as_str()))
         }
@@ -159,6 +159,7 @@ fn context_of(
     run_id: RunId,
     git: Git,
     workers: Workers,
+    claim: Option<Claim>,
 ) -> Context {
     let stem = prepared
         .task_path
@@ -167,7 +168,7 @@ fn context_of(
     let run_dir = prepared.layout.store().run_dir(&run_id);
     Context {
         policy: context::policy(&prepared.config, prepared.options.worker.as_deref()),
-        env: context::child_env(&run_id, &run_dir),
+        env: context::child_env(&run_id, &run_dir, claim.as_ref().map(Claim::facts)),
         min_tier: prepared.task.verification_tier,
         task_stem: stem.unwrap_or("task").to_owned(),
         run_id,
@@ -178,11 +179,13 @@ fn context_of(
         task_text: prepared.task.body,
         workers,
         compiled: Default::default(),
+        claim,
     }
 }
 
 /// What would refuse this run now; nothing is written.
-pub(crate) fn would_refuse(prepared: &Prepared) -> Result<Option<Error>> {
+pub(crate) fn would_refuse(prepared: &Prepared, host: &Host) -> Result<Option<Error>> {
+    expect_free_target(prepared, host)?;
     let status = prepared.git.status()?;
     let scope = frozen_scope(&prepared.config, &prepared.task);
     let guard = guard_of(prepared, &scope)?;
@@ -271,35 +274,6 @@ fn approve_callers_commands(host: &Host, prepared: &Prepared) -> Result<()> {
     }
 }
 
-fn create(prepared: &Prepared, host: &Host) -> Result<RunPaths> {
-    let name = prepared
-        .options
-        .worker
-        .as_deref()
-        .unwrap_or(&prepared.config.phases.implement);
-    let command = prepared.config.workers.get(name).map(|worker| {
-        let words = std::iter::once(&worker.bin).chain(&worker.args);
-        words.cloned().collect::<Vec<_>>().join(" ")
-    });
-    let repository = crate::repository::at(&prepared.layout.repo_root)?;
-    let now = host.clock.now();
-    let branch_before = prepared.place.branch.clone().unwrap_or_default();
-    prepared
-        .layout
-        .store()
-        .create_harness_run(now, |id| NewRun {
-            run_id: id.clone(),
-            repo_id: repository.repo_id.to_string(),
-            title: prepared.task.name().to_owned(),
-            runner: name.to_owned(),
-            runner_cmd: command.clone().unwrap_or_default(),
-            parent_branch: branch_before.clone(),
-            branch: planned_branch(prepared, id).unwrap_or_default(),
-            worktree_path: planned_tree(prepared, id).into(),
-            created_at: now,
-        })
-}
-
 fn planned_branch(prepared: &Prepared, id: &RunId) -> Option<String> {
     let stays = prepared.options.no_branch;
     match (prepared.options.worktree, stays) {
@@ -317,29 +291,6 @@ fn planned_tree(prepared: &Prepared, id: &RunId) -> String {
     }
 }
 
-/// Writes what a resume needs besides the timeline, before the first record.
-fn freeze(prepared: &Prepared, run: &RunPaths) -> Result<()> {
-    let files = prepared.layout.files(&run.run_id);
-    let snapshot = Snapshot {
-        config: prepared.config.clone(),
-        task_text: prepared.task_text.clone(),
-    };
-    snapshot.write(&files)?;
-    // For people; a resume takes the task from the snapshot.
-    let path = run.run_dir.join("artifacts");
-    private_dir(&path)
-        .and_then(|()| std::fs::write(path.join("task.md"), &prepared.task_text))
-        .map_err(|source| Error::io("write the task to", &path, source))
-}
-
-/// A directory for what commands print, which may be secret: for its owner alone.
-fn private_dir(path: &Utf8Path) -> std::io::Result<()> {
-    let mut dir = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut dir, 0o700);
-    dir.recursive(true).create(path)
-}
-
 fn run_started(
     prepared: &Prepared,
     id: &RunId,
@@ -354,6 +305,7 @@ fn run_started(
             .as_ref()
             .map(|path| shown(path, &prepared.layout.repo_root)),
         work_item: None,
+        claim: None,
         repo_root: prepared.layout.repo_root.to_string(),
         repo_path: planned_tree(prepared, id),
         scope_lock,

@@ -12,6 +12,7 @@ use runr_core::phase::model::Tier;
 use runr_core::phase::rules::VerifyPass;
 use runr_core::{Error, Result};
 
+use super::claim::Claim;
 use super::process::{self, End, Spec, What};
 use super::recorder::{Recorder, VERIFIER};
 
@@ -27,6 +28,8 @@ pub(crate) struct Order {
     /// `m01-a1`: milestone and attempt, part of every log's name.
     pub(crate) label: String,
     pub(crate) env: Vec<(String, String)>,
+    /// Shown before every command.
+    pub(crate) claim: Option<Claim>,
     pub(crate) budget: Duration,
 }
 
@@ -136,6 +139,7 @@ fn run_command(
     recorder: &mut Recorder,
     cancel: &CancelFlag,
 ) -> Result<Option<CommandResult>> {
+    order.claim.as_ref().map_or(Ok(()), Claim::check)?;
     let began = Instant::now();
     let log = &order.run_dir.join(name);
     let failed = |source| Error::io("run a verification command, log", log, source);

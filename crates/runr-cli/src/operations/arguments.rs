@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use camino::Utf8PathBuf;
 use runr_core::json::{Kind, Rules, Written, scan};
+use runr_core::ownership::Text;
 use runr_core::{Code, Error, Result};
 use serde::de::DeserializeOwned;
 
@@ -74,6 +75,25 @@ impl Arguments {
 
     pub(super) fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T> {
         self.optional(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// The same where the function may not have the argument at all.
+    pub(super) fn optional_if_listed<T: DeserializeOwned>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<T>> {
+        if self.of.arguments.contains(&name) {
+            self.optional(name)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// A text, with lone surrogates; `None` for what has another type.
+    pub(super) fn text(&mut self, name: &'static str) -> Option<Text> {
+        let value = self.written(name)?;
+        let rules = Rules::default().max_bytes(usize::MAX).levels(1);
+        Text::of(scan(value.text(), &rules).ok()?.root())
     }
 
     pub(super) fn missing(&self, name: &'static str) -> Error {

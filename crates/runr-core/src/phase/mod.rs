@@ -5,6 +5,7 @@
 //! [`owned`]), what is run ([`tiers`]), what counts as proof ([`evidence`]), what an answer means
 //! ([`reply`]), when a run may go on ([`fingerprint`], [`transitions`]), why it ended ([`stop`]).
 
+pub mod claim;
 pub mod config;
 pub mod event;
 pub mod evidence;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ownership::Target;
+
 /// What a run may and must do; recorded in the timeline so that a resume is faithful.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -28,6 +30,9 @@ pub struct RunOptions {
     pub max_ticks: u32,
     /// Skip the worker probe.
     pub skip_doctor: bool,
+    /// What the run claims, or works on under the claim of another holder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own: Option<Target>,
 }
 
 impl Default for RunOptions {
@@ -44,6 +49,7 @@ impl Default for RunOptions {
             time_minutes: 120.0,
             max_ticks: 50,
             skip_doctor: false,
+            own: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use super::claim::RunClaim;
 use super::event::Record;
 use super::model::Phase;
 use crate::time::Timestamp;
@@ -62,6 +63,9 @@ pub struct Report {
     /// The fingerprint of a failure that came twice running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeated_failure: Option<String>,
+    /// The claim that the last session works or worked under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<RunClaim>,
 }
 
 /// Time spent in one phase.
@@ -230,6 +234,7 @@ pub fn report(
         next_action: next.next_action,
         suggested_command: next.suggested_command,
         repeated_failure: counts.repeated_failure,
+        claim: course.claim,
     }
 }
 
@@ -253,6 +258,7 @@ struct Course {
     idle_ms: u64,
     open: Option<(Phase, Timestamp)>,
     phases: BTreeMap<Phase, PhaseTime>,
+    claim: Option<RunClaim>,
 }
 
 impl Course {
@@ -261,9 +267,9 @@ impl Course {
         match record.kind.as_str() {
             "run_started" => {
                 self.started_at.get_or_insert(at);
-                self.go_on(at);
+                self.go_on(record);
             }
-            "resume" | "run_resumed" => self.go_on(at),
+            "resume" | "run_resumed" => self.go_on(record),
             "phase_start" => {
                 self.close_phase(at);
                 self.open = text(record, "phase")
@@ -281,10 +287,12 @@ impl Course {
         }
     }
 
-    fn go_on(&mut self, at: Timestamp) {
+    fn go_on(&mut self, record: &Record) {
         if let Some(ended_at) = self.ended_at.take() {
-            self.idle_ms += millis_between(ended_at, at);
+            self.idle_ms += millis_between(ended_at, record.timestamp);
         }
+        let claim = record.payload.get("claim").cloned();
+        self.claim = claim.and_then(|claim| serde_json::from_value(claim).ok());
         self.outcome = Outcome::Running;
         self.stop_reason = None;
     }

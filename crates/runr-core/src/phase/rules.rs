@@ -3,6 +3,7 @@
 //! A driver asks [`next`], performs the [`Action`], hands the outcome to one of the `after_*`
 //! functions and appends the events they return. Folding those events gives the next state.
 
+mod claim;
 mod failure;
 mod implement;
 mod plan;
@@ -17,6 +18,7 @@ use crate::phase::state::{State, Step};
 use crate::phase::stop::{StopCause, StopReason};
 use crate::time::Timestamp;
 
+pub use claim::after_claim;
 pub use failure::{WorkerFailure, after_parse_failure, after_worker_failure};
 pub use implement::{Inspection, after_implement, changed_after_verify, guard};
 pub use plan::{after_plan, named_directory};

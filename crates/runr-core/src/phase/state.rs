@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::claim::RunClaim;
 use super::event::{ScopeLock, TaskPaths, Usage, VerificationEvidence};
 use super::model::{Milestone, Phase, Stage, Tier};
 use super::options::RunOptions;
@@ -179,6 +180,8 @@ pub struct State {
     /// A command of the configuration that was started and whose tier has no result yet.
     pub running_command: Option<super::event::ProcessIdentity>,
     pub options: RunOptions,
+    /// The claim of the last session.
+    pub claim: Option<RunClaim>,
     pub session: Session,
     /// VERIFY passes of the present milestone, over all sessions; numbers their logs.
     pub verify_passes: u32,
@@ -245,6 +248,7 @@ impl Default for State {
             in_flight: None,
             running_command: None,
             options: RunOptions::default(),
+            claim: None,
             session: Session {
                 started_at: None,
                 ticks: 0,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::claim::RunClaim;
 use super::event::ScopeLock;
 use super::model::{Phase, RiskLevel, Stage};
 use super::ops::{Live, Liveness};
@@ -91,6 +92,8 @@ pub struct Status {
     pub worker_stats: Value,
     pub usage: super::event::Usage,
     pub schema_version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<RunClaim>,
 }
 
 impl Status {
@@ -138,6 +141,7 @@ impl Status {
             worker_stats: worker_stats(state),
             usage: state.usage.clone(),
             schema_version: 1,
+            claim: state.claim.clone(),
         }
     }
 }

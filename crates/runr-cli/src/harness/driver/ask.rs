@@ -125,12 +125,14 @@ impl Driver {
     pub(super) fn ask(&mut self, call: &WorkerCall) -> Result<Option<CallEnd>> {
         let deadline = Instant::now() + self.patience();
         if let Workers::Script(_) = &self.context.workers {
+            self.context.may_act()?;
             self.announce(call, None, None)?;
             return self.play(call, deadline);
         }
         if !self.pause_before(call.attempt) {
             return Ok(None);
         }
+        self.context.may_act()?;
         let worker = self.context.config.workers.get(&call.worker).cloned();
         let worker = worker.ok_or_else(|| {
             Error::internal(format!("worker `{}` is not configured", call.worker))

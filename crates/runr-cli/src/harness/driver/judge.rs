@@ -12,9 +12,8 @@ use runr_core::phase::owned::{ActiveRun, Collision, file_collisions};
 use runr_core::phase::reply::{Reply as Parsed, parse_reply};
 use runr_core::phase::rules;
 use runr_core::phase::state::State;
-use runr_core::phase::stop::StopReason;
 
-use super::{Driver, WorkerCall};
+use super::{Driver, WorkerCall, reason_of};
 use crate::harness::others::live_runs;
 use crate::harness::worker::{Answer, CallEnd};
 use crate::harness::{context, verify};
@@ -51,7 +50,7 @@ impl Driver {
             Err(error) => {
                 vec![Event::Stop(Box::new(rules::stop_of(
                     &after,
-                    StopReason::InternalError,
+                    reason_of(&error),
                     Some(error.to_string()),
                 )))]
             }

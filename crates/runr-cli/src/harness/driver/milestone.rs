@@ -89,6 +89,7 @@ impl Driver {
             run_dir: self.context.run_dir(),
             label: label.to_owned(),
             env,
+            claim: self.context.claim.clone(),
             budget: Duration::from_secs(seconds).min(self.time_left()),
         }
     }
@@ -107,17 +108,14 @@ impl Driver {
             let violation = rules::changed_after_verify(&self.recorder.state, &seen.to_commit);
             return self.recorder.record_all(SUPERVISOR, &violation);
         }
-        let state = &self.recorder.state;
-        let made = checkpoint::commit(
-            &self.context.git,
-            &mut self.index,
-            &self.context.run_dir(),
-            &self.context.run_id,
-            state,
-            &seen,
-        )?;
-        let guard = self.context.guard(state)?;
-        let guarded = guard.guarded_prints(self.context.git.dir(), &seen.status)?;
+        self.context.may_act()?;
+        let (context, state) = (&self.context, &self.recorder.state);
+        let run_dir = context.run_dir();
+        let made = checkpoint::make(&context.git, &mut self.index, &run_dir, state, &seen)?;
+        // Between this question and the step of the branch nobody takes the target over.
+        context.act(|| checkpoint::publish(&context.git, &made, &seen.status.head))?;
+        let guard = context.guard(state)?;
+        let guarded = guard.guarded_prints(context.git.dir(), &seen.status)?;
         if guarded != self.baseline.guarded {
             self.baseline.guarded = guarded;
             self.baseline.save(&self.recorder.files)?;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::phase::claim::RunClaim;
 use crate::phase::evidence::CommandRun;
 use crate::phase::model::{Milestone, Phase, Stage, Tier};
 use crate::phase::options::RunOptions;
@@ -59,6 +60,8 @@ pub struct RunStarted {
     pub changed_files: Vec<String>,
     /// The one milestone the task implies, until there is a plan.
     pub milestones: Vec<Milestone>,
+    /// The claim the run works under; absent without one, and for a run that was refused.
+    pub claim: Option<RunClaim>,
 }
 
 /// The checks before the first side effect.
@@ -384,6 +387,9 @@ pub struct RunResumed {
     pub remaining_milestones: usize,
     /// The options from here on, overrides included.
     pub options: RunOptions,
+    /// The claim of the session.
+    #[serde(default)]
+    pub claim: Option<RunClaim>,
 }
 
 /// The end of a run, or of one of its sessions.

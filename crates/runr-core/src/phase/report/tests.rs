@@ -412,3 +412,18 @@ fn durations_read_as_documented() {
     }
     assert_eq!(human_duration(None), "unknown");
 }
+
+#[test]
+fn the_claim_is_that_of_the_last_session() {
+    let claim = |token: u64| json!({"claim": {"target": "acme/shop#17", "run_id": "gh-17", "token": token, "shared": false}});
+    let mut tape = Tape::default();
+    assert_eq!(json!(tape.report())["claim"], Value::Null);
+    tape.add("run_started", claim(5)).stop("interrupted");
+    tape.add("run_resumed", claim(6)).stop("complete");
+    assert_eq!(
+        json!(tape.report())["claim"],
+        json!({"target": "acme/shop#17", "run_id": "gh-17", "token": 6, "shared": false})
+    );
+    tape.add("run_resumed", json!({}));
+    assert_eq!(json!(tape.report())["claim"], Value::Null);
+}

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ownership::{Target, Token};
+use crate::phase::claim::RunClaim;
 use crate::phase::event::{
     CommandResult, FailureKind, Record, RunResumed, RunStarted, Verification, VerificationEvidence,
 };
@@ -406,13 +408,7 @@ fn a_resume_gives_full_attempts_and_keeps_the_feedback() {
         events.extend(judged);
     }
     events.push(stop_with(StopReason::VerificationFailedMaxRetries));
-    events.push(Event::RunResumed(Box::new(RunResumed {
-        resume_phase: Phase::Implement,
-        checkpoint_sha: None,
-        resume_from_milestone_index: 0,
-        remaining_milestones: 1,
-        options: RunOptions::default(),
-    })));
+    events.push(resumed(None));
     let state = after(&events);
     assert_eq!((state.milestone_retries, state.session.ticks), (0, 0));
     assert!(state.last_verify_failure.is_some());
@@ -420,9 +416,71 @@ fn a_resume_gives_full_attempts_and_keeps_the_feedback() {
     assert!(state.has_earlier_work());
 }
 
+fn claim(token: u64) -> RunClaim {
+    RunClaim {
+        target: Target::issue("acme/shop", 17).unwrap(),
+        run_id: "gh-17".into(),
+        token: Token(token),
+        shared: false,
+    }
+}
+
+fn claimed(token: u64) -> Event {
+    Event::RunStarted(Box::new(RunStarted {
+        options: RunOptions {
+            own: Some(claim(token).target),
+            ..RunOptions::default()
+        },
+        claim: Some(claim(token)),
+        ..RunStarted::default()
+    }))
+}
+
+fn resumed(claim: Option<RunClaim>) -> Event {
+    Event::RunResumed(Box::new(RunResumed {
+        resume_phase: Phase::Implement,
+        checkpoint_sha: None,
+        resume_from_milestone_index: 0,
+        remaining_milestones: 1,
+        options: RunOptions::default(),
+        claim,
+    }))
+}
+
+#[test]
+fn a_state_knows_the_claim_of_its_last_session() {
+    let events = [claimed(5), stop_with(StopReason::Interrupted)];
+    let state = after(&events);
+    assert_eq!(state.claim, Some(claim(5)));
+    assert_eq!(state.options.own, Some(claim(5).target));
+    let state = after(&[events.as_slice(), &[resumed(Some(claim(6)))]].concat());
+    assert_eq!(state.claim, Some(claim(6)));
+    assert_eq!(after(&[claimed(5), resumed(None)]).claim, None);
+}
+
+#[test]
+fn a_timeline_of_a_run_without_claims_reads_as_before() {
+    let mut record = Record::new(1, at(0), "supervisor", &started(RunOptions::default()));
+    record.payload.remove("claim");
+    let options = record.payload["options"].as_object().unwrap();
+    assert_eq!(options.get("own"), None);
+    assert_eq!(record.event(), Some(started(RunOptions::default())));
+    let mut record = Record::new(2, at(0), "resume", &resumed(None));
+    record.payload.remove("claim");
+    assert_eq!(record.event(), Some(resumed(None)));
+    let mut state = serde_json::to_value(State::default()).unwrap();
+    state.as_object_mut().unwrap().remove("claim");
+    assert_eq!(
+        serde_json::from_value::<State>(state).unwrap(),
+        State::default()
+    );
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         Just(started(RunOptions::default())),
+        (1_u64..1 << 40).prop_map(claimed),
+        (1_u64..1 << 40).prop_map(|token| resumed(Some(claim(token)))),
         (1_usize..4).prop_map(planned),
         proptest::sample::select(Phase::ALL).prop_map(enter_event),
         (0_usize..4).prop_map(checkpoint),

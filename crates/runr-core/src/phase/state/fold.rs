@@ -184,6 +184,7 @@ impl State {
         self.scope_lock = started.scope_lock.clone();
         self.owned_paths = started.owned_paths.clone();
         self.options = started.options.clone();
+        self.claim.clone_from(&started.claim);
         self.base_sha.clone_from(&started.base_sha);
         self.branch.clone_from(&started.branch);
         self.current_branch.clone_from(&started.current_branch);
@@ -327,6 +328,7 @@ impl State {
         self.in_flight = None;
         self.running_command = None;
         self.options = resumed.options.clone();
+        self.claim.clone_from(&resumed.claim);
         self.phase = resumed.resume_phase;
         self.phase_attempt = 0;
         self.phase_started_at = Some(at);

@@ -1,0 +1,174 @@
+//! The directory that all checkouts of a repository share, found as git finds it.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::Result;
+use runr_core::store::Repository;
+
+use super::{common_of, named_by, with_origin};
+
+/// Where what belongs to all checkouts of the repository around `start` stands: beside the directory
+/// that they share. Outside of any repository that is the real path of `start`.
+pub(crate) fn shared_root(start: &Utf8Path) -> Utf8PathBuf {
+    let real = real(start);
+    let common = common_dir(&real);
+    let beside = common.as_deref().and_then(Utf8Path::parent);
+    beside.map_or(real.clone(), Utf8Path::to_owned)
+}
+
+/// The repository around `start`, or the directory as one without an origin.
+///
+/// # Errors
+/// `E_IO` for a configuration that cannot be read: it may name another origin than its absence.
+pub(crate) fn shared_repository(start: &Utf8Path) -> Result<Repository> {
+    let real = real(start);
+    match common_dir(&real) {
+        Some(common) => with_origin(&common, common.parent().unwrap_or(&real)),
+        None => Repository::new("", &real),
+    }
+}
+
+/// What does not exist has no other name.
+fn real(start: &Utf8Path) -> Utf8PathBuf {
+    start
+        .canonicalize_utf8()
+        .unwrap_or_else(|_| start.to_owned())
+}
+
+/// Looks upwards for a `.git`, or for a directory that is one itself. A `.git` that names nothing
+/// usable ends the search; a directory of that name which is no git directory does not.
+fn common_dir(real: &Utf8Path) -> Option<Utf8PathBuf> {
+    for dir in real.ancestors() {
+        let link = dir.join(".git");
+        let own = if link.is_file() {
+            Some(named_by(dir).filter(|own| is_git_dir(own))?)
+        } else {
+            [link.as_path(), dir]
+                .into_iter()
+                .find(|dir| is_git_dir(dir))
+                .map(Utf8Path::to_owned)
+        };
+        if let Some(own) = own {
+            return common_of(&own).canonicalize_utf8().ok();
+        }
+    }
+    None
+}
+
+fn is_git_dir(dir: &Utf8Path) -> bool {
+    let common = common_of(dir);
+    dir.join("HEAD").symlink_metadata().is_ok()
+        && common.join("objects").is_dir()
+        && common.join("refs").is_dir()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    struct Disk {
+        _dir: tempfile::TempDir,
+        base: Utf8PathBuf,
+    }
+
+    impl Disk {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let base = Utf8Path::from_path(dir.path()).unwrap();
+            let base = base.canonicalize_utf8().unwrap();
+            Self { _dir: dir, base }
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let path = self.base.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+
+        fn git_dir(&self, path: &str) {
+            self.write(&format!("{path}/HEAD"), "ref: refs/heads/main\n");
+            fs::create_dir_all(self.base.join(path).join("objects")).unwrap();
+            fs::create_dir_all(self.base.join(path).join("refs")).unwrap();
+        }
+
+        fn linked(&self, tree: &str, own: &str, common: &str) {
+            self.write(&format!("{own}/HEAD"), "ref: refs/heads/w\n");
+            self.write(&format!("{own}/commondir"), common);
+            let own = self.base.join(own);
+            self.write(&format!("{tree}/.git"), &format!("gitdir: {own}\n"));
+        }
+
+        #[track_caller]
+        fn leads(&self, from: &str, to: &str) {
+            fs::create_dir_all(self.base.join(from)).unwrap();
+            let expected = self.base.join(to);
+            assert_eq!(shared_root(&self.base.join(from)), expected, "{from}");
+        }
+    }
+
+    #[test]
+    fn every_checkout_leads_to_the_same_place() {
+        let disk = Disk::new();
+        disk.git_dir("main/.git");
+        disk.linked("w", "main/.git/worktrees/w", "../..\n");
+        for from in [
+            "main",
+            "main/src/deep",
+            "main/.git",
+            "main/.git/refs",
+            "w",
+            "w/sub",
+        ] {
+            disk.leads(from, "main");
+        }
+        std::os::unix::fs::symlink(disk.base.join("w/sub"), disk.base.join("link")).unwrap();
+        disk.leads("link", "main");
+    }
+
+    #[test]
+    fn bare_repositories_submodules_and_moved_directories_are_found() {
+        let disk = Disk::new();
+        disk.git_dir("pool/bare.git");
+        disk.linked("bw", "pool/bare.git/worktrees/bw", "../..\n");
+        disk.leads("bw", "pool");
+        disk.leads("pool/bare.git/refs", "pool");
+        disk.git_dir("super/.git");
+        disk.git_dir("super/.git/modules/sub");
+        disk.write("super/sub/.git", "gitdir: ../.git/modules/sub\n");
+        disk.leads("super/sub", "super/.git/modules");
+    }
+
+    #[test]
+    fn what_is_no_repository_is_passed_by_and_a_broken_link_ends_the_search() {
+        let disk = Disk::new();
+        disk.leads("plain/sub", "plain/sub");
+        disk.git_dir("main/.git");
+        disk.leads("main/inner/.git", "main");
+        disk.leads("main/inner", "main");
+        for junk in ["junk", "gitdir: /nowhere/at/all"] {
+            disk.write("main/broken/.git", junk);
+            disk.leads("main/broken", "main/broken");
+        }
+        let missing = disk.base.join("not/there");
+        assert_eq!(shared_root(&missing), missing);
+    }
+
+    #[test]
+    fn the_origin_is_that_of_the_shared_directory() {
+        let disk = Disk::new();
+        disk.git_dir("main/.git");
+        disk.write(
+            "main/.git/config",
+            "[remote \"origin\"]\n\turl = https://github.com/a/b\n",
+        );
+        disk.linked("w", "main/.git/worktrees/w", "../..\n");
+        let found = shared_repository(&disk.base.join("w")).unwrap();
+        assert_eq!(found.origin_url, "https://github.com/a/b");
+        assert_eq!(found.repo_root, disk.base.join("main"));
+        let none = shared_repository(&disk.base).unwrap();
+        assert_eq!(
+            (none.origin_url.as_str(), none.repo_root),
+            ("", disk.base.clone())
+        );
+    }
+}
