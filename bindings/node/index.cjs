@@ -5,6 +5,8 @@
 
 const errors = require('./lib/errors.cjs');
 const { pure, disk } = require('./lib/operations.cjs');
+const { own, Ownership } = require('./lib/own.cjs');
+const ownership = require('./lib/ownership.cjs');
 const { Run, WorkerCall } = require('./lib/run.cjs');
 const { RunStore } = require('./lib/store.cjs');
 const { main, runCommand } = require('./lib/command.cjs');
@@ -14,6 +16,10 @@ module.exports = {
   ...errors.classes,
   ...pure,
   ...disk,
+  ...ownership.functions,
+  ...ownership.constants,
+  own,
+  Ownership,
   Run,
   RunStore,
   WorkerCall,

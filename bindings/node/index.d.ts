@@ -86,6 +86,12 @@ export interface RunOverrides {
   timeMinutes?: number;
   /** Phases to execute at most; default 50. */
   maxTicks?: number;
+  /**
+   * A target that the run claims before PLAN and gives back at the end, or a guard whose claim it
+   * uses and leaves alone. A resume claims again what the run owned before, unless this is given.
+   * Rejects with `OwnershipLost` if another run owns the target.
+   */
+  own?: Target | Ownership;
 }
 
 /** One of `task` and `taskText` is required. */
@@ -384,6 +390,300 @@ export class RunStore {
   repair(settings?: { fix?: boolean }): Promise<StoreFinding[]>;
   repairSync(settings?: { fix?: boolean }): StoreFinding[];
 }
+
+// --- Ownership -----------------------------------------------------------------------------
+
+/** Where records lie: at the checkout that git's common directory belongs to, or at `cwd`. */
+export type CoordinationRoot = 'git' | 'cwd';
+
+/** What all functions on the record of a PR take. */
+export interface CoordinationOptions {
+  /** `owner/name`; case does not count. */
+  repo: string;
+  pr: number | string;
+  /** Default: the present directory. */
+  cwd?: string;
+  /** The record itself, instead of the place that `cwd` and `root` give. */
+  filePath?: string;
+  /** Default `"git"`. */
+  root?: CoordinationRoot;
+}
+export interface RunnerOptions extends CoordinationOptions {
+  /** Without one the answer is the conflict `run_id_required`. */
+  runId?: string | null;
+}
+export interface WritingOptions {
+  /** Written as it is; default: now. */
+  now?: string | Date;
+  /** Whether all who share the record run on this host; default: what the configuration says, else true. */
+  singleHost?: boolean;
+}
+export interface ClaimOptions extends RunnerOptions, WritingOptions {
+  /** What becomes of another owner; default `"claim"`: it stays. */
+  mode?: 'claim' | 'takeover';
+}
+export interface AssertOptions extends RunnerOptions {
+  /** Whether nobody's PR is a conflict; default false. */
+  requireExisting?: boolean;
+}
+export interface ReleaseOptions extends RunnerOptions, WritingOptions {}
+export interface ExitSignalOptions extends RunnerOptions, WritingOptions {
+  /** Cut to 500 UTF-16 units. */
+  reason?: string | null;
+  /** Whether only the owner may say so; default true. */
+  requireActiveOwner?: boolean;
+}
+export interface EnsureOptions extends CoordinationOptions, WritingOptions {
+  /** Names the run; default: the variables of this process. */
+  env?: NodeJS.ProcessEnv | Record<string, string | undefined>;
+  requireExisting?: boolean;
+  /** Whether nobody's PR is claimed; default true. */
+  claimIfMissing?: boolean;
+  /** Whether an owner that is stale, or said that it ends, is replaced; default false. */
+  supersedeStale?: boolean;
+}
+export interface StaleOptions extends CoordinationOptions {
+  /** Milliseconds since 1970, or a date; default: now. */
+  now?: number | Date;
+  /** Default: by the variables of the environment, else 30 minutes. */
+  maxAgeMs?: number;
+  env?: NodeJS.ProcessEnv | Record<string, string | undefined>;
+}
+
+/** The owner of a PR. */
+export interface OwnerRun {
+  runId: string;
+  claimedAt: string | null;
+  updatedAt: string | null;
+}
+/** The owner before. */
+export interface PreviousOwner {
+  runId: string;
+  replacedAt: string | null;
+  replacedByRunId: string | null;
+}
+/** The word of a run that it ends. */
+export interface ExitSignal {
+  runId: string;
+  at: string | null;
+  reason: string | null;
+}
+/** The record of a PR. */
+export interface CoordinationState {
+  schemaVersion: number;
+  target: { repo: string; pr: number };
+  activeRun: OwnerRun | null;
+  previousRun: PreviousOwner | null;
+  /** Events of all programs, the newest last. */
+  history: Json[];
+  exitSignals: ExitSignal[];
+}
+
+/** What an answer says, done or refused. */
+export interface OwnershipAnswer {
+  repo: string;
+  pr: number;
+  runId: string | null;
+  activeRun: OwnerRun | null;
+  filePath: string;
+}
+/** It was done, or nothing had to be done. */
+export interface OwnershipDone extends OwnershipAnswer {
+  ok: true;
+  status:
+    | 'claimed_new'
+    | 'refreshed'
+    | 'taken_over'
+    | 'owner_confirmed'
+    | 'no_owner_record'
+    | 'released'
+    | 'release_noop'
+    | 'exit_signal_recorded'
+    | 'skipped_no_async_run_id';
+  previousRun?: PreviousOwner | null;
+  exitSignals: ExitSignal[];
+  /** The number of the claim, where it was asked for. */
+  token?: number;
+}
+/** It was refused. */
+export interface OwnershipConflict extends OwnershipAnswer {
+  ok: false;
+  error: 'run_id_required' | 'active_run_exists' | 'ownership_missing' | 'ownership_lost';
+  /** For people. */
+  message: string;
+  exitSignals?: ExitSignal[];
+}
+/** Programs look at `ok`, then at `status` or `error`. */
+export type OwnershipResult = OwnershipDone | OwnershipConflict;
+
+/** An owner that gave no sign of life for too long. */
+export interface StaleRunner {
+  runId: string;
+  claimedAt: string;
+  updatedAt: string;
+  /** -1 for a time that cannot be read. */
+  claimedAgeMs: number;
+  updatedAgeMs: number;
+  maxAgeMs: number;
+  corruptedTimestamp?: boolean;
+}
+/** Whether the owner of a PR can be counted on. */
+export interface StaleResult {
+  ok: boolean;
+  error?: 'exit_signal_recorded' | 'stale_runner';
+  status: 'no_owner_record' | 'exit_signal_recorded' | 'stale_runner' | 'fresh_runner';
+  /** As it was given. */
+  repo: string;
+  /** As it was given. */
+  pr: number | string;
+  activeRun: OwnerRun | null;
+  staleRunner: StaleRunner | null;
+  exitSignal: { runId: string; signals: ExitSignal[] } | null;
+  filePath: string;
+  maxAgeMs: number;
+  message?: string;
+}
+
+/** Makes the run the owner of a PR, or keeps it the owner. A conflict is an answer. */
+export function claimRunnerOwnership(options: ClaimOptions): Promise<OwnershipResult>;
+export function claimRunnerOwnershipSync(options: ClaimOptions): OwnershipResult;
+/** Whether the run is the owner. Writes nothing. */
+export function assertRunnerOwnership(options: AssertOptions): Promise<OwnershipResult>;
+export function assertRunnerOwnershipSync(options: AssertOptions): OwnershipResult;
+/** Makes the run the owner no more. */
+export function releaseRunnerOwnership(options: ReleaseOptions): Promise<OwnershipResult>;
+export function releaseRunnerOwnershipSync(options: ReleaseOptions): OwnershipResult;
+/** Records that the run ends, and why; it stays the owner. */
+export function recordExitSignalForRunner(options: ExitSignalOptions): Promise<OwnershipResult>;
+export function recordExitSignalForRunnerSync(options: ExitSignalOptions): OwnershipResult;
+/** Makes sure that the run which the environment names is the owner. */
+export function ensureAsyncRunnerOwnership(options: EnsureOptions): Promise<OwnershipResult>;
+export function ensureAsyncRunnerOwnershipSync(options: EnsureOptions): OwnershipResult;
+/** The record of a PR; `state` is null if there is none. */
+export function loadRunnerCoordinationState(
+  options: CoordinationOptions,
+): Promise<{ filePath: string; state: CoordinationState | null }>;
+export function loadRunnerCoordinationStateSync(options: CoordinationOptions): {
+  filePath: string;
+  state: CoordinationState | null;
+};
+/** Whether the owner of a PR said that it ends, or gave no sign of life for too long. */
+export function detectStaleRunner(options: StaleOptions): Promise<StaleResult>;
+export function detectStaleRunnerSync(options: StaleOptions): StaleResult;
+/** A new record, with a claim if a run is named. Touches nothing. */
+export function createRunnerCoordinationState(options: {
+  repo: string;
+  pr: number | string;
+  runId?: string | null;
+  now?: string | Date;
+}): CoordinationState;
+/** The record in a value of another program; null for null. */
+export function normalizeRunnerCoordinationState(
+  raw: unknown,
+  target: { repo: string; pr: number | string },
+): CoordinationState | null;
+/** Where the record of a PR is kept. */
+export function defaultRunnerCoordinationFilePathForTarget(
+  target: { repo: string; pr: number | string },
+  cwd?: string,
+  root?: CoordinationRoot,
+): string;
+/** The schema that is written. */
+export const RUNNER_COORDINATION_SCHEMA_VERSION: 2;
+/** The schemas that can be read. */
+export const RUNNER_COORDINATION_SUPPORTED_SCHEMA_VERSIONS: readonly [1, 2];
+/** The words of conflicts, and of owners that cannot be counted on. */
+export const RUNNER_OWNERSHIP_ERROR: {
+  readonly RUN_ID_REQUIRED: 'run_id_required';
+  readonly ACTIVE_RUN_EXISTS: 'active_run_exists';
+  readonly OWNERSHIP_MISSING: 'ownership_missing';
+  readonly OWNERSHIP_LOST: 'ownership_lost';
+  readonly EXIT_SIGNAL_RECORDED: 'exit_signal_recorded';
+  readonly STALE_RUNNER: 'stale_runner';
+};
+
+/** `"owner/name#17"` (a PR), `"owner/name@branch"`, or its parts. */
+export type Target = string | TargetParts;
+/** A PR, an issue or a branch. */
+export type TargetParts =
+  | { kind?: 'pr'; repo: string; pr: number | string }
+  | { kind: 'issue'; repo: string; issue: number | string }
+  | { kind: 'branch'; repo: string; branch: string };
+
+export interface OwnOptions {
+  target: Target;
+  runId: string;
+  /** The seconds a claim lives without a heartbeat; default 60. */
+  ttl?: number;
+  /** Take the target over from another owner. */
+  takeover?: boolean;
+  /** Only from this owner: its run id, or the number of its claim. */
+  expect?: string | number;
+  /** Only if the claim of the other owner has expired. */
+  onlyIfExpired?: boolean;
+  /** Any directory of the repository; default `"."`. */
+  root?: string;
+  /** Whether all who share the record run on this host; default: what the configuration says, else true. */
+  singleHost?: boolean;
+}
+
+/** The right to act on a target. Made by `own`; ends with `release`, or when it is lost. */
+export class Ownership {
+  private constructor();
+  readonly target: Readonly<TargetParts>;
+  readonly runId: string;
+  /** The number of the claim: it grows with every change of owner. */
+  readonly token: number;
+  /** Aborted when the target is lost, with an `OwnershipLost`. */
+  readonly signal: AbortSignal;
+  /** Whether the target is known to be lost. */
+  readonly lost: boolean;
+  /** Rejects with `OwnershipLost` unless this guard holds its target at this moment. */
+  check(): Promise<void>;
+  /**
+   * Runs a short synchronous function while nobody can take the target over, and resolves to its
+   * value. The event loop goes on while the lock is waited for. The function must not call one of
+   * the blocking functions on the same target.
+   */
+  act<T>(fn: () => T): Promise<T>;
+  /** Gives the target up; with a reason, an exit signal is recorded first. */
+  release(reason?: string | null): Promise<OwnershipResult>;
+  /** `await using owner = await own(..)`, where the runtime has it. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Claims a target and keeps the claim alive by heartbeats. Rejects with `OwnershipLost` if another
+ * run holds it. With a function it resolves to the function's value, after the target is released;
+ * a failure is recorded as an exit signal. Without one it resolves to the guard.
+ */
+export function own<T>(options: OwnOptions, work: (owner: Ownership) => T | PromiseLike<T>): Promise<T>;
+export function own(options: OwnOptions): Promise<Ownership>;
+
+export interface HeartbeatOptions {
+  target: Target;
+  runId: string;
+  token: number;
+  root?: string;
+  singleHost?: boolean;
+}
+/** Shows that the owner lives, for a program that keeps its own claim. */
+export function ownerHeartbeat(options: HeartbeatOptions): Promise<OwnershipResult>;
+export function ownerHeartbeatSync(options: HeartbeatOptions): OwnershipResult;
+
+/** What a repair did. */
+export interface RepairedClaim {
+  ok: boolean;
+  actions: JsonObject[];
+}
+export interface RepairOptions {
+  target: Target;
+  root?: string;
+  singleHost?: boolean;
+}
+/** Removes a dead lock, sets a broken record aside and rebuilds it. */
+export function ownerRepair(options: RepairOptions): Promise<RepairedClaim>;
+export function ownerRepairSync(options: RepairOptions): RepairedClaim;
 
 // --- Pure functions ------------------------------------------------------------------------
 

@@ -10,6 +10,30 @@
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
 /**
+ * One guard. It is made empty and filled by `acquire`, because only plain values can cross from
+ * the thread that claims.
+ */
+export declare class Guard {
+  /** A guard without a claim. */
+  constructor()
+  /** Claims a target; resolves to an envelope with the target, the run id and the token. */
+  acquire(options: string): Promise<string>
+  /**
+   * Calls a function with the envelope of the error once, when the target is lost. Waiting for
+   * that keeps no program alive.
+   */
+  onLoss(callback: (arg: string) => void): void
+  /** Whether the target is known to be lost; answers at once. */
+  isLost(): boolean
+  /** Resolves to an envelope with null if the guard holds its target at this moment. */
+  check(): Promise<string>
+  /** Runs a function on the event loop while nobody can take the target over. */
+  act(action: () => void): Promise<string>
+  /** Gives the target up, for a reason (JSON); resolves to an envelope with the outcome. */
+  release(reason: string): Promise<string>
+}
+
+/**
  * One driver of one run. It is made empty and filled by `start` or `resume`, because only plain
  * values can cross from the thread that starts a run.
  */

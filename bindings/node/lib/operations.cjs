@@ -80,6 +80,8 @@ const DISK = {
     'dry_run',
   ],
   link_run: ['root', 'run_id', 'harness_run_id'],
+  owner_heartbeat: ['target', 'run_id', 'token', 'root', 'single_host'],
+  owner_repair: ['target', 'root', 'single_host'],
 };
 
 const pure = {};

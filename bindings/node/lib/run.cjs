@@ -5,6 +5,7 @@
 const native = require('./native.cjs');
 const { encode, open } = require('./wire.cjs');
 const { options } = require('./options.cjs');
+const { Ownership } = require('./own.cjs');
 const { usage } = require('./errors.cjs');
 const { WorkerCall } = require('./worker-call.cjs');
 
@@ -29,8 +30,19 @@ const START = [
   'skip_doctor',
   'flow',
   'refs',
+  'own',
 ];
-const RESUME = ['run_id', 'root', 'config', 'allow_deps', 'time_minutes', 'max_ticks'];
+const RESUME = ['run_id', 'root', 'config', 'allow_deps', 'time_minutes', 'max_ticks', 'own'];
+
+/** The JSON of the options; of a guard the claim that the run uses. */
+function asked(given, known) {
+  const found = options(given, known);
+  if (found.own instanceof Ownership) {
+    const { target, runId, token } = found.own;
+    found.own = { target, run_id: runId, token, shared: true };
+  }
+  return encode(found);
+}
 
 /** One run, driven by this program. Made by `Run.start` or `Run.resume`. */
 class Run {
@@ -48,13 +60,13 @@ class Run {
   /** Starts a run of a task. */
   static async start(given) {
     const session = new native.Session();
-    return new Run(session, open(await session.start(encode(options(given, START)))));
+    return new Run(session, open(await session.start(asked(given, START))));
   }
 
   /** Goes on with a stopped run. */
   static async resume(given) {
     const session = new native.Session();
-    return new Run(session, open(await session.resume(encode(options(given, RESUME)))));
+    return new Run(session, open(await session.resume(asked(given, RESUME))));
   }
 
   /** Where the run stands, and what to do next. */

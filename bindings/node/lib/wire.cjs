@@ -44,6 +44,24 @@ function refuse(key, value) {
   return value;
 }
 
+/**
+ * The same for programs that were written for a more forgiving function: what JSON cannot hold
+ * becomes null, member by member, and the core says what is wrong with it.
+ */
+function encodeForgiving(members) {
+  const texts = Object.entries(members).map(([name, value]) => `${JSON.stringify(name)}:${text(value)}`);
+  return `{${texts.join(',')}}`;
+}
+
+/** The JSON of one value, `null` where there is none. */
+function text(value) {
+  try {
+    return JSON.stringify(value) ?? 'null';
+  } catch {
+    return 'null';
+  }
+}
+
 /** The value in an envelope of the native half; throws the error if it holds one. */
 function open(envelope) {
   const answer = JSON.parse(envelope);
@@ -71,4 +89,4 @@ async function callRounded(name, args) {
   return open(await native.callAsync(name, encodeRounded(args)));
 }
 
-module.exports = { call, callRounded, callRoundedSync, callSync, encode, open };
+module.exports = { call, callRounded, callRoundedSync, callSync, encode, encodeForgiving, open };

@@ -4,6 +4,7 @@
 //! operation crosses the border once and errors keep all their fields on every path.
 
 mod envelope;
+mod guard;
 mod promise;
 mod session;
 
@@ -13,6 +14,7 @@ use napi_derive::napi;
 use runr_cli::embed;
 use runr_core::fs::CancelFlag;
 
+pub use guard::Guard;
 pub use session::Session;
 
 /// The version of runr.

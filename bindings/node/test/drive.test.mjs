@@ -6,7 +6,17 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { Run, reportRun, runs, status, statusSync, trust } from 'runr';
+import {
+  Run,
+  loadRunnerCoordinationState,
+  own,
+  prep,
+  reportRun,
+  runs,
+  status,
+  statusSync,
+  trust,
+} from 'runr';
 
 import { FILE, TASK, agent, options, repository, work, write } from './greeter.mjs';
 
@@ -16,8 +26,12 @@ test('the quick start', async (t) => {
   const before = process.cwd();
   process.chdir(root);
   t.after(() => process.chdir(before));
-  const run = await Run.start({ task: 'login.md', worktree: true, allow: ['src/**'], verify: [`test -f ${FILE}`] });
-  for await (const call of run) await call.reply(await agent(call.prompt, { cwd: call.cwd, signal: call.signal }));
+  const item = await prep({ flow: 'build', refs: ['#17'] });
+  const run = await own({ target: 'acme/shop#17', runId: item.run_id, ttl: 60 }, async (owner) => {
+    const run = await Run.start({ task: 'login.md', worktree: true, own: owner, allow: ['src/**'], verify: [`test -f ${FILE}`] });
+    for await (const call of run) await call.reply(await agent(call.prompt, { cwd: call.cwd, signal: call.signal }));
+    return run;
+  });
   assert.equal(run.outcome.suggested_command, null);
   assert.equal(run.outcome.stop_reason, 'complete');
   const { branch } = await status({ runId: run.runId });
@@ -32,6 +46,44 @@ test('a run with a reference is linked to its work item', async (t) => {
   assert.deepEqual([seen.run_id, seen.work_item], [run.runId, 'gh-17']);
   assert.ok(existsSync(path.join(root, '.runs/gh-17/build')));
   await assert.rejects(Run.start({ ...options(root), flow: 'dance' }), { code: 'E_USAGE' });
+});
+
+async function ownerOf(root) {
+  const { state } = await loadRunnerCoordinationState({ repo: 'acme/shop', pr: 17, cwd: root });
+  return state?.activeRun?.runId ?? null;
+}
+
+test('a run works under a guard and leaves it alone', async (t) => {
+  const root = repository(t);
+  const target = { kind: 'pr', repo: 'acme/shop', pr: 17 };
+  const owner = await own({ target, runId: 'gh-17', root });
+  t.after(() => owner.release());
+  const run = await Run.start({ ...options(root), own: owner });
+  for await (const call of run) await work(call);
+  assert.equal(run.outcome.stop_reason, 'complete');
+  await owner.check();
+  const { branch, claim } = await status({ runId: run.runId, root });
+  assert.deepEqual(claim, { target: 'acme/shop#17', run_id: 'gh-17', token: owner.token, shared: true });
+  const trailer = ['log', '-1', '--format=%(trailers:key=Runr-Token,valueonly)', branch];
+  const token = execFileSync('git', trailer, { cwd: root, encoding: 'utf8' });
+  assert.equal(Number(token), owner.token);
+  await owner.release();
+  await assert.rejects(Run.start({ ...options(root), own: owner }), { code: 'E_OWNERSHIP_LOST' });
+});
+
+test('a run claims a target and gives it back', async (t) => {
+  const root = repository(t);
+  const run = await Run.start({ ...options(root), own: 'acme/shop#17' });
+  assert.equal(await ownerOf(root), run.runId);
+  const second = Run.start({ ...options(root), own: 'acme/shop#17' });
+  await assert.rejects(second, { name: 'OwnershipLost', code: 'E_OWNERSHIP_LOST' });
+  await run.close();
+  assert.equal(await ownerOf(root), null);
+  const again = await Run.resume({ runId: run.runId, root });
+  assert.equal(await ownerOf(root), run.runId);
+  for await (const call of again) await work(call);
+  assert.equal(again.outcome.stop_reason, 'complete');
+  await assert.rejects(Run.start({ ...options(root), own: 'acme' }), { code: 'E_TARGET_INVALID' });
 });
 
 test('a program drives a run to its end', async (t) => {
@@ -229,6 +281,7 @@ test('every option reaches the run', async (t) => {
     timeMinutes: 7.5,
     maxTicks: 9,
     skipDoctor: true,
+    own: 'acme/shop#17',
   });
   await run.close();
   const recorded = started(root, run);
@@ -244,6 +297,7 @@ test('every option reaches the run', async (t) => {
     time_minutes: 7.5,
     max_ticks: 9,
     skip_doctor: true,
+    own: 'acme/shop#17',
   });
   assert.deepEqual(recorded.scope_lock, {
     allowlist: ['src/**', 'README.md'],
@@ -281,7 +335,7 @@ test('without a config the program must give scope and checks', async (t) => {
   assert.deepEqual(await runs({ root }), []);
 });
 
-for (const name of ['own', 'maxCost', 'approvePlan', 'autoResume', 'detach']) {
+for (const name of ['maxCost', 'approvePlan', 'autoResume', 'detach']) {
   test(`the option ${name}, which does not exist, is refused by name`, async (t) => {
     const root = repository(t);
     const expected = { name: 'InvalidInput', code: 'E_USAGE', message: `unknown option ${name}` };

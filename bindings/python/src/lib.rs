@@ -1,6 +1,7 @@
 //! `runr._native`: text in, text out. The typed front is the package around it.
 
 mod error;
+mod guard;
 mod wait;
 
 use pyo3::prelude::pymodule;
@@ -16,6 +17,9 @@ mod _native {
 
     use crate::error::{raise, shield};
     use crate::wait::interruptible;
+
+    #[pymodule_export]
+    use crate::guard::Guard;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]

@@ -18,8 +18,9 @@ def test_the_quick_start(
 ) -> None:
     (repo / "login.md").write_text(TASK)
     monkeypatch.chdir(repo)
-    with runr.Run.start(
-        "login.md", worktree=True, allow=["src/**"], verify=[f"test -f {FILE}"]
+    item = runr.prep(flow="build", refs=["#17"])
+    with runr.own("acme/shop#17", item["run_id"], ttl=60) as owner, runr.Run.start(
+        "login.md", worktree=True, own=owner, allow=["src/**"], verify=[f"test -f {FILE}"]
     ) as run:
         for call in run:
             call.reply(agent(call.prompt, cwd=call.cwd))
@@ -56,6 +57,59 @@ def test_a_run_with_a_reference_is_linked_to_its_work_item(repo: pathlib.Path) -
     assert (repo / ".runs" / "gh-17" / "build").is_dir()
     with pytest.raises(runr.InvalidInput):
         runr.Run.start(**options(repo), flow="dance")
+
+
+def owner_of(repo: pathlib.Path) -> str | None:
+    state = runr.load_runner_coordination_state(repo="acme/shop", pr=17, cwd=repo)["state"]
+    active = state and state["activeRun"]
+    return active and active["runId"]
+
+
+def test_a_run_works_under_a_guard_and_leaves_it_alone(repo: pathlib.Path) -> None:
+    target = {"kind": "pr", "repo": "acme/shop", "pr": 17}
+    with runr.own(target, "gh-17", root=repo) as owner:
+        with runr.Run.start(**options(repo), own=owner) as run:
+            for call in run:
+                call.reply(work(call))
+        assert run.outcome["stop_reason"] == "complete"
+        owner.check()
+    claim = {"target": "acme/shop#17", "run_id": "gh-17", "token": owner.token, "shared": True}
+    assert runr.status(run.run_id, repo)["claim"] == claim
+    trailers = ["git", "log", "-1", "--format=%(trailers:key=Runr-Token,valueonly)"]
+    branch = runr.status(run.run_id, repo)["branch"]
+    token = subprocess.check_output([*trailers, branch], cwd=repo, text=True)
+    assert int(token) == owner.token
+    with pytest.raises(runr.OwnershipLost):
+        runr.Run.start(**options(repo), own=owner)
+
+
+def test_a_run_claims_a_target_and_gives_it_back(repo: pathlib.Path) -> None:
+    with runr.Run.start(**options(repo), own="acme/shop#17") as run:
+        assert owner_of(repo) == run.run_id
+        with pytest.raises(runr.OwnershipLost) as caught:
+            runr.Run.start(**options(repo), own="acme/shop#17")
+        assert caught.value.code == "E_OWNERSHIP_LOST"
+    assert owner_of(repo) is None
+    assert [row["run_id"] for row in runr.runs(repo)] == [run.run_id]
+    with runr.Run.resume(run.run_id, repo) as again:
+        assert owner_of(repo) == again.run_id
+        for call in again:
+            call.reply(work(call))
+    assert again.outcome["stop_reason"] == "complete"
+    with pytest.raises(runr.InvalidInput) as invalid:
+        runr.Run.start(**options(repo), own="acme")
+    assert invalid.value.code == "E_TARGET_INVALID"
+
+
+def test_a_run_that_loses_its_target_stops_for_that(repo: pathlib.Path) -> None:
+    with runr.Run.start(**options(repo), own="acme/shop#17") as run:
+        call = next(run)
+        with runr.own("acme/shop#17", "rescuer", takeover=True, root=repo):
+            with pytest.raises(runr.Refused) as late:
+                call.reply(work(call))
+            assert late.value.code == "E_CALL_LATE"
+        assert list(run) == []
+    assert run.outcome["stop_reason"] == "ownership_lost"
 
 
 def test_a_program_drives_a_run_to_its_end(repo: pathlib.Path) -> None:
@@ -252,6 +306,7 @@ def test_every_option_reaches_the_run(repo: pathlib.Path) -> None:
         "time_minutes": 7.5,
         "max_ticks": 9,
         "skip_doctor": True,
+        "own": "acme/shop#17",
     }
     with runr.Run.start(
         task_text=TASK,
@@ -307,7 +362,7 @@ def test_without_a_config_the_program_must_give_scope_and_checks(repo: pathlib.P
     assert runr.runs(repo) == []
 
 
-LATER = ["own", "max_cost", "approve_plan", "auto_resume", "detach"]
+LATER = ["max_cost", "approve_plan", "auto_resume", "detach"]
 
 
 @pytest.mark.parametrize("name", LATER)

@@ -1,6 +1,18 @@
 // Never run: what a typed host program looks like to the type checker.
-import { Run, RunStore, RunrError, checkScope, parseReply, status, version } from 'runr';
-import type { Outcome, WorkerCall } from 'runr';
+import {
+  Run,
+  RunStore,
+  RunrError,
+  checkScope,
+  Ownership,
+  claimRunnerOwnership,
+  detectStaleRunner,
+  own,
+  parseReply,
+  status,
+  version,
+} from 'runr';
+import type { Outcome, OwnershipDone, WorkerCall } from 'runr';
 
 async function answer(call: WorkerCall): Promise<void> {
   switch (call.stage) {
@@ -14,7 +26,8 @@ async function answer(call: WorkerCall): Promise<void> {
 }
 
 export async function drive(task: string): Promise<string | null> {
-  const run = await Run.start({ task, worktree: true, allow: ['src/**'], verify: ['npm test'] });
+  await using owner = await own({ target: 'acme/shop#17', runId: 'gh-17' });
+  const run = await Run.start({ task, worktree: true, own: owner, allow: ['src/**'], verify: ['npm test'] });
   for await (const call of run) {
     await answer(call);
     await call.fail('rate_limit', 'later', { retryAt: new Date() });
@@ -47,6 +60,26 @@ export async function look(): Promise<string> {
   return files.join() + version;
 }
 
+export async function owned(runId: string): Promise<string> {
+  const target = { kind: 'issue', repo: 'acme/shop', issue: 17 } as const;
+  const length: number = await own({ target, runId, ttl: 60 }, async (owner) => {
+    await owner.check();
+    owner.signal.throwIfAborted();
+    const number: number = await owner.act(() => 1);
+    return number + owner.token;
+  });
+  await using owner = await own({ target: 'acme/shop#17', runId, expect: length });
+  const answer = await claimRunnerOwnership({ repo: 'acme/shop', pr: '17', runId: owner.runId });
+  if (!answer.ok) return answer.error + answer.message;
+  const done: OwnershipDone = answer;
+  const stale = await detectStaleRunner({ repo: 'acme/shop', pr: 17, env: process.env });
+  return done.status + (stale.staleRunner?.updatedAgeMs ?? 0);
+}
+
+// @ts-expect-error A guard is made by `own`.
+new Ownership();
+// @ts-expect-error A mode that does not exist is seen before the program runs.
+await claimRunnerOwnership({ repo: 'a/b', pr: 1, mode: 'steal' });
 // @ts-expect-error An unknown option is seen before the program runs.
 await Run.start({ task: 'login.md', worktre: true });
 // @ts-expect-error So is a word outside its closed set.

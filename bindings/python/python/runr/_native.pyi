@@ -5,9 +5,40 @@ The functions the package `runr` is built on; not for direct use.
 from _typeshed import SupportsGetItem
 from typing import Final, final
 
-__all__ = ["__version__", "Session", "call", "entry", "main", "operations", "run_command", "update_run"]
+__all__ = ["__version__", "Guard", "Session", "call", "entry", "main", "operations", "run_command", "update_run"]
 
 __version__: Final[str]
+
+@final
+class Guard:
+    """
+    One guard of one claim.
+    """
+    @staticmethod
+    def acquire(options: str) -> Guard:
+        """
+        Claims a target by the JSON of its options, and keeps the claim alive.
+        """
+    def act(self, /, function: object) -> object:
+        """
+        Calls a function while nobody can take the target over, and returns what it returns.
+        """
+    def check(self, /) -> None:
+        """
+        Raises `OwnershipLost` unless the guard holds its target at this moment.
+        """
+    def claim(self, /) -> str:
+        """
+        The target, the run id and the token, as JSON.
+        """
+    def is_lost(self, /) -> bool:
+        """
+        Whether the target is known to be lost.
+        """
+    def release(self, /, reason: str) -> str:
+        """
+        Gives the target up, for a reason (JSON); the outcome as JSON.
+        """
 
 @final
 class Session:

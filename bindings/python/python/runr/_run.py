@@ -12,8 +12,9 @@ from typing import Any, cast
 from . import _native, _wire
 from ._off_loop import off_loop
 from ._options import only_known_options
+from ._own import Ownership
 from .errors import RunrError
-from .types import Evidence, FailureKind, Fix, Flow, Milestone, Outcome, Stage
+from .types import Evidence, FailureKind, Fix, Flow, Milestone, Outcome, Stage, Target
 
 PathLike = str | os.PathLike[str]
 
@@ -64,10 +65,14 @@ class Run:
         skip_doctor: bool = False,
         flow: Flow | None = None,
         refs: Sequence[str] = (),
+        own: Target | Ownership | None = None,
     ) -> Run:
         """Starts a run of a task. An option that is None keeps its documented default.
 
-        With ``flow`` or ``refs`` the work item is prepared first, and the run linked to it.
+        With ``flow`` or ``refs`` the work item is prepared first, and the run linked to it. With
+        ``own`` the run claims this target before PLAN and gives it back at the end, or works under
+        the claim of a guard, which it leaves to the guard. Raises :class:`OwnershipLost` if another
+        run owns the target.
         """
         if isinstance(refs, str):
             raise TypeError("refs is a list of references, not one of them")
@@ -93,6 +98,7 @@ class Run:
                 "skip_doctor": skip_doctor,
                 "flow": flow,
                 "refs": [*refs],
+                "own": _own(own),
             }
         )
         return cls(_native.Session.start(_wire.encode(options)))
@@ -108,8 +114,12 @@ class Run:
         allow_deps: bool | None = None,
         time_minutes: float | None = None,
         max_ticks: int | None = None,
+        own: Target | Ownership | None = None,
     ) -> Run:
-        """Goes on with a stopped run, as it was set up; its budgets begin anew."""
+        """Goes on with a stopped run, as it was set up; its budgets begin anew.
+
+        A run that owned a target claims it again; ``own`` is another target, or a guard.
+        """
         options = _wire.given(
             {
                 "run_id": run_id,
@@ -118,6 +128,7 @@ class Run:
                 "allow_deps": allow_deps,
                 "time_minutes": time_minutes,
                 "max_ticks": max_ticks,
+                "own": _own(own),
             }
         )
         return cls(_native.Session.resume(_wire.encode(options)))
@@ -300,6 +311,14 @@ def _answer(answer: object) -> object:
     if isinstance(answer, Mapping):
         return dict(answer)
     raise TypeError(f"a reply is str or a mapping, not {type(answer).__name__}")
+
+
+def _own(own: Target | Ownership | None) -> object:
+    """A target as it is, a guard as the claim that the run uses."""
+    if not isinstance(own, Ownership):
+        return own
+    claim = {"target": own.target, "run_id": own.run_id, "token": own.token}
+    return {**claim, "shared": True}
 
 
 def _config(config: PathLike | Mapping[str, Any] | None) -> object:

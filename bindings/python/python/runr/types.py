@@ -375,6 +375,146 @@ class StoreFinding(TypedDict):
     error: dict[str, Any] | None
 
 
+ClaimMode = Literal["claim", "takeover"]
+CoordinationRoot = Literal["git", "cwd"]
+
+
+class _TargetRepo(TypedDict):
+    repo: str
+
+
+class TargetParts(_TargetRepo, total=False):
+    """A PR, an issue or a branch: the key of its number or name is its kind."""
+
+    kind: Literal["pr", "issue", "branch"]
+    pr: int | str
+    issue: int | str
+    branch: str
+
+
+Target = str | TargetParts
+
+
+class OwnerRun(TypedDict):
+    """The owner of a PR."""
+
+    runId: str
+    claimedAt: str | None
+    updatedAt: str | None
+
+
+class PreviousOwner(TypedDict):
+    """The owner before."""
+
+    runId: str
+    replacedAt: str | None
+    replacedByRunId: str | None
+
+
+class ExitSignal(TypedDict):
+    """The word of a run that it ends."""
+
+    runId: str
+    at: str | None
+    reason: str | None
+
+
+class CoordinationState(TypedDict):
+    """The record of a PR."""
+
+    schemaVersion: int
+    target: dict[str, Any]
+    activeRun: OwnerRun | None
+    previousRun: PreviousOwner | None
+    history: list[Any]
+    exitSignals: list[ExitSignal]
+
+
+class LoadedState(TypedDict):
+    """A record, and where it lies."""
+
+    filePath: str
+    state: CoordinationState | None
+
+
+class _OwnershipAnswer(TypedDict):
+    ok: bool
+    repo: str
+    pr: int
+    runId: str | None
+    activeRun: OwnerRun | None
+    filePath: str
+
+
+class OwnershipResult(_OwnershipAnswer, total=False):
+    """The answer of an operation: done (``status``), or refused (``error`` and ``message``)."""
+
+    status: Literal[
+        "claimed_new",
+        "refreshed",
+        "taken_over",
+        "owner_confirmed",
+        "no_owner_record",
+        "released",
+        "release_noop",
+        "exit_signal_recorded",
+        "skipped_no_async_run_id",
+    ]
+    error: Literal["run_id_required", "active_run_exists", "ownership_missing", "ownership_lost"]
+    message: str
+    previousRun: PreviousOwner | None
+    exitSignals: list[ExitSignal]
+    token: int
+
+
+class _StaleRunner(TypedDict):
+    runId: str
+    claimedAt: str
+    updatedAt: str
+    claimedAgeMs: int
+    updatedAgeMs: int
+    maxAgeMs: int
+
+
+class StaleRunner(_StaleRunner, total=False):
+    """An owner that gave no sign of life for too long; an age of -1 cannot be read."""
+
+    corruptedTimestamp: bool
+
+
+class ExitSignalled(TypedDict):
+    """An owner that said that it ends."""
+
+    runId: str
+    signals: list[ExitSignal]
+
+
+class _StaleResult(TypedDict):
+    ok: bool
+    status: Literal["no_owner_record", "exit_signal_recorded", "stale_runner", "fresh_runner"]
+    repo: str
+    pr: int | str
+    activeRun: OwnerRun | None
+    staleRunner: StaleRunner | None
+    exitSignal: ExitSignalled | None
+    filePath: str
+    maxAgeMs: int
+
+
+class StaleResult(_StaleResult, total=False):
+    """Whether the owner of a PR can be counted on; ``repo`` and ``pr`` are as they were given."""
+
+    error: Literal["exit_signal_recorded", "stale_runner"]
+    message: str
+
+
+class RepairedClaim(TypedDict):
+    """What a repair of a claim did."""
+
+    ok: bool
+    actions: list[dict[str, Any]]
+
+
 class CommandResult(TypedDict):
     """What a command printed and how it ended."""
 
