@@ -10,7 +10,7 @@ struct Suite {
     chosen: &'static [&'static str],
 }
 
-const SUITES: [Suite; 13] = [
+const SUITES: [Suite; 15] = [
     Suite {
         about: "faults: locks, and one contract for all file systems",
         chosen: &["--package", "runr-core", "--lib", "fs::"],
@@ -30,6 +30,10 @@ const SUITES: [Suite; 13] = [
     Suite {
         about: "faults: the lock of a repository, and holders that die",
         chosen: &["--package", "runr-core", "--test", "repository_lock"],
+    },
+    Suite {
+        about: "faults: the protocol of ownership in every order",
+        chosen: &["--package", "runr-core", "--test", "ownership_model"],
     },
     Suite {
         about: "faults: work items: laws, crowds, killed preparations",
@@ -64,6 +68,10 @@ const SUITES: [Suite; 13] = [
     Suite {
         about: "faults: clocks that jump, and namespaces",
         chosen: &["--package", "runr-cli", "--test", "faults", "clock::"],
+    },
+    Suite {
+        about: "faults: claims: killed, suspended, in crowds and containers, beside older programs",
+        chosen: &["--package", "runr-cli", "--test", "claims"],
     },
     Suite {
         about: "faults: killed runs",
