@@ -4,9 +4,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::store::Repository;
 use runr_core::{Code, Error, Result};
 
-mod common;
+mod common_dir;
 
-pub(crate) use common::{shared_repository, shared_root};
+pub(crate) use common_dir::{shared_repository, shared_root};
 
 /// The main checkout that `start` lies in, from any folder of it or of one of its worktrees.
 ///

@@ -1,0 +1,261 @@
+//! A request whose files are read and checked.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::phase::config::{Config, Warning};
+use runr_core::phase::model::Stage;
+use runr_core::phase::options::RunOptions;
+use runr_core::phase::task::{Task, parse_task_at};
+use runr_core::{Code, Error, Result};
+use serde_json::Value;
+
+use super::{ConfigSource, RunRequest, TaskSource};
+use crate::harness::claim::{Own, Wanted};
+use crate::harness::context::Layout;
+use crate::harness::git::{Git, Place};
+use crate::harness::item::ItemRequest;
+use crate::harness::trust;
+use crate::harness::worker;
+use crate::host::Host;
+
+/// A request whose task and configuration are read, whose commands are trusted and whose workers
+/// can be started. Nothing on disk has changed yet.
+pub(crate) struct Prepared {
+    pub(crate) layout: Layout,
+    pub(crate) place: Place,
+    /// In the tree the caller stands in.
+    pub(crate) git: Git,
+    pub(crate) task: Task,
+    pub(crate) task_text: String,
+    pub(crate) task_path: Option<Utf8PathBuf>,
+    pub(crate) config: Config,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) options: RunOptions,
+    pub(crate) item: Option<ItemRequest>,
+    pub(crate) own: Option<Wanted>,
+    pub(crate) host_answers: bool,
+}
+
+impl Prepared {
+    /// Reads and checks, in the order: repository, task, configuration, trust, workers.
+    pub(crate) fn new(request: &RunRequest, host: &Host) -> Result<Self> {
+        let mut prepared = Self::read(request, host)?;
+        if !prepared.is_manual() {
+            prepared.admit(request, host)?;
+        }
+        Ok(prepared)
+    }
+
+    /// Whether the task is one for people: there is nothing to run.
+    pub(crate) fn is_manual(&self) -> bool {
+        self.task.is_manual()
+    }
+
+    fn read(request: &RunRequest, host: &Host) -> Result<Self> {
+        let git = Git::new(host.cwd.join(&request.root));
+        let place = git.place()?;
+        let layout = Layout::new(&place, host);
+        let (task_text, task_path) =
+            read_task(&request.source()?, &host.cwd.join(&request.root), &layout)?;
+        let task = parse_task_at(&task_text, task_path.as_ref().map(|path| path.as_str()))?;
+        let own = request.own.as_ref().map(Own::checked).transpose()?;
+        let options = RunOptions {
+            own: own.as_ref().map(|wanted| wanted.target.clone()),
+            ..request.options(&task)
+        };
+        Ok(Self {
+            git: git.at(&place.toplevel),
+            layout,
+            place,
+            task,
+            task_text,
+            task_path,
+            config: Config::default(),
+            warnings: Vec::new(),
+            options,
+            item: ItemRequest::of(request.flow, &request.refs),
+            own,
+            host_answers: request.host_answers,
+        })
+    }
+
+    fn admit(&mut self, request: &RunRequest, host: &Host) -> Result<()> {
+        let (mut config, warnings) = match load_config(request.config.as_ref(), &self.layout) {
+            Err(error) if error.code() == Code::ConfigNotFound && request.needs_no_file() => {
+                (Config::default(), Vec::new())
+            }
+            loaded => loaded?,
+        };
+        let from_file = !matches!(request.config, Some(ConfigSource::Value(_)));
+        if from_file && needs_trust(&config, request.verify.is_some()) {
+            trust::check(host, &self.layout.repo_root, &config)?;
+        }
+        apply_overrides(&mut config, request);
+        let known = |name: &String| config.workers.contains_key(name.as_str());
+        if let Some(unknown) = self
+            .options
+            .worker
+            .as_ref()
+            .filter(|name| !self.host_answers && !known(name))
+        {
+            return Err(Error::new(
+                Code::WorkerNotFound,
+                format!("{} not found", worker::display_name(unknown)),
+            )
+            .with("worker", unknown.as_str())
+            .hint("add it to `workers` in .runr/runr.config.json"));
+        }
+        if !self.host_answers && host.var("RUNR_WORKER_SCRIPT").is_none() {
+            let ask_version =
+                !self.options.skip_doctor && host.var("RUNR_SKIP_DOCTOR") != Some("1");
+            worker::probe(
+                host,
+                &config,
+                &used_workers(&config, &self.options),
+                ask_version,
+            )?;
+        }
+        self.config = config;
+        self.warnings = warnings;
+        Ok(())
+    }
+}
+
+/// The workers a run asks first, each once.
+pub(crate) fn used_workers<'a>(config: &'a Config, options: &'a RunOptions) -> Vec<&'a str> {
+    let stages: &[Stage] = if options.fast {
+        &[Stage::Implement]
+    } else {
+        Stage::ALL
+    };
+    let mut names: Vec<&str> = Vec::new();
+    for stage in stages {
+        let name = options
+            .worker
+            .as_deref()
+            .unwrap_or_else(|| config.phases.worker_of(*stage));
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Whether anything of the file would be executed that runr itself did not bring.
+fn needs_trust(config: &Config, verify_replaced: bool) -> bool {
+    let mut rest = config.clone();
+    if verify_replaced {
+        rest.verification.set_commands(Vec::new());
+    }
+    rest.command_list() != Config::default().command_list()
+}
+
+fn apply_overrides(config: &mut Config, request: &RunRequest) {
+    if let Some(allow) = &request.allow {
+        config.scope.allowlist.clone_from(allow);
+        config.scope.presets.clear();
+    }
+    if let Some(deny) = &request.deny {
+        config.scope.denylist.clone_from(deny);
+    }
+    if let Some(verify) = &request.verify {
+        config.verification.set_commands(verify.clone());
+    }
+}
+
+/// Reads a configuration file, or takes the caller's value.
+pub(crate) fn load_config(
+    source: Option<&ConfigSource>,
+    layout: &Layout,
+) -> Result<(Config, Vec<Warning>)> {
+    let path = match source {
+        Some(ConfigSource::Value(map)) => return Config::from_value(Value::Object(map.clone())),
+        Some(ConfigSource::File(path)) => layout.repo_root.join(path),
+        None => layout.config_path(),
+    };
+    refuse_foreign(&path)?;
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Config::parse(&text).map_err(|error| error.at(path)),
+        Err(problem) if problem.kind() == std::io::ErrorKind::NotFound => {
+            let shown = path
+                .strip_prefix(&layout.repo_root)
+                .unwrap_or(&path)
+                .to_owned();
+            Err(
+                Error::new(Code::ConfigNotFound, format!("Config not found: {shown}"))
+                    .at(path)
+                    .hint("runr init"),
+            )
+        }
+        Err(problem) if problem.kind() == std::io::ErrorKind::InvalidData => Err(Error::new(
+            Code::ConfigInvalid,
+            "Invalid config: : the file is not UTF-8",
+        )
+        .at(path)),
+        Err(problem) => Err(Error::io("read", &path, problem)),
+    }
+}
+
+/// A configuration that somebody else may change is nobody's word.
+fn refuse_foreign(path: &Utf8Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(metadata) = path.metadata() else {
+        return Ok(()); // Reading it will say why.
+    };
+    let own = [0, rustix::process::geteuid().as_raw()].contains(&metadata.uid());
+    if own && metadata.mode() & 0o002 == 0 {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Untrusted,
+        "Commands of this repository are not trusted",
+    )
+    .at(path)
+    .with(
+        "reason",
+        "the configuration belongs to another user, or everybody may write it",
+    )
+    .hint(format!("chown and chmod o-w {path}")))
+}
+
+fn read_task(
+    source: &TaskSource,
+    root: &Utf8Path,
+    layout: &Layout,
+) -> Result<(String, Option<Utf8PathBuf>)> {
+    let path = match source {
+        TaskSource::Text(text) => return Ok((text.clone(), None)),
+        TaskSource::File(path) => path,
+    };
+    let tasks = layout.repo_root.join(".runr/tasks");
+    let candidates = [
+        root.join(path),
+        layout.repo_root.join(path),
+        tasks.join(path),
+        tasks.join(format!("{path}.md")),
+    ];
+    for candidate in candidates {
+        match std::fs::read(&candidate) {
+            Ok(bytes) => {
+                let text = String::from_utf8(bytes).map_err(|_| {
+                    Error::new(
+                        Code::TaskInvalid,
+                        format!("Invalid task front matter in {path}: the file is not UTF-8"),
+                    )
+                    .at(candidate.clone())
+                })?;
+                return Ok((text, Some(candidate)));
+            }
+            Err(problem) if is_absent(&problem) => {}
+            Err(problem) => return Err(Error::io("read", &candidate, problem)),
+        }
+    }
+    Err(Error::new(Code::TaskNotFound, format!("Task file not found: {path}")).at(path.clone()))
+}
+
+fn is_absent(problem: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(
+        problem.kind(),
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory
+    )
+}
