@@ -13,7 +13,7 @@ pub(crate) const PROCESSES: usize = 16;
 
 #[test]
 fn sixteen_processes_own_one_target_in_turns() {
-    let wanted = if long() { 4_000 } else { 150 };
+    let wanted = if long() { 1_000 } else { 150 };
     let sandbox = Sandbox::bare();
     let role = format!("contend {wanted}");
     let started = Instant::now();
