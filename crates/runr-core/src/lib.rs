@@ -5,7 +5,7 @@
 //! liveness come in as values. What touches the disk goes through [`fs`].
 //!
 //! Dependencies between the parts point one way:
-//! `phase -> store -> { fs, json, glob } -> { error, time, id }`.
+//! `phase -> ownership -> { identity, store } -> { fs, json, glob } -> { error, time, id, hash }`.
 
 #![forbid(unsafe_code)]
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
@@ -13,6 +13,7 @@
 pub mod error;
 pub mod fs;
 pub mod glob;
+mod hash;
 pub mod id;
 pub mod identity;
 pub mod json;

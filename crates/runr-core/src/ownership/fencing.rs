@@ -7,11 +7,11 @@ mod tests;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::model::{HistoryEvent, Record};
 use super::processes::Process;
 use super::text::Text;
+use crate::hash::sha256_hex;
 use crate::json::Written;
 
 pub use decide::{Decision, MAX_HISTORY, current_token, decide};
@@ -132,6 +132,5 @@ pub fn digest(record: Option<&Record>) -> String {
         quoted(previous.and_then(|run| run.replaced_at.as_ref())),
         quoted(previous.and_then(|run| run.replaced_by.as_ref().map(|run| run.as_text()))),
     ];
-    let hash = Sha256::digest(format!("[{}]", parts.join(",")));
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex(format!("[{}]", parts.join(",")))
 }

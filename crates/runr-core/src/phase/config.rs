@@ -14,12 +14,12 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::fingerprint::sha256_hex;
 use super::model::{Stage, Tier};
 use super::preset;
 use super::reply::OutputMode;
 use super::tiers::RiskTrigger;
 use crate::error::Result;
+use crate::hash::sha256_hex;
 
 /// The configuration of a repository, complete.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -1,12 +1,12 @@
 //! Fingerprints: has the environment changed, was the same thing asked for or broken twice?
 
-use std::fmt::Write;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 use serde::Serialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+
+use crate::hash::sha256_hex;
 
 /// One field in which two environments differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -71,17 +71,6 @@ pub fn review_fingerprint(changes: &[String]) -> String {
 pub fn failure_fingerprint(command: &str, output: &str) -> String {
     // The NUL keeps the end of the command apart from the beginning of the output.
     short_hash(&format!("{command}\0{}", normalise(output)))
-}
-
-/// SHA-256 in lower-case hexadecimal digits.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
 }
 
 fn short_hash(text: &str) -> String {

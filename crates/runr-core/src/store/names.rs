@@ -4,9 +4,9 @@ use std::fmt;
 
 use camino::Utf8Path;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::error::{Code, Error, Result};
+use crate::hash::sha256_hex;
 use crate::id::{RunId, check};
 
 /// Longest title in the name of a branch, in bytes.
@@ -30,7 +30,7 @@ impl RepoId {
     /// The id of the repository with this key: 16 hex digits of its SHA-256.
     #[must_use]
     pub fn of_key(key: &str) -> Self {
-        Self(hex(key)[..16].to_owned())
+        Self(sha256_hex(key)[..16].to_owned())
     }
 
     /// The id as text.
@@ -46,11 +46,6 @@ impl fmt::Display for RepoId {
     }
 }
 
-pub(super) fn hex(text: &str) -> String {
-    let digest = Sha256::digest(text);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// What tells a repository from others: `github:<owner>/<repo>` if its origin is on GitHub, else
 /// `path:` and the SHA-256 of its absolute root.
 ///
@@ -64,7 +59,7 @@ pub(super) fn hex(text: &str) -> String {
 pub fn repo_key(origin_url: &str, repo_root: &Utf8Path) -> String {
     match on_github(origin_url.trim()) {
         Some(name) => format!("github:{name}"),
-        None => format!("path:{}", hex(repo_root.as_str())),
+        None => format!("path:{}", sha256_hex(repo_root.as_str())),
     }
 }
 

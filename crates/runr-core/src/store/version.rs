@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::difference::{Numbers, difference, view};
 use super::model::RunMeta;
-use super::names::hex;
 use super::ops::{RunStore, corrupt};
 use super::rules::parse_meta;
 use super::update::apply;
 use crate::error::Result;
+use crate::hash::sha256_hex;
 use crate::id::RunId;
 use crate::json::Written;
 
@@ -36,7 +36,7 @@ impl RunStore {
         let meta =
             parse_meta(&text, id, self.repo_id()).map_err(|bad| corrupt(&paths.meta_path, bad))?;
         Ok(Versioned {
-            version: hex(&text),
+            version: sha256_hex(&text),
             document: view(&meta.to_text())?,
         })
     }
@@ -56,7 +56,7 @@ impl RunStore {
     ) -> Result<Option<RunMeta>> {
         let mut same = true;
         let meta = self.rewrite(id, |text, old| {
-            same = hex(text) == version;
+            same = sha256_hex(text) == version;
             if !same {
                 return Ok(old.clone());
             }

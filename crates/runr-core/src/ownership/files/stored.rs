@@ -3,7 +3,6 @@
 use std::io;
 
 use camino::Utf8Path;
-use sha2::{Digest, Sha256};
 
 use super::archive::{self, Line};
 use super::place::Place;
@@ -12,6 +11,7 @@ use crate::fs::{
     Contents, Dir, Durability, Journal, Kind, MAX_DOCUMENT, Replacing, Stat, write_atomic,
     write_failed,
 };
+use crate::hash::sha256_hex;
 use crate::mutant::without;
 use crate::ownership::claim_store::{Change, Snapshot, Version};
 use crate::ownership::fencing::{Archived, Fence};
@@ -249,18 +249,13 @@ fn fence_text(fence: &Fence) -> String {
 
 /// Which texts were read.
 fn version(record: Option<&str>, fence: Option<&str>) -> Version {
-    let mut digest = Sha256::new();
+    let mut bytes = Vec::new();
     for text in [record, fence] {
-        digest.update([u8::from(text.is_some())]);
-        digest.update(text.map_or(0, str::len).to_le_bytes());
-        digest.update(text.unwrap_or_default());
+        bytes.push(u8::from(text.is_some()));
+        bytes.extend(text.map_or(0, str::len).to_le_bytes());
+        bytes.extend(text.unwrap_or_default().as_bytes());
     }
-    let hex = digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
-    Version::new(hex)
+    Version::new(sha256_hex(bytes))
 }
 
 fn bad_record(path: &Utf8Path, reason: &str) -> Error {
