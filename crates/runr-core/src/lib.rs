@@ -17,7 +17,8 @@ mod hash;
 pub mod id;
 pub mod identity;
 pub mod json;
-mod mutant;
+#[doc(hidden)]
+pub mod mutant;
 pub mod ownership;
 pub mod phase;
 pub mod store;

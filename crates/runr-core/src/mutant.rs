@@ -7,18 +7,18 @@
 /// Whether this safety step is left out.
 #[cfg(not(runr_mutants))]
 #[inline]
-pub(crate) const fn without(_step: &str) -> bool {
+pub const fn without(_step: &str) -> bool {
     false
 }
 
 /// Passes an error on, unless minding it is the step that is left out.
-pub(crate) fn minding<E>(step: &str) -> impl FnOnce(E) -> Result<(), E> {
+pub fn minding<E>(step: &str) -> impl FnOnce(E) -> Result<(), E> {
     move |error| if without(step) { Ok(()) } else { Err(error) }
 }
 
 /// Whether this safety step is left out.
 #[cfg(runr_mutants)]
-pub(crate) fn without(step: &str) -> bool {
+pub fn without(step: &str) -> bool {
     use std::sync::LazyLock;
 
     static LEFT_OUT: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("RUNR_MUTANT").ok());
