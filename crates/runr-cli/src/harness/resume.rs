@@ -103,7 +103,7 @@ pub(crate) fn resume(
     let guard = context::guard(
         &config,
         frozen,
-        state.options.allow_deps,
+        state.options.allow_deps.lockfiles(),
         &task.owns_normalized,
     )?;
     refuse_first_dirt(&reopened, &guard, &state)?;
@@ -250,7 +250,9 @@ fn chosen_config(request: &ResumeRequest, layout: &Layout, snapshot: &Config) ->
 fn overridden(options: &RunOptions, request: &ResumeRequest) -> RunOptions {
     let defaults = RunOptions::default();
     RunOptions {
-        allow_deps: request.allow_deps.unwrap_or(options.allow_deps),
+        allow_deps: (request.allow_deps.clone()).unwrap_or_else(|| options.allow_deps.clone()),
+        max_cost: request.max_cost.or(options.max_cost),
+        auto_resume: request.auto_resume.or(options.auto_resume),
         time_minutes: request.time_minutes.unwrap_or(defaults.time_minutes),
         max_ticks: request.max_ticks.unwrap_or(defaults.max_ticks),
         ..options.clone()

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::evidence::EvidenceGate;
 use super::model::{Milestone, Stage};
+use super::options::AllowDeps;
 use super::state::State;
 
 /// The answer a stage must give, as a JSON example with its rules.
@@ -72,10 +73,10 @@ fn scope(text: &mut String, state: &State) {
             "",
         );
     }
-    let deps = if state.options.allow_deps {
-        "allowed"
-    } else {
-        "not allowed"
+    let deps = match &state.options.allow_deps {
+        AllowDeps::All => "allowed".to_owned(),
+        AllowDeps::No => "not allowed".to_owned(),
+        AllowDeps::Only(packages) => format!("allowed for {} only", packages.join(", ")),
     };
     let _ = writeln!(text, "Changing lockfiles and dependencies is {deps}.");
 }

@@ -74,6 +74,7 @@ impl State {
                 self.worker_stats.count(Stage::Plan, source);
                 self.milestones.clone_from(&plan.milestones);
                 self.planned = true;
+                self.plan_approved = false;
                 for pattern in plan.do_not_touch.iter().flatten() {
                     if !self.scope_lock.denylist.contains(pattern) {
                         self.scope_lock.denylist.push(pattern.clone());
@@ -156,6 +157,8 @@ impl State {
                         .unwrap_or_else(|| format!("requested by {by}")),
                 );
             }
+            Event::PlanApproved { .. } => self.plan_approved = self.planned,
+            Event::AutoResumeStarted(_) => self.auto_resume_count += 1,
             Event::Stop(stop) => self.stop(stop, at),
             Event::FastPathSkip { .. }
             | Event::ParallelFileCollision { .. }
@@ -169,7 +172,12 @@ impl State {
             | Event::LateWorkerResultIgnored { .. }
             | Event::ResumeCheckpointSelected { .. }
             | Event::WorktreeBranchMismatch { .. }
-            | Event::PlanApproved { .. }
+            | Event::AutoStashCreated { .. }
+            | Event::AutoResumeScheduled(_)
+            | Event::AutoResumeResult(_)
+            | Event::AutoResumeSkipped(_)
+            | Event::AutoResumeExhausted(_)
+            | Event::AutoResumeLoopDetected(_)
             | Event::Note { .. } => {}
         }
     }
@@ -257,8 +265,12 @@ impl State {
         self.in_flight = None;
         *self.calls_finished.entry(call.stage).or_default() += 1;
         self.asking.tries += 1;
-        if let Some(usage) = &call.usage {
+        let usage = call.usage.as_ref();
+        if let Some(usage) = usage {
             self.usage.add(usage);
+        }
+        if usage.is_none_or(|usage| usage.cost_usd.is_none()) {
+            self.unknown_cost_calls += 1;
         }
     }
 
