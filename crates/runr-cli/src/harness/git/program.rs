@@ -11,7 +11,7 @@ pub(super) fn program() -> &'static Path {
     FOUND.get_or_init(|| {
         let found = std::env::var_os("PATH").and_then(find);
         // What is not found fails to start, and says so.
-        found.unwrap_or_else(|| PathBuf::from("git"))
+        found.unwrap_or_else(|| PathBuf::from("/usr/bin/git"))
     })
 }
 
