@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::mutant::without;
 use runr_core::{Code, Error, Result};
 
 pub(crate) use parse::{Touched, TreeStatus};
@@ -293,7 +294,11 @@ impl Git {
             "--porcelain=v2",
             "--branch",
             "-z",
-            "-uall",
+            if without("untracked-files") {
+                "-unormal"
+            } else {
+                "-uall"
+            },
             "--ignored=traditional",
             "--renames",
             "--ignore-submodules=none",

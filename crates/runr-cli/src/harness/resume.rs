@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use runr_core::id::RunId;
+use runr_core::mutant::without;
 use runr_core::phase::claim::RunClaim;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{Event, RunResumed, ScopeLock};
@@ -243,6 +244,7 @@ fn refuse_unstarted(files: &RunFiles, state: &State) -> Result<()> {
 
 fn chosen_config(request: &ResumeRequest, layout: &Layout, snapshot: &Config) -> Result<Config> {
     match &request.config {
+        _ if without("named-config") => Ok(snapshot.clone()),
         Some(source) => Ok(load_config(Some(source), layout)?.0),
         None => Ok(snapshot.clone()),
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use runr_core::Result;
 use runr_core::glob::Glob;
+use runr_core::mutant::without;
 use runr_core::phase::event::{CallFinished, Event, Record};
 use runr_core::phase::model::{
     ImplementReply, ImplementStatus, Plan, PlanReply, ReviewReply, Tier,
@@ -222,8 +223,8 @@ impl Driver {
             .evidence
             .as_mut()
             .and_then(|evidence| evidence.commands_run.as_mut());
-        let Some(claims) = claims.filter(|_| reply.status == ImplementStatus::NoChangesNeeded)
-        else {
+        let is_claim = reply.status == ImplementStatus::NoChangesNeeded;
+        let Some(claims) = claims.filter(|_| is_claim && !without("claims-rerun")) else {
             return Ok(checked);
         };
         for (index, claim) in claims.iter_mut().enumerate() {
