@@ -15,7 +15,7 @@ use runr_core::phase::ops::RunFiles;
 use runr_core::phase::rules::Policy;
 use runr_core::phase::scope::{ScopePolicy, ScopeRules};
 use runr_core::phase::state::State;
-use runr_core::redact::{Redactor, secret_values};
+use runr_core::redact::Redactor;
 use runr_core::store::RunStore;
 use runr_core::{Error, Result};
 
@@ -236,10 +236,7 @@ pub(crate) fn redactor(config: &Config, host: &Host) -> Redactor {
     if !config.receipts.redact {
         return Redactor::off();
     }
-    let variables = host.env.iter();
-    Redactor::new(&secret_values(
-        variables.map(|(name, value)| (name.as_str(), value.as_str())),
-    ))
+    Redactor::new(&host.secrets())
 }
 
 /// The variables every child of a run gets: whom it works for, and under which claim.

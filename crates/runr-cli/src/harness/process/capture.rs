@@ -32,7 +32,7 @@ impl Capture {
         let (data, child) = io::pipe()?;
         let (told, over) = io::pipe()?;
         // A smaller pipe is slower and nothing else.
-        drop(rustix::pipe::fcntl_setpipe_size(&data, BUFFER));
+        let _size = rustix::pipe::fcntl_setpipe_size(&data, BUFFER);
         let reader = std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || log.keep(data, &told))?;
@@ -74,7 +74,11 @@ impl Log {
             }
         }
         let off = Redactor::off();
-        let redactor = if without("redact-logs") { &off } else { redactor };
+        let redactor = if without("redact-logs") {
+            &off
+        } else {
+            redactor
+        };
         Ok(Self {
             file,
             hasher,
