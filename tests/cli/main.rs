@@ -15,6 +15,7 @@ mod hostile;
 
 mod approve;
 mod call;
+mod deps;
 mod doctor;
 mod doctor_runs;
 mod gates;
@@ -41,6 +42,7 @@ mod run_store;
 mod status;
 mod store;
 mod store_errors;
+mod tasks;
 mod trust;
 mod upgrade;
 mod usage;

@@ -103,8 +103,8 @@ pub(crate) fn resume(
     let guard = context::guard(
         &config,
         frozen,
-        state.options.allow_deps.lockfiles(),
-        &task.owns_normalized,
+        &state.options.allow_deps,
+        &task.owns_raw,
     )?;
     refuse_first_dirt(&reopened, &guard, &state)?;
     let mut baseline = reopened.baseline(&files, &guard, &state)?;
@@ -140,6 +140,7 @@ pub(crate) fn resume(
         claim,
     );
     let mut driver = Driver::new(context, recorder, Some(ownership), baseline, reopened.index);
+    driver.note_begun();
     driver.take_up(was_committing)?;
     Ok(driver)
 }

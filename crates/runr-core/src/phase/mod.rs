@@ -8,6 +8,7 @@
 pub mod claim;
 pub mod config;
 pub mod event;
+pub mod deps;
 pub mod evidence;
 mod field;
 pub mod fingerprint;
@@ -27,5 +28,6 @@ pub mod state;
 pub mod status;
 pub mod stop;
 pub mod task;
+pub mod task_status;
 pub mod tiers;
 pub mod transitions;
