@@ -10,6 +10,7 @@ mod plain;
 mod recording;
 mod replay;
 mod row;
+mod scope;
 mod startup;
 mod storage;
 mod store;
@@ -39,13 +40,14 @@ pub(crate) struct Bench {
 type Part = fn(&Bench) -> Result<Vec<Row>, Failure>;
 
 /// The parts, in the order of the table.
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("startup", startup::measure),
     ("run", whole_run::measure),
     ("storage", storage::measure),
     ("store", store::measure),
     ("items", items::measure),
     ("owner", owner::measure),
+    ("scope", scope::measure),
 ];
 
 /// Measures, and prints a table or JSON.
