@@ -25,6 +25,7 @@ mod hostile_json;
 mod hostile_paths;
 mod init;
 mod kept_runs;
+mod large;
 mod lifecycle;
 mod own_run;
 mod owner;
