@@ -11,6 +11,7 @@ mod plain;
 mod recording;
 mod replay;
 mod row;
+mod scope;
 mod startup;
 mod storage;
 mod store;
@@ -48,6 +49,7 @@ const PARTS: [(&str, Part); 7] = [
     ("store", store::measure),
     ("items", items::measure),
     ("owner", owner::measure),
+    ("scope", scope::measure),
 ];
 
 /// Measures, and prints a table or JSON.
