@@ -1,7 +1,11 @@
 //! `runr init`: what it finds, what it writes, and that it never asks.
 
+mod agents;
+mod hostile;
+mod output;
+
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -424,32 +428,31 @@ fn finding_nothing_is_said_and_leaves_a_config_that_run_refuses() {
     output.says("Error: No verification commands configured");
 }
 
+/// A directory for `PATH` with git, a shell, and these programs.
+fn path_with(sandbox: &Sandbox, installed: &[&str]) -> PathBuf {
+    let bin = sandbox
+        .scratch()
+        .join(format!("bin-{}", installed.join("-")));
+    std::fs::create_dir(&bin).unwrap();
+    for tool in ["git", "sh"] {
+        let find = format!("command -v {tool}");
+        let found = sandbox.command("sh").args(&["-c", &find]).output().exits(0);
+        std::os::unix::fs::symlink(found.stdout.trim(), bin.join(tool)).unwrap();
+    }
+    for name in installed {
+        std::fs::write(bin.join(name), "#!/bin/sh\necho 1.0.0\n").unwrap();
+        std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    bin
+}
+
 #[test]
 fn the_stages_go_to_the_workers_that_are_installed() {
+    let sandbox = Sandbox::bare();
     let phases = |installed: &[&str]| {
-        let sandbox = Sandbox::bare();
-        let bin = sandbox.scratch().join("bin");
-        std::fs::create_dir(&bin).unwrap();
-        for tool in ["git", "sh"] {
-            let found = sandbox
-                .command("sh")
-                .args(&["-c", &format!("command -v {tool}")])
-                .output()
-                .exits(0);
-            std::os::unix::fs::symlink(found.stdout.trim(), bin.join(tool)).unwrap();
-        }
-        for name in installed {
-            std::fs::write(bin.join(name), "#!/bin/sh\necho 1.0.0\n").unwrap();
-            std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755))
-                .unwrap();
-        }
-        sandbox
-            .runr(&["init", "--print"])
-            .env("PATH", &bin)
-            .output()
-            .exits(0)
-            .json()["phases"]
-            .clone()
+        let bin = path_with(&sandbox, installed);
+        let command = sandbox.runr(&["init", "--print"]).env("PATH", bin);
+        command.output().exits(0).json()["phases"].clone()
     };
     let split = json!({"plan": "claude", "implement": "codex", "review": "claude"});
     let all = |name: &str| json!({"plan": name, "implement": name, "review": name});
