@@ -31,6 +31,7 @@ mod owner_exec;
 mod parallel;
 mod permissions;
 mod prep;
+mod readme;
 mod refusals;
 mod report;
 mod resume;
