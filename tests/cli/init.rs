@@ -283,23 +283,6 @@ fn a_node_project_is_detected() {
 }
 
 #[test]
-fn the_placeholder_test_script_of_npm_is_no_test() {
-    let manifest = json!({"name": "shop", "scripts": {"test": "echo \"Error: no test specified\" && exit 1", "jest": "jest"}});
-    let config = detect(&[("package.json", &manifest.to_string())]);
-    assert_tiers(&config, &[], &[], &["npm run jest"]);
-}
-
-#[test]
-fn the_package_manager_field_beats_the_lockfile() {
-    let manifest = json!({"name": "shop", "packageManager": "yarn@4.5.0", "scripts": {"lint": "x", "test": "y"}});
-    let config = detect(&[
-        ("package.json", &manifest.to_string()),
-        ("package-lock.json", "{}"),
-    ]);
-    assert_tiers(&config, &["yarn run lint"], &[], &["yarn test"]);
-}
-
-#[test]
 fn a_python_project_is_detected() {
     let manifest = "[project]\nname = \"shop\"\ndependencies = [\"httpx\"]\n[project.optional-dependencies]\ndev = [\"pytest>=8\"]\n\
                     [tool.ruff]\nline-length = 100\n[tool.mypy]\nstrict = true\n";
@@ -315,12 +298,6 @@ fn a_python_project_is_detected() {
         &config["scope"]["env_allowlist"],
         &[".venv/**", "**/__pycache__/**", ".pytest_cache/**"],
     );
-}
-
-#[test]
-fn a_tool_named_in_passing_is_not_a_tool_in_use() {
-    let manifest = "[project]\nname = \"shop\"\ndescription = \"like ruff, mypy, black, pyright and pytest\"\ndependencies = []\n";
-    assert_tiers(&detect(&[("pyproject.toml", manifest)]), &[], &[], &[]);
 }
 
 #[test]
@@ -347,37 +324,6 @@ fn a_rust_workspace_is_detected() {
         &config["scope"]["env_allowlist"],
         &["target/**", "node_modules/**"],
     );
-}
-
-#[test]
-fn a_single_rust_crate_needs_no_workspace_flag() {
-    let config = detect(&[(
-        "Cargo.toml",
-        "[package]\nname = \"a\"\nversion = \"0.1.0\"\n",
-    )]);
-    assert_tiers(
-        &config,
-        &["cargo fmt --check", "cargo clippy --all-targets"],
-        &["cargo build"],
-        &["cargo test"],
-    );
-}
-
-#[test]
-fn a_go_module_is_detected() {
-    let config = detect(&[
-        ("go.mod", "module example.org/shop\n"),
-        (".golangci.yml", "version: 2\n"),
-        ("cmd/x/main.go", ""),
-    ]);
-    assert_tiers(
-        &config,
-        &["go vet ./...", "golangci-lint run"],
-        &["go build ./..."],
-        &["go test ./..."],
-    );
-    assert_contains(&config["scope"]["presets"], &["go"]);
-    assert_contains(&config["scope"]["allowlist"], &["src/**", "cmd/**"]);
 }
 
 #[test]
