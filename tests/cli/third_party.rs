@@ -237,7 +237,7 @@ fn its_suite_decides(package: &'static Package) {
     let (sound, broken) = (project.change(false), project.change(true));
     let checks: usize = package.tiers.iter().map(|tier| tier.len()).sum();
 
-    let (id, _) = project.run(&[sound.clone()], 0);
+    let (id, _) = project.run(std::slice::from_ref(&sound), 0);
     let logs = project.logs(&id);
     assert_eq!(logs.len(), checks);
     assert_eq!(verdicts(package, &logs), (0, 1), "{logs:#?}");
