@@ -12,6 +12,7 @@
 mod fetch;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -187,9 +188,11 @@ impl Project {
     }
 }
 
-/// A command with the tools of the machine, none of which may fetch anything.
+/// A command with the tools of the machine, none of which may fetch anything. Compilers take their
+/// time where many tests run at once.
 fn with_tools(command: Command) -> Command {
     let command = command
+        .limit(Duration::from_secs(300))
         .env("PATH", fetch::path())
         .env("CARGO_NET_OFFLINE", "true")
         .env("npm_config_offline", "true")
