@@ -3,6 +3,8 @@ import runr from './index.cjs';
 
 export const {
   applyMetaOps,
+  approve,
+  approveSync,
   assertRunnerOwnership,
   assertRunnerOwnershipSync,
   branchName,
@@ -79,6 +81,10 @@ export const {
   statusSync,
   stopReasons,
   StoreError,
+  taskDone,
+  taskDoneSync,
+  tasks,
+  tasksSync,
   trust,
   trustSync,
   Untrusted,

@@ -13,7 +13,9 @@ mod canary;
 #[path = "../hostile/mod.rs"]
 mod hostile;
 
+mod approve;
 mod call;
+mod deps;
 mod doctor;
 mod doctor_runs;
 mod gates;
@@ -23,6 +25,7 @@ mod hostile_json;
 mod hostile_paths;
 mod init;
 mod kept_runs;
+mod large;
 mod lifecycle;
 mod own_run;
 mod owner;
@@ -41,6 +44,7 @@ mod run_store;
 mod status;
 mod store;
 mod store_errors;
+mod tasks;
 mod third_party;
 mod trust;
 mod upgrade;

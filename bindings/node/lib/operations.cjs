@@ -67,6 +67,9 @@ const DISK = {
   runs: ['root'],
   report_run: ['run_id', 'root'],
   trust: ['root'],
+  approve: ['run_id', 'root'],
+  tasks: ['root'],
+  task_done: ['path', 'root'],
   prep: [
     'root',
     'flow',

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
+mod approval;
 #[cfg(feature = "cli")]
 mod commands;
 #[cfg(feature = "cli")]
@@ -31,6 +32,7 @@ mod repair;
 mod repository;
 mod store_fields;
 mod stores;
+mod tasks;
 mod views;
 mod work_items;
 

@@ -1,5 +1,6 @@
 //! The command line: parse, call, print. One file per command, and no decision in any of them.
 
+mod approve;
 mod call;
 mod cli;
 mod detach;
@@ -12,6 +13,7 @@ mod resume;
 mod run;
 mod status;
 mod store;
+mod task;
 mod trust;
 
 use std::io::{self, Write};
@@ -69,6 +71,7 @@ impl<'a> Invocation<'a> {
 /// program's name.
 #[must_use]
 pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
+    let console = &console.clone().hiding(host.secrets());
     if let Some((global, words)) = cli::compat_words(argv) {
         let invocation = Invocation::new(host, console.clone(), global, false);
         return owner::compat::execute(&invocation, &words);
@@ -88,7 +91,9 @@ pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
         Command::Init(args) => init::execute(&invocation, &args),
         Command::Run(args) => run::execute(&invocation, args, argv),
         Command::Status(args) => status::execute(&invocation, &args),
+        Command::Task(args) => task::execute(&invocation, &args),
         Command::Resume(args) => resume::execute(&invocation, args, argv),
+        Command::Approve(args) => approve::execute(&invocation, &args),
         Command::Report(args) => report::execute(&invocation, &args),
         Command::Trust(args) => trust::execute(&invocation, &args),
         Command::Prep(args) => prep::execute(&invocation, &args),
@@ -108,7 +113,7 @@ pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
 /// Prints an error in the form asked for and returns its exit status.
 pub(crate) fn print_error(console: &Console, error: &Error, json: bool) -> u8 {
     if json {
-        console.json(&error.to_json());
+        console.error_json(error);
     } else {
         console.error(error);
     }

@@ -1,7 +1,9 @@
 //! `runr run`: a task through all phases, in the foreground or detached.
 
 use camino::Utf8PathBuf;
+use runr_core::mutant::without;
 use runr_core::phase::event::Record;
+use runr_core::phase::options::AllowDeps;
 use runr_core::phase::state::State;
 use runr_core::phase::status::Outcome;
 use runr_core::phase::stop::StopReason;
@@ -11,7 +13,8 @@ use serde_json::{Value, json};
 use super::cli::RunArgs;
 use super::{INTERRUPTED, Invocation};
 use crate::harness::{
-    ConfigSource, Driver, Listener, Prepared, RunRequest, start, warnings, would_refuse,
+    ConfigSource, Driver, Listener, Prepared, RunRequest, oddities, start, task_name, warnings,
+    would_refuse,
 };
 use crate::output::Console;
 use crate::output::events::{event_line, last_lines, read_log, short};
@@ -26,13 +29,11 @@ pub(crate) fn execute(call: &Invocation<'_>, args: RunArgs, argv: &[String]) -> 
     for warning in &prepared.warnings {
         call.console.say(&format!("warning: {warning}"));
     }
+    tell(call, oddities(&prepared));
     if prepared.is_manual() {
         return Ok(manual(call, &prepared));
     }
-    for warning in warnings(&prepared)? {
-        let text = crate::output::printable(&warning);
-        call.console.say(&format!("warning: {text}"));
-    }
+    tell(call, warnings(&prepared, call.host)?);
     if dry_run {
         return match would_refuse(&prepared, call.host)? {
             Some(error) => Err(error),
@@ -59,7 +60,7 @@ fn request(call: &Invocation<'_>, args: RunArgs) -> RunRequest {
         verify: given(args.verify),
         worktree: args.worktree,
         fast: args.fast,
-        allow_deps: args.allow_deps,
+        allow_deps: allowed(args.allow_deps).unwrap_or_default(),
         allow_dirty: args.allow_dirty,
         allow_unverified: args.allow_unverified,
         no_branch: args.no_branch,
@@ -67,12 +68,27 @@ fn request(call: &Invocation<'_>, args: RunArgs) -> RunRequest {
         worker: args.worker,
         time_minutes: args.time,
         max_ticks: args.max_ticks,
+        max_cost: args.max_cost,
+        approve_plan: args.approve_plan,
+        auto_resume: args.auto_resume.then_some(true),
         skip_doctor: args.skip_doctor,
         flow: args.flow,
         refs: args.refs,
         own: args.own.map(|target| target.as_str().into()),
         host_answers: false,
     }
+}
+
+/// What `--allow-deps` means: with no list, all.
+pub(crate) fn allowed(given: Option<Option<String>>) -> Option<AllowDeps> {
+    let list = |text: String| {
+        let names = text
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
+        AllowDeps::Only(names.map(str::to_owned).collect())
+    };
+    given.map(|text| text.map_or(AllowDeps::All, list))
 }
 
 fn manual(call: &Invocation<'_>, prepared: &Prepared) -> u8 {
@@ -83,10 +99,11 @@ fn manual(call: &Invocation<'_>, prepared: &Prepared) -> u8 {
         );
     } else {
         call.console.line(prepared.task.body.trim_end());
+        let name = |path: &Utf8PathBuf| task_name(path, &prepared.place.toplevel, &prepared.layout);
         let path = prepared
             .task_path
             .as_ref()
-            .map_or("<file>", |path| path.as_str());
+            .map_or("<file>".to_owned(), name);
         call.console.line(&format!(
             "\nThis task is for a person. When it is done: runr task done {path}"
         ));
@@ -123,7 +140,14 @@ fn plan_of_record(call: &Invocation<'_>, prepared: &Prepared) -> u8 {
 fn settings(options: &runr_core::phase::options::RunOptions) -> String {
     let mut line = format!(
         "time={} ticks={} worktree={} fast={} allow_deps={}",
-        options.time_minutes, options.max_ticks, options.worktree, options.fast, options.allow_deps
+        options.time_minutes,
+        options.max_ticks,
+        options.worktree,
+        options.fast,
+        match options.allow_deps.packages() {
+            Some(packages) => packages.join(","),
+            None => options.allow_deps.lockfiles().to_string(),
+        }
     );
     if let Some(target) = &options.own {
         line.push_str(&format!(" own={target}"));
@@ -140,7 +164,7 @@ pub(crate) fn listener(call: &Invocation<'_>) -> Listener {
             return;
         }
         let print = |text: &str| {
-            if json {
+            if json && !without("pure-json") {
                 console.say(text)
             } else {
                 console.line(text)
@@ -187,11 +211,24 @@ fn follow_through(call: &Invocation<'_>, mut driver: Driver) -> Result<u8> {
     announce(call, &driver);
     super::detach::report_recorded(call, &driver)?;
     let outcome = driver.drive()?;
+    warn(call, &mut driver);
     if !call.json {
         conclude(&call.console, &outcome, driver.state());
     }
     call.detail(&format!("git processes: {}", driver.git_calls()));
     Ok(exit_of(&outcome, call))
+}
+
+/// Tells what went wrong beside the run.
+pub(crate) fn warn(call: &Invocation<'_>, driver: &mut Driver) {
+    tell(call, driver.take_warnings());
+}
+
+fn tell(call: &Invocation<'_>, warnings: Vec<String>) {
+    for warning in warnings {
+        let text = crate::output::printable(&warning);
+        call.console.say(&format!("warning: {text}"));
+    }
 }
 
 pub(crate) fn announce(call: &Invocation<'_>, driver: &Driver) {
@@ -268,6 +305,7 @@ pub(crate) fn conclude(console: &Console, outcome: &Outcome, state: &State) {
 /// 0 when complete, 130 when the user stopped it, else 1.
 pub(crate) fn exit_of(outcome: &Outcome, call: &Invocation<'_>) -> u8 {
     match &outcome.stop_reason {
+        _ if without("exit-code") => 0,
         Some(StopReason::Complete) => 0,
         Some(StopReason::Interrupted) if call.host.cancel.is_cancelled() => INTERRUPTED,
         _ => 1,

@@ -12,9 +12,11 @@ use runr_core::phase::config::Config;
 use runr_core::phase::event::ScopeLock;
 use runr_core::phase::model::{Stage, Tier};
 use runr_core::phase::ops::RunFiles;
+use runr_core::phase::options::AllowDeps;
 use runr_core::phase::rules::Policy;
 use runr_core::phase::scope::{ScopePolicy, ScopeRules};
 use runr_core::phase::state::State;
+use runr_core::redact::Redactor;
 use runr_core::store::RunStore;
 use runr_core::{Error, Result};
 
@@ -61,6 +63,10 @@ impl Layout {
 
     pub(crate) fn config_path(&self) -> Utf8PathBuf {
         self.repo_root.join(".runr/runr.config.json")
+    }
+
+    pub(crate) fn tasks_dir(&self) -> Utf8PathBuf {
+        self.repo_root.join(".runr/tasks")
     }
 
     pub(crate) fn runs_dir(&self) -> Utf8PathBuf {
@@ -124,6 +130,8 @@ pub(crate) struct Context {
     pub(crate) min_tier: Option<Tier>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) workers: Workers,
+    /// Keeps secrets out of all that the run leaves behind.
+    pub(crate) redactor: Redactor,
     pub(crate) compiled: RefCell<Option<Compiled>>,
     /// The claim the run works under, if it needs one, until the run has ended.
     pub(crate) claim: Option<Claim>,
@@ -132,7 +140,7 @@ pub(crate) struct Context {
 /// A guard and what it was compiled from.
 pub(crate) struct Compiled {
     scope: ScopeLock,
-    allow_deps: bool,
+    allow_deps: AllowDeps,
     guard: Arc<Guard>,
 }
 
@@ -150,15 +158,15 @@ impl Context {
 
     /// The guard for the scope as it stands in the state; compiled once as long as that stays.
     pub(crate) fn guard(&self, state: &State) -> Result<Arc<Guard>> {
-        let (scope, allow_deps) = (&state.scope_lock, state.options.allow_deps);
+        let (scope, allow_deps) = (&state.scope_lock, &state.options.allow_deps);
         let mut compiled = self.compiled.borrow_mut();
         match compiled.as_ref() {
-            Some(known) if known.scope == *scope && known.allow_deps == allow_deps => {}
+            Some(known) if known.scope == *scope && known.allow_deps == *allow_deps => {}
             _ => {
-                let owns = &state.owned_paths.normalized;
+                let owns = &state.owned_paths.raw;
                 *compiled = Some(Compiled {
                     scope: scope.clone(),
-                    allow_deps,
+                    allow_deps: allow_deps.clone(),
                     guard: Arc::new(guard(&self.config, scope, allow_deps, owns)?),
                 });
             }
@@ -193,14 +201,14 @@ impl Context {
 pub(crate) fn guard(
     config: &Config,
     scope: &ScopeLock,
-    allow_deps: bool,
+    allow_deps: &AllowDeps,
     owns: &[String],
 ) -> Result<Guard> {
     let rules = ScopeRules::new(&ScopePolicy {
         allowlist: scope.allowlist.clone(),
         denylist: scope.denylist.clone(),
         lockfiles: config.scope.lockfiles.clone(),
-        allow_deps,
+        allow_deps: allow_deps.lockfiles(),
         env_allowlist: config.scope.env_allowlist.clone(),
         presets: Vec::new(), // Expanded when the scope was frozen.
     })?;
@@ -208,6 +216,7 @@ pub(crate) fn guard(
         rules,
         config.scope.env_allowlist.clone(),
         owns.to_vec(),
+        allow_deps.packages().map(<[String]>::to_vec),
     ))
 }
 
@@ -225,6 +234,15 @@ pub(crate) fn policy(config: &Config, worker: Option<&str>) -> Policy {
         workers: config.workers.keys().map(str::to_owned).collect(),
         max_review_rounds: config.resilience.max_review_rounds,
     }
+}
+
+/// What no log, event or prompt of a run may hold: the secrets of this process's environment, and
+/// what looks like one. Only the configuration can turn it off.
+pub(crate) fn redactor(config: &Config, host: &Host) -> Redactor {
+    if !config.receipts.redact {
+        return Redactor::off();
+    }
+    Redactor::new(&host.secrets())
 }
 
 /// The variables every child of a run gets: whom it works for, and under which claim.

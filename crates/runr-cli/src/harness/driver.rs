@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use runr_core::fs::CancelFlag;
+use runr_core::mutant::without;
 use runr_core::phase::event::{Event, Stop};
 use runr_core::phase::rules;
 use runr_core::phase::rules::Action;
@@ -27,6 +28,7 @@ use super::inspect::Seen;
 use super::owner::Ownership;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::{Prepared, Reply, ResumeRequest, RunRequest};
+use super::task_log;
 use super::worker::CallEnd;
 use crate::host::Host;
 
@@ -50,6 +52,9 @@ pub struct Driver {
     pending: Option<Pending>,
     /// Why the cancel flag was raised, if not by a signal.
     cancel_cause: Arc<OnceLock<StopCause>>,
+    warnings: Vec<String>,
+    /// How much was recorded as not judged, and its beginning.
+    left_out: (usize, Vec<String>),
 }
 
 impl std::fmt::Debug for Driver {
@@ -129,6 +134,8 @@ impl Driver {
             seen: None,
             pending: None,
             cancel_cause: Arc::default(),
+            warnings: Vec::new(),
+            left_out: (0, Vec::new()),
         }
     }
 
@@ -154,6 +161,11 @@ impl Driver {
     #[must_use]
     pub fn git_calls(&self) -> u32 {
         self.context.git.calls()
+    }
+
+    /// What went wrong beside the run, and did not stop it, since the last question.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// Set this to make the driver stop as soon as it can.
@@ -316,6 +328,9 @@ impl Driver {
 
     /// Ends a run whose last step could not be recorded.
     fn end_after(&mut self, error: &Error) -> Result<()> {
+        if without("phase-errors") {
+            return Err(Error::internal(error.to_string()));
+        }
         if error.code() == Code::StoreCorrupt {
             return self.end_regardless(error);
         }
@@ -357,8 +372,36 @@ impl Driver {
         Leftover::write(&self.recorder.files, self.context.git.dir(), status)
     }
 
+    /// Notes that the run works on its task.
+    pub(super) fn note_begun(&mut self) {
+        let Context {
+            host,
+            layout,
+            run_id,
+            ..
+        } = &self.context;
+        let failed = task_log::begun(host, layout, run_id, &self.recorder.state);
+        self.warnings.extend(failed);
+    }
+
+    /// Notes how the run left its task, once.
+    fn note_ended(&mut self) {
+        if self.ownership.is_none() {
+            return;
+        }
+        let Context {
+            host,
+            layout,
+            run_id,
+            ..
+        } = &self.context;
+        let failed = task_log::ended(host, layout, run_id, &self.recorder.state);
+        self.warnings.extend(failed);
+    }
+
     /// Gives the run, its tree and its claim free.
     pub(crate) fn leave(&mut self) {
+        self.note_ended();
         let state = &self.recorder.state;
         if self.ownership.is_some() && state.is_stopped() && !state.is_complete() {
             // A worker can have written the file; a resume must not go by that. It says what it

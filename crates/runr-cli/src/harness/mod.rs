@@ -24,6 +24,8 @@ mod resume;
 mod script;
 mod snapshot;
 mod start;
+mod task_file;
+mod task_log;
 mod trust;
 mod verify;
 mod worker;
@@ -37,11 +39,13 @@ pub use worker::{Answer, display_name};
 
 pub(crate) use context::Layout;
 pub(crate) use git::Git;
-pub(crate) use others::warnings;
+pub(crate) use others::{complete_tasks, oddities, warnings};
 pub(crate) use process::{is_alive, tail_of};
 pub(crate) use request::{Prepared, load_config};
 pub(crate) use resume::plan_resume;
 pub(crate) use start::{start, would_refuse};
+pub(crate) use task_file::{TaskFile, task_name};
+pub(crate) use task_log::{end_of, file as task_status_file};
 pub(crate) use trust::TrustStore;
 pub(crate) use worker::{find_binary, version_of};
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use runr_core::id::RunId;
+use runr_core::mutant::without;
 use runr_core::phase::claim::RunClaim;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{Event, RunResumed, ScopeLock};
@@ -100,12 +101,7 @@ pub(crate) fn resume(
     let chosen = reopened.pick_checkpoint(&layout, &state)?;
     let scope = scope_change(&state, &snapshot, &config, &task);
     let frozen = scope.as_ref().map_or(&state.scope_lock, |to| to);
-    let guard = context::guard(
-        &config,
-        frozen,
-        state.options.allow_deps,
-        &task.owns_normalized,
-    )?;
+    let guard = context::guard(&config, frozen, &state.options.allow_deps, &task.owns_raw)?;
     refuse_first_dirt(&reopened, &guard, &state)?;
     let mut baseline = reopened.baseline(&files, &guard, &state)?;
     if scope.is_some() {
@@ -120,6 +116,7 @@ pub(crate) fn resume(
         changed.write(&files)?;
     }
     ownership.hold_tree(reopened.tree_lock);
+    let files = files.redacting(context::redactor(&config, host));
     let mut recorder = Recorder::new(files, state, host.clock.clone(), listener);
     let mut events = chosen.events(&recorder.state);
     events.append(&mut reopened.events);
@@ -140,6 +137,7 @@ pub(crate) fn resume(
         claim,
     );
     let mut driver = Driver::new(context, recorder, Some(ownership), baseline, reopened.index);
+    driver.note_begun();
     driver.take_up(was_committing)?;
     Ok(driver)
 }
@@ -242,6 +240,7 @@ fn refuse_unstarted(files: &RunFiles, state: &State) -> Result<()> {
 
 fn chosen_config(request: &ResumeRequest, layout: &Layout, snapshot: &Config) -> Result<Config> {
     match &request.config {
+        _ if without("named-config") => Ok(snapshot.clone()),
         Some(source) => Ok(load_config(Some(source), layout)?.0),
         None => Ok(snapshot.clone()),
     }
@@ -250,7 +249,9 @@ fn chosen_config(request: &ResumeRequest, layout: &Layout, snapshot: &Config) ->
 fn overridden(options: &RunOptions, request: &ResumeRequest) -> RunOptions {
     let defaults = RunOptions::default();
     RunOptions {
-        allow_deps: request.allow_deps.unwrap_or(options.allow_deps),
+        allow_deps: (request.allow_deps.clone()).unwrap_or_else(|| options.allow_deps.clone()),
+        max_cost: request.max_cost.or(options.max_cost),
+        auto_resume: request.auto_resume.or(options.auto_resume),
         time_minutes: request.time_minutes.unwrap_or(defaults.time_minutes),
         max_ticks: request.max_ticks.unwrap_or(defaults.max_ticks),
         ..options.clone()
@@ -349,6 +350,7 @@ fn context_of(
     let run_dir = layout.store().run_dir(&run_id);
     Context {
         policy: context::policy(&config, state.options.worker.as_deref()),
+        redactor: context::redactor(&config, host),
         env: context::child_env(&run_id, &run_dir, claim.as_ref().map(Claim::facts)),
         min_tier: task.verification_tier,
         task_stem: stem.unwrap_or("task").to_owned(),
@@ -376,6 +378,7 @@ fn finished(
     let index = OwnIndex::at(GitDir::main(&layout.repo_root), files.dir());
     let context = Context {
         policy: context::policy(&config, None),
+        redactor: context::redactor(&config, host),
         env: Vec::new(),
         min_tier: None,
         task_stem: String::new(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use runr_core::Result;
 use runr_core::glob::Glob;
+use runr_core::mutant::without;
 use runr_core::phase::event::{CallFinished, Event, Record};
 use runr_core::phase::model::{
     ImplementReply, ImplementStatus, Plan, PlanReply, ReviewReply, Tier,
@@ -14,6 +15,7 @@ use runr_core::phase::rules;
 use runr_core::phase::state::State;
 
 use super::{Driver, WorkerCall, reason_of};
+use crate::harness::inspect::Seen;
 use crate::harness::others::live_runs;
 use crate::harness::worker::{Answer, CallEnd};
 use crate::harness::{context, verify};
@@ -67,9 +69,12 @@ impl Driver {
         answer: Answer,
     ) -> Result<Vec<Event>> {
         let policy = &self.context.policy;
+        // What a process printed is clean already; here everybody's words are.
+        let redactor = &self.context.redactor;
         let text = match answer {
-            Answer::Text(text) => text,
-            Answer::Failed(failure) => {
+            Answer::Text(text) => redactor.text(&text),
+            Answer::Failed(mut failure) => {
+                failure.message = redactor.text(&failure.message);
                 return Ok(rules::after_worker_failure(
                     after,
                     policy,
@@ -168,7 +173,7 @@ impl Driver {
         scope
             .denylist
             .extend(patterns.iter().filter(|p| Glob::parse(p).is_ok()).cloned());
-        let guard = context::guard(&self.context.config, &scope, after.options.allow_deps, &[])?;
+        let guard = context::guard(&self.context.config, &scope, &after.options.allow_deps, &[])?;
         let status = self.context.git.status()?;
         self.baseline
             .extend(guard.guarded_prints(self.context.git.dir(), &status)?);
@@ -197,13 +202,32 @@ impl Driver {
             return Ok(stop);
         }
         let checked = self.with_claims_checked(reply)?;
-        let events = rules::after_implement(after, &checked, &seen.verdict);
+        let mut events: Vec<Event> = self.left_out(after, &seen)?.into_iter().collect();
+        events.extend(rules::after_implement(after, &checked, &seen.verdict));
         if !seen.is_blind() {
             self.note_leftover(&seen.status)?;
         }
         self.index.staged_judged()?;
         self.seen = Some(seen);
         Ok(events)
+    }
+
+    /// What the guard saw and did not judge, if that is not what was recorded before.
+    fn left_out(&mut self, after: &State, seen: &Seen) -> Result<Option<Event>> {
+        const SAMPLE: usize = 20;
+        let guard = self.context.guard(after)?;
+        let left_out = guard.left_out(seen);
+        let sample: Vec<String> = left_out.iter().take(SAMPLE).map(|p| (*p).clone()).collect();
+        let told = (left_out.len(), sample.clone());
+        if told == self.left_out {
+            return Ok(None);
+        }
+        self.left_out = told;
+        Ok(Some(Event::IgnoredChanges {
+            ignored_count: left_out.len(),
+            ignored_sample: sample,
+            ignore_check_status: "ok".to_owned(),
+        }))
     }
 
     /// The reply with the exit codes of claimed commands replaced by what they are when the harness
@@ -214,24 +238,17 @@ impl Driver {
             .evidence
             .as_mut()
             .and_then(|evidence| evidence.commands_run.as_mut());
-        let Some(claims) = claims.filter(|_| reply.status == ImplementStatus::NoChangesNeeded)
-        else {
+        let is_claim = reply.status == ImplementStatus::NoChangesNeeded;
+        let Some(claims) = claims.filter(|_| is_claim && !without("claims-rerun")) else {
             return Ok(checked);
         };
         for (index, claim) in claims.iter_mut().enumerate() {
-            let is_check = |tier: &Tier| {
-                self.context
-                    .config
-                    .verification
-                    .tier(*tier)
-                    .contains(&claim.command)
-            };
-            let Some(tier) = Tier::ALL.iter().copied().find(is_check) else {
+            let Some((tier, command)) = self.check_of(&claim.command) else {
                 claim.exit_code = -1;
                 continue;
             };
             let label = format!("claim{}-{}", self.recorder.state.calls_started, index + 1);
-            let tiers = vec![(tier, std::slice::from_ref(&claim.command))];
+            let tiers = vec![(tier, std::slice::from_ref(command))];
             let (order, cancel) = (
                 self.order(tiers, Vec::new(), &label),
                 self.context.host.cancel.clone(),
@@ -240,6 +257,17 @@ impl Driver {
             claim.exit_code = ran.map_or(-1, i64::from);
         }
         Ok(checked)
+    }
+
+    /// The configured check that a claim means; a claim knows no secret of it.
+    fn check_of(&self, claimed: &str) -> Option<(Tier, &String)> {
+        let verification = &self.context.config.verification;
+        let all = Tier::ALL.iter().flat_map(|tier| {
+            let commands = verification.tier(*tier).iter();
+            commands.map(|command| (*tier, command))
+        });
+        all.into_iter()
+            .find(|(_, command)| self.context.redactor.text(command) == claimed)
     }
 
     pub(super) fn judge_review(&mut self, after: &State, reply: ReviewReply) -> Result<Vec<Event>> {
