@@ -4,6 +4,7 @@
 //! judged: a busy machine must not fail a build.
 
 mod event_loop;
+mod install;
 mod items;
 mod machine;
 mod owner;
@@ -50,6 +51,7 @@ const PARTS: [(&str, Part); 8] = [
     ("items", items::measure),
     ("owner", owner::measure),
     ("scope", scope::measure),
+    ("install", install::measure),
 ];
 
 /// Measures, and prints a table or JSON.

@@ -123,6 +123,10 @@ pub(crate) struct InitArgs {
     /// Ask instead of detecting (not available yet)
     #[arg(long)]
     pub(crate) interactive: bool,
+    /// Write a section for agents that operate runr into AGENTS.md, or bring it up to date; works
+    /// beside an existing configuration
+    #[arg(long)]
+    pub(crate) agents_md: bool,
     /// Verification commands instead of the detected ones, as tier0
     #[arg(long, value_name = "CMD")]
     pub(crate) verify: Vec<String>,
