@@ -40,6 +40,7 @@ mod run_store;
 mod status;
 mod store;
 mod store_errors;
+mod submit;
 mod trust;
 mod upgrade;
 mod usage;

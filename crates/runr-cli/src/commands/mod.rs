@@ -12,6 +12,7 @@ mod resume;
 mod run;
 mod status;
 mod store;
+mod submit;
 mod trust;
 
 use std::io::{self, Write};
@@ -90,6 +91,7 @@ pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
         Command::Status(args) => status::execute(&invocation, &args),
         Command::Resume(args) => resume::execute(&invocation, args, argv),
         Command::Report(args) => report::execute(&invocation, &args),
+        Command::Submit(args) => submit::execute(&invocation, &args),
         Command::Trust(args) => trust::execute(&invocation, &args),
         Command::Prep(args) => prep::execute(&invocation, &args),
         Command::Owner(args) => owner::execute(&invocation, &args),

@@ -58,20 +58,23 @@ impl Ownership {
 /// `E_RUN_ACTIVE` when another process drives the run.
 fn take_owner_lock(files: &RunFiles, storage: &Storage) -> Result<LockGuard> {
     match Lock::acquire(storage, files.dir(), OWNER_LOCK, Wait::UpTo(PATIENCE)) {
-        Err(error) if error.code() == Code::LockTimeout => {
-            let mut busy = Error::new(Code::RunActive, "Run is still running")
-                .with("run_id", files.run_id().as_str())
-                .hint(format!("runr status {}", files.run_id()));
-            if let Some(live) = files.live() {
-                busy = busy
-                    .with("pid", live.pid)
-                    .with("host", live.host)
-                    .with("heartbeat_at", live.heartbeat_at.to_string());
-            }
-            Err(busy)
-        }
+        Err(error) if error.code() == Code::LockTimeout => Err(active(files)),
         other => other,
     }
+}
+
+/// What refuses a step that needs a run which nobody drives.
+pub(crate) fn active(files: &RunFiles) -> Error {
+    let mut busy = Error::new(Code::RunActive, "Run is still running")
+        .with("run_id", files.run_id().as_str())
+        .hint(format!("runr status {}", files.run_id()));
+    if let Some(live) = files.live() {
+        busy = busy
+            .with("pid", live.pid)
+            .with("host", live.host)
+            .with("heartbeat_at", live.heartbeat_at.to_string());
+    }
+    busy
 }
 
 /// The lock file of a working tree.
