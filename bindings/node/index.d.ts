@@ -80,12 +80,16 @@ export interface RunOverrides {
   root?: string;
   /** The path of a config, or the config itself; default `.runr/runr.config.json`. */
   config?: string | JsonObject;
-  /** Allow changes of lockfiles. */
-  allowDeps?: boolean;
+  /** Allow changes of lockfiles; with a list, only of these packages. */
+  allowDeps?: boolean | readonly string[];
   /** Wall budget; default 120. */
   timeMinutes?: number;
   /** Phases to execute at most; default 50. */
   maxTicks?: number;
+  /** What the worker calls of the whole run may cost, in US dollars. */
+  maxCost?: number;
+  /** Try again after a stall or a timeout, without leaving the process. */
+  autoResume?: boolean;
   /**
    * A target that the run claims before PLAN and gives back at the end, or a guard whose claim it
    * uses and leaves alone. A resume claims again what the run owned before, unless this is given.
@@ -120,6 +124,8 @@ export interface RunOptions extends RunOverrides {
   forceParallel?: boolean;
   /** Stay on the present branch. */
   noBranch?: boolean;
+  /** Stop after PLAN; go on after `approve` with `Run.resume`. */
+  approvePlan?: boolean;
   /** Do not ask the workers for their version. */
   skipDoctor?: boolean;
   /** Prepare the work item for this flow first, and link the run to it. */
@@ -131,6 +137,12 @@ export interface RunOptions extends RunOverrides {
 /** Scope and checks stay as the run has them; its budgets begin anew. */
 export interface ResumeOptions extends RunOverrides {
   runId: string;
+  /** Go on although the environment differs from the one the run began in. */
+  force?: boolean;
+  /** Go on although the tree is on another branch. */
+  forceBranch?: boolean;
+  /** Put uncommitted changes that are not the run's on the stash first. */
+  autoStash?: boolean;
 }
 
 /** Where a run stands. */
@@ -244,6 +256,9 @@ export function reportRunSync(options: RunOption): JsonObject;
 /** Approves the command list of a repository, without a prompt. */
 export function trust(options?: RootOption): Promise<JsonObject>;
 export function trustSync(options?: RootOption): JsonObject;
+/** Approves the plan of a run that was started with `approvePlan`; it can be resumed then. */
+export function approve(options: RunOption): Promise<JsonObject>;
+export function approveSync(options: RunOption): JsonObject;
 
 // --- Store ---------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@ import runr from './index.cjs';
 
 export const {
   applyMetaOps,
+  approve,
+  approveSync,
   assertRunnerOwnership,
   assertRunnerOwnershipSync,
   branchName,

@@ -13,6 +13,7 @@ mod canary;
 #[path = "../hostile/mod.rs"]
 mod hostile;
 
+mod approve;
 mod call;
 mod doctor;
 mod doctor_runs;

@@ -34,7 +34,7 @@ cargo xtask <task>
              --only startup|run|storage|store   one part (may be repeated)
   faults   the suites that break storage and kill processes
              --long   full counts instead of short forms
-  mutants  leaves out the safety steps of storage one by one: a test must fail each time
+  mutants  leaves out the safety steps one by one: a test must fail each time
              STEP...  these steps only
 ";
 

@@ -67,6 +67,7 @@ const DISK = {
   runs: ['root'],
   report_run: ['run_id', 'root'],
   trust: ['root'],
+  approve: ['run_id', 'root'],
   prep: [
     'root',
     'flow',

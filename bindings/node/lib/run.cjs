@@ -27,12 +27,28 @@ const START = [
   'no_branch',
   'time_minutes',
   'max_ticks',
+  'max_cost',
+  'approve_plan',
+  'auto_resume',
   'skip_doctor',
   'flow',
   'refs',
   'own',
 ];
-const RESUME = ['run_id', 'root', 'config', 'allow_deps', 'time_minutes', 'max_ticks', 'own'];
+const RESUME = [
+  'run_id',
+  'root',
+  'config',
+  'allow_deps',
+  'time_minutes',
+  'max_ticks',
+  'max_cost',
+  'auto_resume',
+  'force',
+  'force_branch',
+  'auto_stash',
+  'own',
+];
 
 /** The JSON of the options; of a guard the claim that the run uses. */
 function asked(given, known) {

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
+mod approval;
 #[cfg(feature = "cli")]
 mod commands;
 #[cfg(feature = "cli")]

@@ -105,6 +105,7 @@ operations! {
     report_run(run_id, root),
     submit(run_id, to, dry_run, squash, push, root),
     trust(root),
+    approve(run_id, root),
     store_create(root, data_store, fields, worktree_check),
     store_read(root, data_store, run_id),
     store_update(root, data_store, run_id, set, unset),
@@ -401,9 +402,14 @@ fn report_run(host: &Host, arguments: &mut Arguments) -> Result<Value> {
     json(&views::report_of(host, &found)?.0)
 }
 
+fn approve(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let run: String = arguments.required("run_id")?;
+    json(&crate::approval::approve(host, &arguments.root()?, &run)?)
+}
+
 fn trust(host: &Host, arguments: &mut Arguments) -> Result<Value> {
     let shown = trusted_commands(host, &arguments.root()?, None)?;
-    approve(host, &shown)?;
+    approve_commands(host, &shown)?;
     Ok(
         json!({"sha256": shown.sha256, "path": shown.root, "approved": true, "commands": shown.commands}),
     )
@@ -433,6 +439,6 @@ pub(crate) fn trusted_commands(
 }
 
 /// Approves what was shown.
-pub(crate) fn approve(host: &Host, shown: &Shown) -> Result<()> {
+pub(crate) fn approve_commands(host: &Host, shown: &Shown) -> Result<()> {
     TrustStore::open(host)?.approve(&shown.root, &shown.sha256)
 }

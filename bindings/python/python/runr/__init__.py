@@ -9,7 +9,7 @@ A program drives a run by answering its calls; see :class:`Run`. Every error is 
 """
 
 from ._command import main, run_command
-from ._disk import report_run, runs, status, trust
+from ._disk import approve, report_run, runs, status, trust
 from ._identity import (
     link_run,
     merge_run_meta,
@@ -98,6 +98,7 @@ __all__ = [
     "WorkerCall",
     "__version__",
     "apply_meta_ops",
+    "approve",
     "assert_runner_ownership",
     "branch_name",
     "check_no_changes_evidence",

@@ -35,3 +35,10 @@ def report_run(run_id: str, root: PathLike = ".") -> dict[str, Any]:
 def trust(root: PathLike = ".") -> dict[str, Any]:
     """Approves the command list of a repository, without a prompt."""
     return cast("dict[str, Any]", _wire.call("trust", {"root": _wire.path(root)}))
+
+
+@only_known_options
+def approve(run_id: str, root: PathLike = ".") -> dict[str, Any]:
+    """Approves the plan of a run that was started with ``approve_plan``; it can be resumed then."""
+    args = {"run_id": run_id, "root": _wire.path(root)}
+    return cast("dict[str, Any]", _wire.call("approve", args))

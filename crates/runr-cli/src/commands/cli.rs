@@ -86,6 +86,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Go on with a stopped or abandoned run
     Resume(ResumeArgs),
+    /// Approve the plan of a run that was started with --approve-plan
+    Approve(ApproveArgs),
     /// Explain what a run did and why it stopped
     Report(ReportArgs),
     /// Move the commits of a run to a branch, after its checks have passed on the result
@@ -150,9 +152,9 @@ pub(crate) struct RunArgs {
     /// Without PLAN and REVIEW: one milestone from the task
     #[arg(long)]
     pub(crate) fast: bool,
-    /// Allow changes of lockfiles
-    #[arg(long)]
-    pub(crate) allow_deps: bool,
+    /// Allow changes of lockfiles; with a list, only of these packages
+    #[arg(long, value_name = "PACKAGE,..", num_args = 0..=1, require_equals = true)]
+    pub(crate) allow_deps: Option<Option<String>>,
     /// Start despite uncommitted changes; they are never committed by the run
     #[arg(long)]
     pub(crate) allow_dirty: bool,
@@ -180,6 +182,15 @@ pub(crate) struct RunArgs {
     /// Phases to execute at most [default: 50]
     #[arg(long, value_name = "N")]
     pub(crate) max_ticks: Option<u32>,
+    /// Stop before the next worker call once the run has cost this much, in US dollars
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    pub(crate) max_cost: Option<f64>,
+    /// Stop after PLAN; go on with `runr approve` and `runr resume`
+    #[arg(long, conflicts_with = "fast")]
+    pub(crate) approve_plan: bool,
+    /// Try again after a stall or a timeout, without leaving the process
+    #[arg(long)]
+    pub(crate) auto_resume: bool,
     /// Stay on the present branch
     #[arg(long)]
     pub(crate) no_branch: bool,
@@ -227,21 +238,42 @@ pub(crate) struct ResumeArgs {
     /// Use this configuration from here on: the only way scope changes reach the run
     #[arg(long, value_name = "PATH")]
     pub(crate) config: Option<Utf8PathBuf>,
-    /// Allow changes of lockfiles from here on
-    #[arg(long)]
-    pub(crate) allow_deps: bool,
+    /// Allow changes of lockfiles from here on; with a list, only of these packages
+    #[arg(long, value_name = "PACKAGE,..", num_args = 0..=1, require_equals = true)]
+    pub(crate) allow_deps: Option<Option<String>>,
     /// Wall budget in minutes [default: 120]
     #[arg(long, value_name = "MINUTES", value_parser = minutes)]
     pub(crate) time: Option<f64>,
     /// Phases to execute at most [default: 50]
     #[arg(long, value_name = "N")]
     pub(crate) max_ticks: Option<u32>,
+    /// Stop before the next worker call once the whole run has cost this much, in US dollars
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    pub(crate) max_cost: Option<f64>,
+    /// Try again after a stall or a timeout, without leaving the process
+    #[arg(long)]
+    pub(crate) auto_resume: bool,
+    /// Go on although the environment differs from the one the run began in
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Go on although the tree is on another branch
+    #[arg(long)]
+    pub(crate) force_branch: bool,
+    /// Put uncommitted changes that are not the run's on the stash first
+    #[arg(long, conflicts_with = "plan")]
+    pub(crate) auto_stash: bool,
     /// Print what would be done; change nothing (implied by --json)
     #[arg(long)]
     pub(crate) plan: bool,
     /// Run in the background, cut off from the terminal
     #[arg(long)]
     pub(crate) detach: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApproveArgs {
+    /// Run id, unique prefix, `latest`, or a work item such as gh-17 or '#17'
+    pub(crate) run: String,
 }
 
 #[derive(Debug, Args)]
@@ -492,6 +524,13 @@ pub(crate) struct CallArgs {
 
 fn json_value(text: &str) -> Result<serde_json::Value, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+fn dollars(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("an amount in US dollars, 0 or more".to_owned()),
+    }
 }
 
 fn minutes(text: &str) -> Result<f64, String> {

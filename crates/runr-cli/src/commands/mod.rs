@@ -1,5 +1,6 @@
 //! The command line: parse, call, print. One file per command, and no decision in any of them.
 
+mod approve;
 mod call;
 mod cli;
 mod detach;
@@ -90,6 +91,7 @@ pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
         Command::Run(args) => run::execute(&invocation, args, argv),
         Command::Status(args) => status::execute(&invocation, &args),
         Command::Resume(args) => resume::execute(&invocation, args, argv),
+        Command::Approve(args) => approve::execute(&invocation, &args),
         Command::Report(args) => report::execute(&invocation, &args),
         Command::Submit(args) => submit::execute(&invocation, &args),
         Command::Trust(args) => trust::execute(&invocation, &args),

@@ -4,7 +4,7 @@ use runr_core::Result;
 
 use super::Invocation;
 use super::cli::ResumeArgs;
-use super::run::{announce, conclude, exit_of, listener};
+use super::run::{allowed, announce, conclude, exit_of, listener};
 use crate::harness::{ConfigSource, Driver, ResumeRequest, plan_resume};
 
 pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) -> Result<u8> {
@@ -22,10 +22,14 @@ pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) 
         config: args
             .config
             .map(|path| ConfigSource::File(call.host.cwd.join(path))),
-        allow_deps: args.allow_deps.then_some(true),
+        allow_deps: allowed(args.allow_deps),
         time_minutes: args.time,
         max_ticks: args.max_ticks,
-        force_branch: false,
+        max_cost: args.max_cost,
+        auto_resume: args.auto_resume.then_some(true),
+        force: args.force,
+        auto_stash: args.auto_stash,
+        force_branch: args.force_branch,
         own: None,
         host_answers: false,
     };

@@ -1,7 +1,9 @@
 //! `runr run`: a task through all phases, in the foreground or detached.
 
 use camino::Utf8PathBuf;
+use runr_core::mutant::without;
 use runr_core::phase::event::Record;
+use runr_core::phase::options::AllowDeps;
 use runr_core::phase::state::State;
 use runr_core::phase::status::Outcome;
 use runr_core::phase::stop::StopReason;
@@ -59,7 +61,7 @@ fn request(call: &Invocation<'_>, args: RunArgs) -> RunRequest {
         verify: given(args.verify),
         worktree: args.worktree,
         fast: args.fast,
-        allow_deps: args.allow_deps,
+        allow_deps: allowed(args.allow_deps).unwrap_or_default(),
         allow_dirty: args.allow_dirty,
         allow_unverified: args.allow_unverified,
         no_branch: args.no_branch,
@@ -67,12 +69,27 @@ fn request(call: &Invocation<'_>, args: RunArgs) -> RunRequest {
         worker: args.worker,
         time_minutes: args.time,
         max_ticks: args.max_ticks,
+        max_cost: args.max_cost,
+        approve_plan: args.approve_plan,
+        auto_resume: args.auto_resume.then_some(true),
         skip_doctor: args.skip_doctor,
         flow: args.flow,
         refs: args.refs,
         own: args.own.map(|target| target.as_str().into()),
         host_answers: false,
     }
+}
+
+/// What `--allow-deps` means: with no list, all.
+pub(crate) fn allowed(given: Option<Option<String>>) -> Option<AllowDeps> {
+    let list = |text: String| {
+        let names = text
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
+        AllowDeps::Only(names.map(str::to_owned).collect())
+    };
+    given.map(|text| text.map_or(AllowDeps::All, list))
 }
 
 fn manual(call: &Invocation<'_>, prepared: &Prepared) -> u8 {
@@ -123,7 +140,11 @@ fn plan_of_record(call: &Invocation<'_>, prepared: &Prepared) -> u8 {
 fn settings(options: &runr_core::phase::options::RunOptions) -> String {
     let mut line = format!(
         "time={} ticks={} worktree={} fast={} allow_deps={}",
-        options.time_minutes, options.max_ticks, options.worktree, options.fast, options.allow_deps
+        options.time_minutes,
+        options.max_ticks,
+        options.worktree,
+        options.fast,
+        options.allow_deps.lockfiles()
     );
     if let Some(target) = &options.own {
         line.push_str(&format!(" own={target}"));
@@ -140,7 +161,7 @@ pub(crate) fn listener(call: &Invocation<'_>) -> Listener {
             return;
         }
         let print = |text: &str| {
-            if json {
+            if json && !without("pure-json") {
                 console.say(text)
             } else {
                 console.line(text)
@@ -268,6 +289,7 @@ pub(crate) fn conclude(console: &Console, outcome: &Outcome, state: &State) {
 /// 0 when complete, 130 when the user stopped it, else 1.
 pub(crate) fn exit_of(outcome: &Outcome, call: &Invocation<'_>) -> u8 {
     match &outcome.stop_reason {
+        _ if without("exit-code") => 0,
         Some(StopReason::Complete) => 0,
         Some(StopReason::Interrupted) if call.host.cancel.is_cancelled() => INTERRUPTED,
         _ => 1,

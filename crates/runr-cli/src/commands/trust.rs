@@ -16,7 +16,7 @@ pub(crate) fn execute(call: &Invocation<'_>, args: &TrustArgs) -> Result<u8> {
     }
     let approved = !args.print;
     if approved {
-        operations::approve(call.host, &shown)?;
+        operations::approve_commands(call.host, &shown)?;
     }
     if call.json {
         call.console.json(&json!({

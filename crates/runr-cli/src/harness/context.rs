@@ -150,7 +150,7 @@ impl Context {
 
     /// The guard for the scope as it stands in the state; compiled once as long as that stays.
     pub(crate) fn guard(&self, state: &State) -> Result<Arc<Guard>> {
-        let (scope, allow_deps) = (&state.scope_lock, state.options.allow_deps);
+        let (scope, allow_deps) = (&state.scope_lock, state.options.allow_deps.lockfiles());
         let mut compiled = self.compiled.borrow_mut();
         match compiled.as_ref() {
             Some(known) if known.scope == *scope && known.allow_deps == allow_deps => {}

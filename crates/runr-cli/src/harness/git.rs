@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::mutant::without;
 use runr_core::{Code, Error, Result};
 
 pub(crate) use parse::{Touched, TreeStatus};
@@ -306,7 +307,11 @@ impl Git {
             "--porcelain=v2",
             "--branch",
             "-z",
-            "-uall",
+            if without("untracked-files") {
+                "-unormal"
+            } else {
+                "-uall"
+            },
             "--ignored=traditional",
             "--renames",
             "--ignore-submodules=none",

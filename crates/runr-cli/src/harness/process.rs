@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use runr_core::fs::CancelFlag;
+use runr_core::mutant::without;
 use runr_core::phase::event::ProcessIdentity;
 use rustix::process::{Pid, Signal};
 use sha2::{Digest, Sha256};
@@ -160,13 +161,18 @@ impl Gated {
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
         };
-        if verdict.is_some() {
+        if verdict.is_some() && !without("whole-group") {
             signal_group(pid, Signal::TERM);
             // Gone or not after the grace period, SIGKILL follows.
             let _gone = ended.recv_timeout(GRACE);
         }
         // The leader is not reaped yet, so its number cannot mean another group.
-        signal_group(pid, Signal::KILL);
+        if without("whole-group") {
+            // Gone or not, the wait tells.
+            let _gone = rustix::process::kill_process(pid, Signal::KILL);
+        } else {
+            signal_group(pid, Signal::KILL);
+        }
         let status = child.wait()?;
         drop(waiter.join());
         // Not waited for: a child of the child may hold the pipe open for ever.
@@ -236,6 +242,9 @@ pub(crate) const MARK: &str = "RUNR_RUN_DIR";
 /// Ends everything that carries the run's mark in its environment, in whatever group or session: a
 /// worker's children must not edit the tree after its answer.
 pub(crate) fn kill_escaped(run_dir: &Utf8Path) {
+    if without("whole-group") {
+        return;
+    }
     let marker = format!("{MARK}={run_dir}");
     let own = std::process::id();
     for pid in all_processes().filter(|pid| *pid != own && has_environment(*pid, &marker)) {

@@ -5,7 +5,7 @@ mod prepared;
 use camino::Utf8PathBuf;
 use runr_core::identity::Flow;
 use runr_core::phase::event::FailureKind;
-use runr_core::phase::options::RunOptions;
+use runr_core::phase::options::{AllowDeps, RunOptions};
 use runr_core::phase::rules::WorkerFailure;
 use runr_core::phase::task::Task;
 use runr_core::{Code, Error, Result};
@@ -56,7 +56,7 @@ pub struct RunRequest {
     pub verify: Option<Vec<String>>,
     pub worktree: bool,
     pub fast: bool,
-    pub allow_deps: bool,
+    pub allow_deps: AllowDeps,
     pub allow_dirty: bool,
     pub allow_unverified: bool,
     pub no_branch: bool,
@@ -64,6 +64,9 @@ pub struct RunRequest {
     pub worker: Option<String>,
     pub time_minutes: Option<f64>,
     pub max_ticks: Option<u32>,
+    pub max_cost: Option<f64>,
+    pub approve_plan: bool,
+    pub auto_resume: Option<bool>,
     pub skip_doctor: bool,
     /// The flow of the work item to prepare; with references alone it is `build`.
     pub flow: Option<Flow>,
@@ -89,7 +92,7 @@ impl Default for RunRequest {
             verify: None,
             worktree: false,
             fast: false,
-            allow_deps: false,
+            allow_deps: AllowDeps::No,
             allow_dirty: false,
             allow_unverified: false,
             no_branch: false,
@@ -97,6 +100,9 @@ impl Default for RunRequest {
             worker: None,
             time_minutes: None,
             max_ticks: None,
+            max_cost: None,
+            approve_plan: false,
+            auto_resume: None,
             skip_doctor: false,
             flow: None,
             refs: Vec::new(),
@@ -185,7 +191,7 @@ impl RunRequest {
         RunOptions {
             worktree: self.worktree,
             fast: self.fast || task.fast.unwrap_or(false),
-            allow_deps: self.allow_deps,
+            allow_deps: self.allow_deps.clone(),
             allow_dirty: self.allow_dirty,
             allow_unverified: self.allow_unverified,
             no_branch: self.no_branch,
@@ -196,6 +202,9 @@ impl RunRequest {
                 .or(task.time.map(minutes))
                 .unwrap_or(defaults.time_minutes),
             max_ticks: self.max_ticks.unwrap_or(defaults.max_ticks),
+            max_cost: self.max_cost,
+            approve_plan: self.approve_plan,
+            auto_resume: self.auto_resume,
             skip_doctor: self.skip_doctor,
             own: None, // Not checked yet.
         }
@@ -219,9 +228,15 @@ pub struct ResumeRequest {
     pub run_id: Option<String>,
     pub root: Utf8PathBuf,
     pub config: Option<ConfigSource>,
-    pub allow_deps: Option<bool>,
+    pub allow_deps: Option<AllowDeps>,
     pub time_minutes: Option<f64>,
     pub max_ticks: Option<u32>,
+    pub max_cost: Option<f64>,
+    pub auto_resume: Option<bool>,
+    /// Ignore that the environment differs from the run's.
+    pub force: bool,
+    /// Put uncommitted changes of the user's checkout on the stash first.
+    pub auto_stash: bool,
     pub force_branch: bool,
     /// Instead of what the run claimed before.
     pub own: Option<Own>,

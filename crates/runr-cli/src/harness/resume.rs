@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use runr_core::id::RunId;
+use runr_core::mutant::without;
 use runr_core::phase::claim::RunClaim;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{Event, RunResumed, ScopeLock};
@@ -103,7 +104,7 @@ pub(crate) fn resume(
     let guard = context::guard(
         &config,
         frozen,
-        state.options.allow_deps,
+        state.options.allow_deps.lockfiles(),
         &task.owns_normalized,
     )?;
     refuse_first_dirt(&reopened, &guard, &state)?;
@@ -242,6 +243,7 @@ fn refuse_unstarted(files: &RunFiles, state: &State) -> Result<()> {
 
 fn chosen_config(request: &ResumeRequest, layout: &Layout, snapshot: &Config) -> Result<Config> {
     match &request.config {
+        _ if without("named-config") => Ok(snapshot.clone()),
         Some(source) => Ok(load_config(Some(source), layout)?.0),
         None => Ok(snapshot.clone()),
     }
@@ -250,7 +252,9 @@ fn chosen_config(request: &ResumeRequest, layout: &Layout, snapshot: &Config) ->
 fn overridden(options: &RunOptions, request: &ResumeRequest) -> RunOptions {
     let defaults = RunOptions::default();
     RunOptions {
-        allow_deps: request.allow_deps.unwrap_or(options.allow_deps),
+        allow_deps: (request.allow_deps.clone()).unwrap_or_else(|| options.allow_deps.clone()),
+        max_cost: request.max_cost.or(options.max_cost),
+        auto_resume: request.auto_resume.or(options.auto_resume),
         time_minutes: request.time_minutes.unwrap_or(defaults.time_minutes),
         max_ticks: request.max_ticks.unwrap_or(defaults.max_ticks),
         ..options.clone()

@@ -112,7 +112,8 @@ fn take_ground(prepared: &Prepared, host: &Host) -> Result<Option<LockGuard>> {
 
 fn guard_of(prepared: &Prepared, scope: &ScopeLock) -> Result<Guard> {
     let owns = &prepared.task.owns_normalized;
-    context::guard(&prepared.config, scope, prepared.options.allow_deps, owns)
+    let lockfiles = prepared.options.allow_deps.lockfiles();
+    context::guard(&prepared.config, scope, lockfiles, owns)
 }
 
 /// A recorded run with a tree to work in.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::CancelFlag;
+use runr_core::mutant::without;
 use runr_core::phase::event::{
     CommandResult, CommandStarted, Event, Verification, VerificationEvidence,
 };
@@ -105,6 +106,11 @@ fn run_tier(
     let mut output = String::new();
     for (index, command) in commands.iter().enumerate() {
         let name = format!("logs/verify/{}-{tier}-{}.log", order.label, index + 1);
+        let deadline = if without("one-deadline") {
+            Instant::now() + order.budget
+        } else {
+            deadline
+        };
         let Some(result) = run_command(order, tier, command, &name, deadline, recorder, cancel)?
         else {
             return Ok(None);

@@ -14,10 +14,10 @@ use crate::fs::Sequenced;
 use crate::time::Timestamp;
 
 pub use payload::{
-    CallFinished, CallStarted, CheckpointSource, CommandResult, CommandStarted, FailureKind,
-    GuardViolation, ImplementComplete, ParseFailed, Preflight, PreflightGuard, ProcessIdentity,
-    ReviewLoop, RunResumed, RunStarted, ScopeLock, Stop, TaskPaths, TierResult, Usage,
-    Verification, VerificationEvidence, VerifyFailedRetry, Worktree,
+    AutoResume, CallFinished, CallStarted, CheckpointSource, CommandResult, CommandStarted,
+    FailureKind, GuardViolation, ImplementComplete, ParseFailed, Preflight, PreflightGuard,
+    ProcessIdentity, ReviewLoop, RunResumed, RunStarted, ScopeLock, Stop, TaskPaths, TierResult,
+    Usage, Verification, VerificationEvidence, VerifyFailedRetry, Worktree,
 };
 
 /// One line of the timeline.
@@ -196,7 +196,22 @@ pub enum Event {
     Note {
         by: String,
         text: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<String>,
     },
+    AutoStashCreated {
+        stash_ref: String,
+        stash_message: String,
+        file_count: usize,
+    },
+    AutoResumeScheduled(AutoResume),
+    AutoResumeStarted(AutoResume),
+    AutoResumeResult(AutoResume),
+    AutoResumeSkipped(AutoResume),
+    AutoResumeExhausted(AutoResume),
+    AutoResumeLoopDetected(AutoResume),
     Stop(Box<Stop>),
 }
 

@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use super::evidence::EvidenceGate;
 use super::model::{Milestone, Stage};
+use super::options::AllowDeps;
 use super::state::State;
+use crate::mutant::without;
 
 /// The answer a stage must give, as a JSON example with its rules.
 #[must_use]
@@ -72,10 +74,10 @@ fn scope(text: &mut String, state: &State) {
             "",
         );
     }
-    let deps = if state.options.allow_deps {
-        "allowed"
-    } else {
-        "not allowed"
+    let deps = match &state.options.allow_deps {
+        AllowDeps::All => "allowed".to_owned(),
+        AllowDeps::No => "not allowed".to_owned(),
+        AllowDeps::Only(packages) => format!("allowed for {} only", packages.join(", ")),
     };
     let _ = writeln!(text, "Changing lockfiles and dependencies is {deps}.");
 }
@@ -124,7 +126,7 @@ pub fn implement(
             "(nothing)",
         );
     }
-    if !state.review_changes.is_empty() {
+    if !state.review_changes.is_empty() && !without("review-feedback") {
         text.push('\n');
         list(
             &mut text,

@@ -12,6 +12,7 @@ mod verify;
 
 use std::time::Duration;
 
+use crate::mutant::without;
 use crate::phase::event::{Event, Stop};
 use crate::phase::model::{Phase, Stage};
 use crate::phase::state::{State, Step};
@@ -130,6 +131,9 @@ fn enter(state: &State, phase: Phase, now: Timestamp) -> Action {
             None,
         )));
     }
+    if phase != Phase::Plan && options.approve_plan && !options.fast && !state.plan_approved {
+        return Action::Stop(Box::new(stop_of(state, StopReason::ApprovalRequired, None)));
+    }
     if state.session.ticks >= options.max_ticks {
         return Action::Stop(Box::new(stop_of(state, StopReason::MaxTicksReached, None)));
     }
@@ -156,6 +160,13 @@ fn work(state: &State, policy: &Policy) -> Action {
     if stage != Stage::Plan && state.milestone().is_none() {
         return Action::Stop(Box::new(stop_of(state, StopReason::MilestoneMissing, None)));
     }
+    if is_spent(state) {
+        return Action::Stop(Box::new(stop_of(
+            state,
+            StopReason::CostBudgetExceeded,
+            None,
+        )));
+    }
     let worker = state
         .asking
         .worker
@@ -166,6 +177,12 @@ fn work(state: &State, policy: &Policy) -> Action {
         worker: worker.to_owned(),
         attempt: state.asking.tries + 1,
     }
+}
+
+/// Whether the recorded cost of the run has reached what it may cost.
+fn is_spent(state: &State) -> bool {
+    let spent = state.usage.cost_usd.unwrap_or(0.0);
+    state.options.max_cost.is_some_and(|limit| spent >= limit)
 }
 
 /// The stop record for a reason in this state.
@@ -189,7 +206,7 @@ fn stopped(state: &State, reason: StopReason, error: Option<String>) -> Event {
 /// there is nothing else to do than to plan; otherwise the next milestone is implemented.
 #[must_use]
 pub fn reentry(state: &State) -> Phase {
-    if !state.planned {
+    if !state.planned && !without("plan-again") {
         return Phase::Plan;
     }
     if state.milestone_index >= state.milestones.len() {

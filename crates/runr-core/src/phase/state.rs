@@ -139,6 +139,8 @@ pub struct State {
     pub milestones: Vec<Milestone>,
     /// Whether the milestones are a plan; before that they are the one the task implies.
     pub planned: bool,
+    /// Whether somebody approved the present plan.
+    pub plan_approved: bool,
     /// Checkpoint of each finished milestone.
     pub milestone_checkpoints: Vec<String>,
     pub milestone_retries: u32,
@@ -176,6 +178,8 @@ pub struct State {
     pub calls_started: u32,
     pub asking: Asking,
     pub usage: Usage,
+    /// Finished worker calls that told no cost.
+    pub unknown_cost_calls: u32,
     pub in_flight: Option<InFlight>,
     /// A command of the configuration that was started and whose tier has no result yet.
     pub running_command: Option<super::event::ProcessIdentity>,
@@ -215,6 +219,7 @@ impl Default for State {
             milestone_index: 0,
             milestones: Vec::new(),
             planned: false,
+            plan_approved: false,
             milestone_checkpoints: Vec::new(),
             milestone_retries: 0,
             verification_failures: 0,
@@ -245,6 +250,7 @@ impl Default for State {
             calls_started: 0,
             asking: Asking::default(),
             usage: Usage::default(),
+            unknown_cost_calls: 0,
             in_flight: None,
             running_command: None,
             options: RunOptions::default(),

@@ -7,6 +7,7 @@ use super::claim::RunClaim;
 use super::event::ScopeLock;
 use super::model::{Phase, RiskLevel, Stage};
 use super::ops::{Live, Liveness};
+use super::options::AllowDeps;
 use super::state::State;
 use super::stop::{StopCause, StopReason};
 use crate::id::RunId;
@@ -73,7 +74,7 @@ pub struct Status {
     pub repo_path: String,
     pub task_path: Option<String>,
     pub fast: bool,
-    pub allow_deps: bool,
+    pub allow_deps: AllowDeps,
     pub work_item: Option<String>,
     pub liveness: Liveness,
     pub owner: Option<Owner>,
@@ -114,7 +115,7 @@ impl Status {
             repo_path: state.repo_path.clone(),
             task_path: state.task_path.clone(),
             fast: state.options.fast,
-            allow_deps: state.options.allow_deps,
+            allow_deps: state.options.allow_deps.clone(),
             work_item: state.work_item.clone(),
             liveness,
             owner: live.map(|live| Owner {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use runr_core::Result;
 use runr_core::glob::Glob;
+use runr_core::mutant::without;
 use runr_core::phase::event::{CallFinished, Event, Record};
 use runr_core::phase::model::{
     ImplementReply, ImplementStatus, Plan, PlanReply, ReviewReply, Tier,
@@ -168,7 +169,12 @@ impl Driver {
         scope
             .denylist
             .extend(patterns.iter().filter(|p| Glob::parse(p).is_ok()).cloned());
-        let guard = context::guard(&self.context.config, &scope, after.options.allow_deps, &[])?;
+        let guard = context::guard(
+            &self.context.config,
+            &scope,
+            after.options.allow_deps.lockfiles(),
+            &[],
+        )?;
         let status = self.context.git.status()?;
         self.baseline
             .extend(guard.guarded_prints(self.context.git.dir(), &status)?);
@@ -214,8 +220,8 @@ impl Driver {
             .evidence
             .as_mut()
             .and_then(|evidence| evidence.commands_run.as_mut());
-        let Some(claims) = claims.filter(|_| reply.status == ImplementStatus::NoChangesNeeded)
-        else {
+        let is_claim = reply.status == ImplementStatus::NoChangesNeeded;
+        let Some(claims) = claims.filter(|_| is_claim && !without("claims-rerun")) else {
             return Ok(checked);
         };
         for (index, claim) in claims.iter_mut().enumerate() {

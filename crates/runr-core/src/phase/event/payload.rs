@@ -411,3 +411,31 @@ pub struct Stop {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_run: Option<String>,
 }
+
+/// A step of the retries within a process; what does not apply is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AutoResume {
+    /// From 1.
+    pub attempt: u32,
+    /// The limit.
+    pub max: u32,
+    /// The pause before it, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u64>,
+    /// Why it was not tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why the run had stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_stop_reason: Option<StopReason>,
+    /// Where it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resume_phase: Option<Phase>,
+    /// `complete` or `stopped`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Why it stopped again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_reason: Option<StopReason>,
+}

@@ -491,8 +491,11 @@ fn any_event() -> impl Strategy<Value = Event> {
         }),
         Just(Event::Note {
             by: "a".into(),
-            text: "b".into()
+            text: "b".into(),
+            command: None,
+            commit: None,
         }),
+        Just(Event::PlanApproved { by: "a".into() }),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! The fold itself: what each record changes, and nothing else does.
 
 use super::{Asking, InFlight, Session, State, Step, VerifyFailure};
+use crate::mutant::without;
 use crate::phase::event::{
     CallFinished, Event, Preflight, ProcessIdentity, Record, RunResumed, RunStarted, Stop, Usage,
     VerifyFailedRetry,
@@ -74,6 +75,7 @@ impl State {
                 self.worker_stats.count(Stage::Plan, source);
                 self.milestones.clone_from(&plan.milestones);
                 self.planned = true;
+                self.plan_approved = false;
                 for pattern in plan.do_not_touch.iter().flatten() {
                     if !self.scope_lock.denylist.contains(pattern) {
                         self.scope_lock.denylist.push(pattern.clone());
@@ -156,6 +158,8 @@ impl State {
                         .unwrap_or_else(|| format!("requested by {by}")),
                 );
             }
+            Event::PlanApproved { .. } => self.plan_approved = self.planned,
+            Event::AutoResumeStarted(_) => self.auto_resume_count += 1,
             Event::Stop(stop) => self.stop(stop, at),
             Event::FastPathSkip { .. }
             | Event::ParallelFileCollision { .. }
@@ -169,7 +173,12 @@ impl State {
             | Event::LateWorkerResultIgnored { .. }
             | Event::ResumeCheckpointSelected { .. }
             | Event::WorktreeBranchMismatch { .. }
-            | Event::PlanApproved { .. }
+            | Event::AutoStashCreated { .. }
+            | Event::AutoResumeScheduled(_)
+            | Event::AutoResumeResult(_)
+            | Event::AutoResumeSkipped(_)
+            | Event::AutoResumeExhausted(_)
+            | Event::AutoResumeLoopDetected(_)
             | Event::Note { .. } => {}
         }
     }
@@ -257,8 +266,12 @@ impl State {
         self.in_flight = None;
         *self.calls_finished.entry(call.stage).or_default() += 1;
         self.asking.tries += 1;
-        if let Some(usage) = &call.usage {
+        let usage = call.usage.as_ref();
+        if let Some(usage) = usage {
             self.usage.add(usage);
+        }
+        if usage.is_none_or(|usage| usage.cost_usd.is_none()) {
+            self.unknown_cost_calls += 1;
         }
     }
 
@@ -314,7 +327,9 @@ impl State {
 
     fn resume(&mut self, resumed: &RunResumed, at: Timestamp) {
         // Full attempts after a resume, but the feedback that was open stays for the next prompt.
-        self.set_retries(0);
+        if !without("full-attempts") {
+            self.set_retries(0);
+        }
         self.review_rounds = 0;
         self.last_review_fingerprint = None;
         self.pending_review = None;
@@ -328,6 +343,10 @@ impl State {
         self.in_flight = None;
         self.running_command = None;
         self.options = resumed.options.clone();
+        if without("options-kept") {
+            self.options.fast = false;
+            self.owned_paths = Default::default();
+        }
         self.claim.clone_from(&resumed.claim);
         self.phase = resumed.resume_phase;
         self.phase_attempt = 0;
