@@ -81,6 +81,8 @@ export const {
   statusSync,
   stopReasons,
   StoreError,
+  submit,
+  submitSync,
   trust,
   trustSync,
   Untrusted,

@@ -82,16 +82,24 @@ fn tip(sandbox: &Sandbox, reference: &str) -> String {
     sandbox.git(&["rev-parse", reference])
 }
 
-/// References, trees, and the repository's files and index as they are.
-fn everything(sandbox: &Sandbox) -> (String, String, BTreeMap<String, Option<Vec<u8>>>, Vec<u8>) {
+/// What a submission may change.
+#[derive(PartialEq)]
+struct Everything {
+    references: String,
+    trees: String,
+    files: BTreeMap<String, Option<Vec<u8>>>,
+    index: Vec<u8>,
+}
+
+fn everything(sandbox: &Sandbox) -> Everything {
     let mut files = sandbox.snapshot();
     files.retain(|path, _| !path.ends_with(".lock"));
-    (
-        sandbox.git(&["for-each-ref"]),
-        sandbox.git(&["worktree", "list", "--porcelain"]),
+    Everything {
+        references: sandbox.git(&["for-each-ref"]),
+        trees: sandbox.git(&["worktree", "list", "--porcelain"]),
         files,
-        std::fs::read(sandbox.repo().join(".git/index")).unwrap(),
-    )
+        index: std::fs::read(sandbox.repo().join(".git/index")).unwrap(),
+    }
 }
 
 /// Nothing that was made for the checks is left.

@@ -84,7 +84,9 @@ pub fn submit(request: &SubmitRequest, host: &Host) -> Result<Submitted> {
     if let Some(lock) = &lock {
         // A git that outlives this process keeps the lock until it ends.
         submission.git = submission.git.holding(lock.inheritable()?);
-        scratch::remove_leftovers(&submission);
+        if !without("submit-scratch") {
+            scratch::remove_leftovers(&submission);
+        }
     }
     for _ in 0..=RESTARTS {
         if let Some(submitted) = submission.attempt()? {

@@ -1,6 +1,7 @@
 //! The branch that takes the work.
 
 use camino::Utf8PathBuf;
+use runr_core::mutant::without;
 use runr_core::{Code, Error, Result};
 
 use crate::harness::git::Git;
@@ -24,7 +25,7 @@ impl Branch {
             && git
                 .run(&["check-ref-format", "--branch", name])
                 .is_ok_and(|text| text.trim_end_matches('\n') == name);
-        if !is_plain {
+        if !is_plain && !without("submit-name") {
             return Err(usage(format!("`{shown}` is not the name of a branch")));
         }
         if !has_branch(git, name)? {

@@ -1,6 +1,7 @@
 //! What refuses a submission before anything is done.
 
-use runr_core::phase::ops::RunFiles;
+use runr_core::mutant::without;
+use runr_core::phase::ops::{RunFiles, TIMELINE};
 use runr_core::phase::submit::squash_message;
 use runr_core::{Code, Error, Result};
 
@@ -87,7 +88,7 @@ impl<'a> Submission<'a> {
 }
 
 fn refuse_live(files: &RunFiles) -> Result<()> {
-    if crate::liveness::is_live(files)? && !runr_core::mutant::without("submit-live") {
+    if crate::liveness::is_live(files)? && !without("submit-live") {
         return Err(owner::active(files));
     }
     Ok(())
@@ -103,7 +104,7 @@ fn no_checkpoint(files: &RunFiles) -> Error {
 /// A commit that the timeline names. Nothing else of it reaches git.
 fn commit(git: &Git, files: &RunFiles, what: &str, sha: &str) -> Result<CommitId> {
     let corrupt = |problem: &str| {
-        let path = files.dir().join(runr_core::phase::ops::TIMELINE);
+        let path = files.dir().join(TIMELINE);
         let message = format!("Run state is corrupt: {path}: {what} {problem}");
         Error::new(Code::StoreCorrupt, message)
             .at(path)

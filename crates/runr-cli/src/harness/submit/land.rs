@@ -1,7 +1,7 @@
 //! Moves the branch to a result, with the tree that has it checked out, or keeps the result beside.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use runr_core::mutant::without;
+use runr_core::mutant::{minding, without};
 use runr_core::phase::owned::is_own_output;
 use runr_core::phase::submit::{Landing, Obstacle, landing};
 use runr_core::{Code, Result};
@@ -27,7 +27,8 @@ pub(super) enum Landed {
 /// out meanwhile.
 pub(super) fn land(of: &Submission<'_>, old: &CommitId, new: &CommitId) -> Result<Landed> {
     let _alone = worktree::alone(of.host, &of.layout)?;
-    of.refuse_lost_claim()?;
+    // It may have been lost while the checks ran.
+    of.refuse_lost_claim().or_else(minding("submit-claim"))?;
     if of.branch.tip(&of.git)? != *old && !without("submit-swap") {
         return Ok(Landed::TipMoved);
     }
@@ -84,7 +85,11 @@ fn bring(
         "merge.autoStash=false",
         "merge",
         "--ff-only",
-        "--no-overwrite-ignore",
+        if without("submit-ignored") {
+            "--overwrite-ignore"
+        } else {
+            "--no-overwrite-ignore"
+        },
         "--no-stat",
         "--quiet",
         new.as_str(),
