@@ -4,6 +4,7 @@
 //! inherited; nothing prompts. Every call is counted, so that the cost of a milestone is known.
 
 mod parse;
+mod program;
 mod user;
 mod watch;
 
@@ -19,6 +20,7 @@ use runr_core::{Code, Error, Result};
 
 pub(crate) use parse::{Touched, TreeStatus};
 use parse::{parse_status, parse_touched};
+use program::program;
 use watch::{PATIENCE, Watch};
 
 const HARDENED: &[&str] = &[
@@ -139,7 +141,7 @@ impl Git {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("git");
+        let mut command = Command::new(program());
         command.current_dir(&self.dir).args(HARDENED).args(args);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GIT_") {

@@ -220,7 +220,8 @@ impl Submission<'_> {
         })
     }
 
-    /// Runs all checks on a result, in a worktree of its own.
+    /// Runs all checks on a result, in a worktree of its own. Between the two is the place of whatever
+    /// prepares a worktree.
     fn check(&self, new: &CommitId) -> Result<Checked> {
         if self.config.verification.is_empty() {
             return Ok(Checked::Unverified);

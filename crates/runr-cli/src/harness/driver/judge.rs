@@ -68,9 +68,12 @@ impl Driver {
         answer: Answer,
     ) -> Result<Vec<Event>> {
         let policy = &self.context.policy;
+        // What a process printed is clean already; here everybody's words are.
+        let redactor = &self.context.redactor;
         let text = match answer {
-            Answer::Text(text) => text,
-            Answer::Failed(failure) => {
+            Answer::Text(text) => redactor.text(&text),
+            Answer::Failed(mut failure) => {
+                failure.message = redactor.text(&failure.message);
                 return Ok(rules::after_worker_failure(
                     after,
                     policy,
@@ -225,19 +228,12 @@ impl Driver {
             return Ok(checked);
         };
         for (index, claim) in claims.iter_mut().enumerate() {
-            let is_check = |tier: &Tier| {
-                self.context
-                    .config
-                    .verification
-                    .tier(*tier)
-                    .contains(&claim.command)
-            };
-            let Some(tier) = Tier::ALL.iter().copied().find(is_check) else {
+            let Some((tier, command)) = self.check_of(&claim.command) else {
                 claim.exit_code = -1;
                 continue;
             };
             let label = format!("claim{}-{}", self.recorder.state.calls_started, index + 1);
-            let tiers = vec![(tier, std::slice::from_ref(&claim.command))];
+            let tiers = vec![(tier, std::slice::from_ref(command))];
             let (order, cancel) = (
                 self.order(tiers, Vec::new(), &label),
                 self.context.host.cancel.clone(),
@@ -246,6 +242,17 @@ impl Driver {
             claim.exit_code = ran.map_or(-1, i64::from);
         }
         Ok(checked)
+    }
+
+    /// The configured check that a claim means; a claim knows no secret of it.
+    fn check_of(&self, claimed: &str) -> Option<(Tier, &String)> {
+        let verification = &self.context.config.verification;
+        let all = Tier::ALL.iter().flat_map(|tier| {
+            let commands = verification.tier(*tier).iter();
+            commands.map(|command| (*tier, command))
+        });
+        all.into_iter()
+            .find(|(_, command)| self.context.redactor.text(command) == claimed)
     }
 
     pub(super) fn judge_review(&mut self, after: &State, reply: ReviewReply) -> Result<Vec<Event>> {

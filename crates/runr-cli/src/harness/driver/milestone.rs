@@ -92,6 +92,7 @@ impl Driver {
             env,
             claim: self.context.claim.clone(),
             budget: Duration::from_secs(seconds).min(self.time_left()),
+            redactor: self.context.redactor.clone(),
         }
     }
 

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::phase::model::Tier;
 use runr_core::phase::submit::FailedCheck;
+use runr_core::redact::Redactor;
 use runr_core::{Error, Result};
 
 use super::Submission;
-use crate::harness::context::child_env;
+use crate::harness::context::{child_env, redactor};
 use crate::harness::process::{self, End, Spec, What};
 
 /// What the checks say of a result.
@@ -37,6 +38,7 @@ pub(super) fn run(of: &Submission<'_>, tree: &Utf8Path) -> Result<Checked> {
         env: environment(of, tree),
         logs: log_dir(of.files.dir())?,
         deadline: Instant::now() + Duration::from_secs(seconds),
+        redactor: redactor(&of.config, of.host),
     };
     for tier in Tier::ALL {
         for (index, command) in verification.tier(*tier).iter().enumerate() {
@@ -77,6 +79,7 @@ struct Pass<'a> {
     env: Vec<(String, String)>,
     logs: Utf8PathBuf,
     deadline: Instant,
+    redactor: Redactor,
 }
 
 impl Pass<'_> {
@@ -90,10 +93,12 @@ impl Pass<'_> {
             env: &self.env,
             stdout: log,
             stderr: None,
+            redactor: &self.redactor,
         };
         let child = process::spawn(&spec).map_err(failed)?;
         let cancel = &self.of.host.cancel;
-        let (exit_code, timed_out) = match child.run("", self.deadline, cancel).map_err(failed)? {
+        let ended = child.run("", self.deadline, cancel).map_err(failed)?;
+        let (exit_code, timed_out) = match ended.end {
             End::Exited(0) => return Ok(Checked::Passed),
             End::Cancelled => return Ok(Checked::Interrupted),
             End::Exited(code) => (code, false),
