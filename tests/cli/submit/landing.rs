@@ -152,11 +152,17 @@ fn a_rejected_push_is_told_and_never_forced() {
         result["recipe"],
         json!(["git push origin refs/heads/release:refs/heads/release"])
     );
+}
 
+#[test]
+fn a_push_that_fails_names_the_command_and_no_password() {
     let (sandbox, id) = finished(1);
-    fs::remove_dir_all(with_origin(&sandbox)).unwrap();
+    let gone = sandbox.scratch().join("gone");
+    let address = format!("file://user:hunter2hunter2@{}", gone.display());
+    sandbox.git(&["remote", "add", "origin", &address]);
     let words = ["submit", &id, "--to", "release", "--push"];
     let shown = sandbox.runr(&words).output().exits(1);
+    assert!(!shown.stdout.contains("hunter2"), "{shown}");
     assert!(
         shown
             .stdout

@@ -28,7 +28,7 @@ use self::branch::Branch;
 use self::checks::Checked;
 use self::land::Landed;
 use self::scratch::Scratch;
-use super::context::Layout;
+use super::context::{Layout, redactor};
 use super::git::Git;
 use super::worktree;
 use crate::host::Host;
@@ -237,7 +237,8 @@ impl Submission<'_> {
         match remote::push(self.host, &self.git, remote, &self.branch) {
             Ok(()) => Push::Done(remote.clone()),
             Err(error) => Push::Failed {
-                words: error.to_string(),
+                // Addresses may hold a password.
+                words: redactor(&self.config, self.host).text(&error.to_string()),
                 recipe: vec![submit::push(remote, self.branch.name())],
             },
         }
