@@ -5,6 +5,7 @@
 
 mod items;
 mod machine;
+mod output;
 mod owner;
 mod plain;
 mod recording;
@@ -39,13 +40,14 @@ pub(crate) struct Bench {
 type Part = fn(&Bench) -> Result<Vec<Row>, Failure>;
 
 /// The parts, in the order of the table.
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("startup", startup::measure),
     ("run", whole_run::measure),
     ("storage", storage::measure),
     ("store", store::measure),
     ("items", items::measure),
     ("owner", owner::measure),
+    ("output", output::measure),
 ];
 
 /// Measures, and prints a table or JSON.
