@@ -15,6 +15,7 @@ mod gitdir;
 mod index;
 mod inspect;
 mod item;
+mod orphans;
 mod others;
 mod owner;
 mod process;
