@@ -69,6 +69,8 @@ const DISK = {
   submit: ['run_id', 'to', 'dry_run', 'squash', 'push', 'root'],
   trust: ['root'],
   approve: ['run_id', 'root'],
+  tasks: ['root'],
+  task_done: ['path', 'root'],
   prep: [
     'root',
     'flow',

@@ -8,6 +8,7 @@
 
 pub mod claim;
 pub mod config;
+pub mod deps;
 pub mod event;
 pub mod evidence;
 mod field;
@@ -29,5 +30,6 @@ pub mod status;
 pub mod stop;
 pub mod submit;
 pub mod task;
+pub mod task_status;
 pub mod tiers;
 pub mod transitions;

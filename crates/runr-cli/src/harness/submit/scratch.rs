@@ -6,7 +6,7 @@ use runr_core::fs::Lock;
 use runr_core::{Result, RunId};
 
 use super::{LOCK, Submission};
-use crate::harness::{process, worktree};
+use crate::harness::{orphans, worktree};
 use crate::merge::CommitId;
 
 /// What the names of these worktrees begin with; no run's does.
@@ -72,7 +72,7 @@ pub(super) fn remove_leftovers(of: &Submission<'_>) {
 /// Ends what still runs for the tree, and removes it. What cannot be removed now the next submission
 /// finds again.
 fn remove(of: &Submission<'_>, dir: &Utf8Path) {
-    process::kill_escaped(dir);
+    orphans::end_marked(dir);
     let _alone = worktree::alone(of.host, &of.layout);
     let made = ["worktree", "remove", "--force", "--force", dir.as_str()];
     // Git refuses what is no worktree of this repository, and the system what is not empty.
