@@ -3,6 +3,7 @@
 //! Absolute times do not travel from one machine to the next, ratios do. Goals are printed, never
 //! judged: a busy machine must not fail a build.
 
+mod event_loop;
 mod items;
 mod machine;
 mod owner;
@@ -43,6 +44,7 @@ type Part = fn(&Bench) -> Result<Vec<Row>, Failure>;
 const PARTS: [(&str, Part); 7] = [
     ("startup", startup::measure),
     ("run", whole_run::measure),
+    ("loop", event_loop::measure),
     ("storage", storage::measure),
     ("store", store::measure),
     ("items", items::measure),

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use camino::Utf8Path;
 use runr_core::Result;
+use runr_core::mutant::without;
 use runr_core::phase::owned::{
     check_owned_paths, is_init_gitignore_change, is_own_output, is_protected,
 };
@@ -47,7 +48,7 @@ impl Guard {
     /// repository of its own, whose files git does not tell.
     fn is_guarded(&self, path: &str) -> bool {
         let name = path.trim_end_matches('/');
-        if is_own_output(name) || self.scope.is_noise(name) {
+        if without("ignored-files") || is_own_output(name) || self.scope.is_noise(name) {
             return false;
         }
         let inside = path.ends_with('/') && self.scope.is_denied(&format!("{name}/any"));
@@ -146,7 +147,7 @@ fn look(
         .then(|| "a directory was replaced by a symbolic link".to_owned());
     let scope = guard.scope.check(&sorted.judged);
     let foreign = manifest::foreign_packages(git, guard, expected_head, &scope.semantic_changed)?;
-    let owned = (!guard.owns.is_empty())
+    let owned = (!guard.owns.is_empty() && !without("owned-paths"))
         .then(|| check_owned_paths(&sorted.judged, &guard.owns, Some(&guard.env_allowlist)))
         .transpose()?;
     let own_work = |path: &&String| !baseline.dirty.contains_key(*path);
@@ -200,7 +201,7 @@ fn sort_out(
         }
         let link = links
             .above(tree, path)
-            .filter(|_| !guard.scope.is_noise(path));
+            .filter(|_| !guard.scope.is_noise(path) && !without("links-above"));
         if let Some(link) = link {
             if !unchanged(&baseline.dirty, link)? {
                 sorted.links.insert(link.to_owned());
@@ -277,7 +278,7 @@ fn committed_since(
     status: &TreeStatus,
     expected: &str,
 ) -> Result<(Touched, Option<String>)> {
-    if status.head == expected {
+    if status.head == expected || without("committed-range") {
         return Ok((Touched::default(), None));
     }
     let touched = git.touched_between(expected, &status.head)?;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::preset;
 use crate::error::Result;
 use crate::glob::{Dots, GlobSet};
+use crate::mutant::without;
 
 /// The lists a run is judged by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +131,14 @@ impl ScopeRules {
         };
         Ok(Self {
             allow: GlobSet::new(&effective_allowlist, Dots::Skip)?,
-            deny: GlobSet::new(&policy.denylist, Dots::Match)?,
+            deny: GlobSet::new(
+                &policy.denylist,
+                if without("deny-dots") {
+                    Dots::Skip
+                } else {
+                    Dots::Match
+                },
+            )?,
             noise: GlobSet::new(&policy.env_allowlist, Dots::Skip)?,
             // A path is first of all itself, whatever its characters mean in a pattern.
             lockfiles: lockfiles.iter().cloned().collect(),
@@ -166,7 +174,8 @@ impl ScopeRules {
 
     /// Whether `path` is a lockfile that must not change.
     fn is_lockfile(&self, path: &str) -> bool {
-        self.lockfiles.contains(path) || self.lockfile_patterns.matches(path)
+        let listed = self.lockfiles.contains(path) || self.lockfile_patterns.matches(path);
+        listed && !without("lockfiles")
     }
 
     /// Judges changed files.
