@@ -30,7 +30,11 @@ fn a_run_in_a_repository_of_a_hundred_thousand_files_completes() {
         let place = sandbox.repo().join(format!("many/d{directory}"));
         fs::create_dir_all(&place).unwrap();
         for file in 0..FILES {
-            fs::write(place.join(format!("f{file}.txt")), format!("{directory} {file}\n")).unwrap();
+            fs::write(
+                place.join(format!("f{file}.txt")),
+                format!("{directory} {file}\n"),
+            )
+            .unwrap();
         }
     }
     let (_, add) = timed(|| sandbox.git(&["add", "-A"]));
@@ -45,7 +49,10 @@ fn a_run_in_a_repository_of_a_hundred_thousand_files_completes() {
     let command = sandbox.run_command(&[]).limit(Duration::from_secs(600));
     let (output, run) = timed(|| command.output().exits(0));
     let id = sandbox.started(output).id;
-    assert_eq!(sandbox.changed(&base, &format!("runr/{id}")).len(), FILES + 1);
+    assert_eq!(
+        sandbox.changed(&base, &format!("runr/{id}")).len(),
+        FILES + 1
+    );
     eprintln!("git status {status:?}, git add of all {add:?}, a run {run:?}");
     assert!(run < status * LOOKS, "git status {status:?}, a run {run:?}");
 }

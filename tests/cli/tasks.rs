@@ -23,7 +23,10 @@ fn a_run_notes_its_task_from_start_to_end() {
     let sandbox = Sandbox::scripted(&Script::happy(1).sleeping("implement", 1500));
     let (id, running) = sandbox.run_until_implement(&[]);
     let entry = noted(&sandbox)[TASK].clone();
-    assert_eq!((&entry["status"], &entry["last_run_id"]), (&json!("in_progress"), &json!(id)));
+    assert_eq!(
+        (&entry["status"], &entry["last_run_id"]),
+        (&json!("in_progress"), &json!(id))
+    );
     assert_eq!(rows(&sandbox)[0]["status"], "in_progress");
     running.wait().exits(0);
     let entry = noted(&sandbox)[TASK].clone();
@@ -31,15 +34,27 @@ fn a_run_notes_its_task_from_start_to_end() {
     assert_eq!(
         keys,
         [
-            "status", "first_seen_at", "last_updated_at", "last_run_id", "last_checkpoint_sha",
-            "last_error_summary", "last_stop_reason"
+            "status",
+            "first_seen_at",
+            "last_updated_at",
+            "last_run_id",
+            "last_checkpoint_sha",
+            "last_error_summary",
+            "last_stop_reason"
         ]
     );
     assert_eq!(entry["status"], "completed");
     assert_eq!(entry["last_stop_reason"], "complete");
-    assert_eq!(entry["last_checkpoint_sha"], sandbox.status(&id)["checkpoint_sha"]);
+    assert_eq!(
+        entry["last_checkpoint_sha"],
+        sandbox.status(&id)["checkpoint_sha"]
+    );
     assert_eq!(entry["last_error_summary"], Value::Null);
-    assert_eq!(sandbox.git(&["status", "--porcelain"]), "", "git does not see the note");
+    assert_eq!(
+        sandbox.git(&["status", "--porcelain"]),
+        "",
+        "git does not see the note"
+    );
 }
 
 #[test]
@@ -61,7 +76,10 @@ fn a_stop_says_whether_the_run_could_go_on() {
     sandbox.script(&Script::happy(1));
     let next = sandbox.run(&["--worktree"], 0);
     let entry = noted(&sandbox)[TASK].clone();
-    assert_eq!((&entry["status"], &entry["last_run_id"]), (&json!("completed"), &json!(next.id)));
+    assert_eq!(
+        (&entry["status"], &entry["last_run_id"]),
+        (&json!("completed"), &json!(next.id))
+    );
 }
 
 #[test]
@@ -86,9 +104,16 @@ fn the_name_of_a_task_does_not_depend_on_where_the_caller_stands() {
         (".runr/./tasks//task.md", &sandbox.repo()),
     ];
     for (path, cwd) in ways {
-        let command = sandbox.runr(&["run", "--task", path, "--worktree"]).cwd(cwd);
+        let command = sandbox
+            .runr(&["run", "--task", path, "--worktree"])
+            .cwd(cwd);
         command.output().exits(0);
-        let names: Vec<String> = noted(&sandbox).as_object().unwrap().keys().cloned().collect();
+        let names: Vec<String> = noted(&sandbox)
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
         assert_eq!(names, [TASK], "{path}");
     }
 }
@@ -99,10 +124,23 @@ fn a_corrupt_status_file_is_reported_and_never_replaced() {
     let broken = "{\"schema_version\": 1,\n \"tasks\": {";
     sandbox.write(FILE, broken);
     let run = sandbox.run(&["--worktree"], 0);
-    assert!(run.output.stderr.contains("warning: how the task stands was not noted"), "{}", run.output);
+    assert!(
+        run.output
+            .stderr
+            .contains("warning: how the task stands was not noted"),
+        "{}",
+        run.output
+    );
     assert!(run.output.stderr.contains("line 2"), "{}", run.output);
-    assert_eq!(sandbox.status(&run.id)["stop_reason"], "complete", "the run does not mind");
-    for words in [&["status", "--tasks", "--json"][..], &["task", "done", TASK, "--json"]] {
+    assert_eq!(
+        sandbox.status(&run.id)["stop_reason"],
+        "complete",
+        "the run does not mind"
+    );
+    for words in [
+        &["status", "--tasks", "--json"][..],
+        &["task", "done", TASK, "--json"],
+    ] {
         let error = sandbox.runr(words).output().exits(1);
         let form = error.error_json("E_STORE_CORRUPT", "store_corrupt");
         assert_eq!(form["line"], 2, "{form}");
@@ -114,10 +152,16 @@ fn a_corrupt_status_file_is_reported_and_never_replaced() {
 fn what_others_wrote_into_the_status_file_stays() {
     let sandbox = Sandbox::scripted(&Script::happy(1));
     let theirs = "\"docs/b.md\": {\"status\":\"pending\",\"n\":1e3}";
-    sandbox.write(FILE, &format!("{{\"schema_version\":1,\"by\":\"x\",\"tasks\":{{{theirs}}}}}"));
+    sandbox.write(
+        FILE,
+        &format!("{{\"schema_version\":1,\"by\":\"x\",\"tasks\":{{{theirs}}}}}"),
+    );
     sandbox.run(&["--worktree"], 0);
     let text = sandbox.read(FILE);
-    assert!(text.contains(theirs) && text.contains("\"by\":\"x\""), "{text}");
+    assert!(
+        text.contains(theirs) && text.contains("\"by\":\"x\""),
+        "{text}"
+    );
     assert_eq!(noted(&sandbox)[TASK]["status"], "completed");
 }
 
@@ -133,7 +177,10 @@ fn eight_processes_at_once_lose_no_task() {
         if round > 0 {
             std::fs::remove_file(sandbox.repo().join(FILE)).unwrap();
         }
-        let all: Vec<_> = names.iter().map(|name| sandbox.runr(&["task", "done", name]).spawn()).collect();
+        let all: Vec<_> = names
+            .iter()
+            .map(|name| sandbox.runr(&["task", "done", name]).spawn())
+            .collect();
         for one in all {
             one.wait().exits(0);
         }
@@ -150,7 +197,16 @@ fn eight_processes_at_once_lose_no_task() {
     let runs: Vec<_> = (0..8)
         .map(|n| {
             let task = format!("t{n}");
-            sandbox.runr(&["run", "--task", &task, "--worktree", "--fast", "--force-parallel"]).spawn()
+            sandbox
+                .runr(&[
+                    "run",
+                    "--task",
+                    &task,
+                    "--worktree",
+                    "--fast",
+                    "--force-parallel",
+                ])
+                .spawn()
         })
         .collect();
     for run in runs {
@@ -168,9 +224,16 @@ fn a_run_that_died_is_shown_as_stopped() {
     let sandbox = Sandbox::scripted(&Script::happy(1).sleeping("implement", 30_000));
     let (id, running) = sandbox.run_until_implement(&["--worktree"]);
     running.kill();
-    assert_eq!(noted(&sandbox)[TASK]["status"], "in_progress", "it could not say so");
+    assert_eq!(
+        noted(&sandbox)[TASK]["status"],
+        "in_progress",
+        "it could not say so"
+    );
     let row = rows(&sandbox)[0].clone();
-    assert_eq!((&row["status"], &row["last_run_id"]), (&json!("stopped"), &json!(id)));
+    assert_eq!(
+        (&row["status"], &row["last_run_id"]),
+        (&json!("stopped"), &json!(id))
+    );
     sandbox.script(&Script::happy(1));
     sandbox.runr(&["resume", &id]).output().exits(0);
     assert_eq!(noted(&sandbox)[TASK]["status"], "completed");
@@ -179,18 +242,37 @@ fn a_run_that_died_is_shown_as_stopped() {
 #[test]
 fn a_person_completes_manual_and_hybrid_tasks_and_no_others() {
     let sandbox = Sandbox::scripted(&Script::happy(1));
-    sandbox.write(".runr/tasks/key.md", "---\ntype: manual\n---\n# Rotate the key\n");
-    sandbox.write(".runr/tasks/half.md", "---\ntype: hybrid\n---\n# Half and half\n");
+    sandbox.write(
+        ".runr/tasks/key.md",
+        "---\ntype: manual\n---\n# Rotate the key\n",
+    );
+    sandbox.write(
+        ".runr/tasks/half.md",
+        "---\ntype: hybrid\n---\n# Half and half\n",
+    );
     sandbox.commit("tasks");
-    let done = sandbox.runr(&["task", "done", "key", "--json"]).output().exits(0).pretty_json();
-    assert_eq!(done, json!({"path": ".runr/tasks/key.md", "status": "completed", "changed": true}));
+    let done = sandbox
+        .runr(&["task", "done", "key", "--json"])
+        .output()
+        .exits(0)
+        .pretty_json();
+    assert_eq!(
+        done,
+        json!({"path": ".runr/tasks/key.md", "status": "completed", "changed": true})
+    );
     let again = sandbox.runr(&["task", "done", "key"]).output().exits(0);
     assert_eq!(again.stdout.trim(), ".runr/tasks/key.md is already done");
     sandbox.runr(&["task", "done", "half"]).output().exits(0);
 
-    let refused = sandbox.runr(&["task", "done", TASK, "--json"]).output().exits(2);
+    let refused = sandbox
+        .runr(&["task", "done", TASK, "--json"])
+        .output()
+        .exits(2);
     refused.error_json("E_USAGE", "usage");
-    let missing = sandbox.runr(&["task", "done", "nothing.md", "--json"]).output().exits(4);
+    let missing = sandbox
+        .runr(&["task", "done", "nothing.md", "--json"])
+        .output()
+        .exits(4);
     missing.error_json("E_TASK_NOT_FOUND", "task_not_found");
     let tasks = noted(&sandbox);
     assert_eq!(tasks.as_object().unwrap().len(), 2, "{tasks}");
@@ -198,28 +280,46 @@ fn a_person_completes_manual_and_hybrid_tasks_and_no_others() {
     sandbox.run(&["--worktree"], 0);
     std::fs::remove_file(sandbox.repo().join(FILE)).unwrap();
     sandbox.runr(&["task", "done", TASK]).output().exits(0);
-    assert_eq!(noted(&sandbox)[TASK]["status"], "completed", "its run is complete");
+    assert_eq!(
+        noted(&sandbox)[TASK]["status"],
+        "completed",
+        "its run is complete"
+    );
 }
 
 #[test]
 fn unmet_tasks_warn_until_they_are_done() {
     let sandbox = Sandbox::scripted(&Script::happy(1));
     sandbox.write(".runr/tasks/first.md", "---\ntype: manual\n---\n# First\n");
-    sandbox.write(TASK, "---\ndepends_on: [.runr/tasks/first.md, ./docs/none.md]\n---\n# Second\n");
+    sandbox.write(
+        TASK,
+        "---\ndepends_on: [.runr/tasks/first.md, ./docs/none.md]\n---\n# Second\n",
+    );
     sandbox.commit("tasks");
     let run = sandbox.run(&["--worktree"], 0);
     let warned = |task: &str| format!("warning: the task depends on {task}, which is not done");
-    assert!(run.output.stderr.contains(&warned(".runr/tasks/first.md")), "{}", run.output);
+    assert!(
+        run.output.stderr.contains(&warned(".runr/tasks/first.md")),
+        "{}",
+        run.output
+    );
     sandbox.runr(&["task", "done", "first"]).output().exits(0);
     let run = sandbox.run(&["--worktree"], 0);
     assert!(!run.output.stderr.contains("first.md"), "{}", run.output);
-    assert!(run.output.stderr.contains(&warned("./docs/none.md")), "{}", run.output);
+    assert!(
+        run.output.stderr.contains(&warned("./docs/none.md")),
+        "{}",
+        run.output
+    );
 }
 
 #[test]
 fn what_is_odd_about_a_task_file_is_told_and_does_not_stop_it() {
     let sandbox = Sandbox::scripted(&Script::happy(1));
-    sandbox.write(TASK, "---\ntype: magic\ntier: tier9\n---\n# A task\n\n## Goal\nx\n");
+    sandbox.write(
+        TASK,
+        "---\ntype: magic\ntier: tier9\n---\n# A task\n\n## Goal\nx\n",
+    );
     sandbox.commit("a task");
     let run = sandbox.run(&["--worktree"], 0);
     for words in [
@@ -243,8 +343,14 @@ fn the_list_of_tasks_begins_with_what_wants_a_person() {
     assert_eq!(empty.stdout.trim(), "No tasks found.");
 
     sandbox.write(".runr/tasks/deep/ready.md", "# Ready\n");
-    sandbox.write(".runr/tasks/key.md", "---\ntype: manual\n---\n# Rotate the key\n");
-    sandbox.write(".runr/tasks/late.md", "---\ndepends_on: .runr/tasks/deep/ready.md\n---\n# Late\n");
+    sandbox.write(
+        ".runr/tasks/key.md",
+        "---\ntype: manual\n---\n# Rotate the key\n",
+    );
+    sandbox.write(
+        ".runr/tasks/late.md",
+        "---\ndepends_on: .runr/tasks/deep/ready.md\n---\n# Late\n",
+    );
     sandbox.write(".runr/tasks/bad.md", "---\nowns: [\n---\n");
     sandbox.write(".runr/tasks/note.txt", "no task\n");
     sandbox.commit("tasks");
@@ -252,7 +358,12 @@ fn the_list_of_tasks_begins_with_what_wants_a_person() {
     sandbox.runr(&["task", "done", "key"]).output().exits(0);
     let rows = rows(&sandbox);
     let shown: Vec<(&str, &str)> = (rows.iter())
-        .map(|row| (row["path"].as_str().unwrap(), row["status"].as_str().unwrap()))
+        .map(|row| {
+            (
+                row["path"].as_str().unwrap(),
+                row["status"].as_str().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(
         shown,
@@ -267,11 +378,20 @@ fn the_list_of_tasks_begins_with_what_wants_a_person() {
     let late = &rows[3];
     assert_eq!(late["unmet"], json!([".runr/tasks/deep/ready.md"]));
     assert_eq!(late["title"], "Late");
-    assert!(rows[1]["error"].as_str().unwrap().contains("line"), "{}", rows[1]);
+    assert!(
+        rows[1]["error"].as_str().unwrap().contains("line"),
+        "{}",
+        rows[1]
+    );
     let human = sandbox.runr(&["status", "--tasks"]).output().exits(0);
     for words in [
-        &format!("runr resume {}", run.id), "deps:0/1", "[manual]", "blocked", "unreadable",
-        "runr run --task .runr/tasks/deep/ready.md", "Total: 5 tasks (1 completed)",
+        &format!("runr resume {}", run.id),
+        "deps:0/1",
+        "[manual]",
+        "blocked",
+        "unreadable",
+        "runr run --task .runr/tasks/deep/ready.md",
+        "Total: 5 tasks (1 completed)",
     ] {
         assert!(human.stdout.contains(words), "{words}: {human}");
     }

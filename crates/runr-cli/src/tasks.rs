@@ -80,7 +80,9 @@ pub(crate) fn list(host: &Host, root: &Utf8Path) -> Result<Vec<TaskRow>> {
     let layout = Layout::find(&host.cwd.join(root), host)?;
     let entries = task_status_file(host, &layout).read()?;
     let mut paths = task_files(&layout.tasks_dir(), &layout.repo_root)?;
-    let elsewhere = entries.keys().filter(|path| layout.repo_root.join(path).is_file());
+    let elsewhere = entries
+        .keys()
+        .filter(|path| layout.repo_root.join(path).is_file());
     paths.extend(elsewhere.cloned());
     let mut done = Done::new(&layout, &entries);
     let mut rows: Vec<TaskRow> = Vec::with_capacity(paths.len());
@@ -97,7 +99,12 @@ fn row(layout: &Layout, path: String, entry: TaskEntry, done: &mut Done<'_>) -> 
     let found = TaskFile::find(path.as_str().into(), &layout.repo_root, layout);
     let task = found.and_then(|file| file.task());
     let (title, kind, depends_on, error) = match task {
-        Ok(task) => (task.name().to_owned(), Some(task.kind), task.depends_on, None),
+        Ok(task) => (
+            task.name().to_owned(),
+            Some(task.kind),
+            task.depends_on,
+            None,
+        ),
         Err(error) => (String::new(), None, Vec::new(), Some(error.to_string())),
     };
     let mut unmet = Vec::new();
@@ -166,7 +173,10 @@ impl<'a> Done<'a> {
         if self.by_runs.is_none() {
             self.by_runs = Some(complete_tasks(self.layout)?);
         }
-        Ok(self.by_runs.as_ref().is_some_and(|tasks| tasks.contains(task)))
+        Ok(self
+            .by_runs
+            .as_ref()
+            .is_some_and(|tasks| tasks.contains(task)))
     }
 }
 
@@ -174,7 +184,11 @@ impl<'a> Done<'a> {
 ///
 /// # Errors
 /// `E_IO`.
-pub(crate) fn unmet(layout: &Layout, entries: &TaskEntries, wanted: &[String]) -> Result<Vec<String>> {
+pub(crate) fn unmet(
+    layout: &Layout,
+    entries: &TaskEntries,
+    wanted: &[String],
+) -> Result<Vec<String>> {
     let mut done = Done::new(layout, entries);
     let mut open = Vec::new();
     for task in wanted {

@@ -1,8 +1,5 @@
 //! The scope guard and the check of owned paths, by the cases of `tests/cases/scope.json`.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a panic is how a test fails"
-)]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use runr_core::phase::owned::check_owned_paths;
 use runr_core::phase::scope::{ScopeInput, ScopeResult, check_scope};
@@ -44,11 +41,19 @@ fn judge(policy: &Value, changed: &[String]) -> ScopeResult {
 fn replay(about: &str, policy: &Value, mut paths: Vec<Expected>) -> usize {
     for (path, [outside, lockfile, noise]) in &paths {
         let result = judge(policy, std::slice::from_ref(path));
-        let found = [&result.scope_violations, &result.lockfile_violations, &result.env_touched]
-            .map(|list| !list.is_empty());
+        let found = [
+            &result.scope_violations,
+            &result.lockfile_violations,
+            &result.env_touched,
+        ]
+        .map(|list| !list.is_empty());
         assert_eq!(found, [*outside, *lockfile, *noise], "{about}: {path:?}");
         assert_eq!(result.ok, !outside && !lockfile, "{about}: {path:?}");
-        assert_eq!(result.semantic_changed.is_empty(), *noise, "{about}: {path:?}");
+        assert_eq!(
+            result.semantic_changed.is_empty(),
+            *noise,
+            "{about}: {path:?}"
+        );
     }
     for _ in 0..2 {
         paths.reverse();
@@ -58,7 +63,11 @@ fn replay(about: &str, policy: &Value, mut paths: Vec<Expected>) -> usize {
             let listed = paths.iter().filter(|(_, verdict)| verdict[at]);
             listed.map(|(path, _)| path.clone()).collect()
         };
-        assert_eq!(result.scope_violations, those(0), "{about}: in the order of the changes");
+        assert_eq!(
+            result.scope_violations,
+            those(0),
+            "{about}: in the order of the changes"
+        );
         assert_eq!(result.lockfile_violations, those(1), "{about}");
         assert_eq!(result.env_touched, those(2), "{about}");
     }
@@ -72,7 +81,8 @@ fn every_written_path_is_judged_as_it_is_written() {
     let none = ("none", FINE);
     let mut count = 0;
     for family in families("allow") {
-        let policy = json!({"allowlist": [family["pattern"]], "env_allowlist": [], "lockfiles": []});
+        let policy =
+            json!({"allowlist": [family["pattern"]], "env_allowlist": [], "lockfiles": []});
         let paths = expected(&family, [("in", FINE), ("out", OUTSIDE), none, none]);
         count += replay(family["pattern"].as_str().unwrap(), &policy, paths);
     }
@@ -101,7 +111,12 @@ fn every_written_path_is_owned_as_it_is_written() {
         let owns = texts(&family["owns"]);
         let check = |changed: &[String]| check_owned_paths(changed, &owns, None).unwrap();
         let outside = texts(&family["outside"]);
-        let all = [texts(&family["inside"]), outside.clone(), texts(&family["noise"])].concat();
+        let all = [
+            texts(&family["inside"]),
+            outside.clone(),
+            texts(&family["noise"]),
+        ]
+        .concat();
         for path in &all {
             let verdict = check(std::slice::from_ref(path));
             assert_eq!(verdict.ok, !outside.contains(path), "{owns:?}: {path:?}");

@@ -24,7 +24,8 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Row>, Failure> {
         [&policy.env_allowlist, &policy.denylist, &policy.allowlist].map(|list| peer(list));
     let (noise, deny, allow) = (noise?, deny?, allow?);
     let changed: Vec<String> = (0..PATHS).map(path).collect();
-    let verdict = |path: &String| !noise.is_match(path) && (deny.is_match(path) || !allow.is_match(path));
+    let verdict =
+        |path: &String| !noise.is_match(path) && (deny.is_match(path) || !allow.is_match(path));
     let theirs = changed.iter().filter(|path| verdict(path)).count();
     let ours = rules.check(&changed).scope_violations.len();
     if ours != theirs {
@@ -64,7 +65,9 @@ fn allowlist() -> Vec<String> {
 
 /// 40 patterns of what nobody may change.
 fn denylist() -> Vec<String> {
-    let endings = ["pem", "key", "p12", "pfx", "kdbx", "env", "secret", "crt", "jks", "gpg"];
+    let endings = [
+        "pem", "key", "p12", "pfx", "kdbx", "env", "secret", "crt", "jks", "gpg",
+    ];
     let mut all: Vec<String> = endings.map(|ending| format!("**/*.{ending}")).to_vec();
     for n in 0..30 {
         all.push(format!("packages/app-{n}/src/generated/**"));

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::cli::RunArgs;
 use super::{INTERRUPTED, Invocation};
 use crate::harness::{
-    ConfigSource, Driver, Listener, Prepared, RunRequest, oddities, start, task_name, warnings, would_refuse,
+    ConfigSource, Driver, Listener, Prepared, RunRequest, oddities, start, task_name, warnings,
+    would_refuse,
 };
 use crate::output::Console;
 use crate::output::events::{event_line, last_lines, read_log, short};
@@ -99,7 +100,10 @@ fn manual(call: &Invocation<'_>, prepared: &Prepared) -> u8 {
     } else {
         call.console.line(prepared.task.body.trim_end());
         let name = |path: &Utf8PathBuf| task_name(path, &prepared.place.toplevel, &prepared.layout);
-        let path = prepared.task_path.as_ref().map_or("<file>".to_owned(), name);
+        let path = prepared
+            .task_path
+            .as_ref()
+            .map_or("<file>".to_owned(), name);
         call.console.line(&format!(
             "\nThis task is for a person. When it is done: runr task done {path}"
         ));

@@ -42,9 +42,12 @@ pub(super) fn list(call: &Invocation<'_>) -> Result<()> {
     for line in table.lines() {
         call.console.line(line.trim_end());
     }
-    let done = rows.iter().filter(|row| row.status == TaskStatus::Completed);
+    let done = rows
+        .iter()
+        .filter(|row| row.status == TaskStatus::Completed);
     let (all, done) = (rows.len(), done.count());
-    call.console.line(&format!("Total: {all} tasks ({done} completed)"));
+    call.console
+        .line(&format!("Total: {all} tasks ({done} completed)"));
     Ok(())
 }
 

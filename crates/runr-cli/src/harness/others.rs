@@ -73,7 +73,10 @@ fn unmet(prepared: &Prepared, host: &Host) -> Result<Vec<String>> {
     };
     let open = crate::tasks::unmet(layout, &entries, wanted)?;
     let first = |task: String| format!("the task depends on {task}, which is not done");
-    Ok(unreadable.into_iter().chain(open.into_iter().map(first)).collect())
+    Ok(unreadable
+        .into_iter()
+        .chain(open.into_iter().map(first))
+        .collect())
 }
 
 /// The tasks of which a run is complete.

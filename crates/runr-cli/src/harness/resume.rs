@@ -101,12 +101,7 @@ pub(crate) fn resume(
     let chosen = reopened.pick_checkpoint(&layout, &state)?;
     let scope = scope_change(&state, &snapshot, &config, &task);
     let frozen = scope.as_ref().map_or(&state.scope_lock, |to| to);
-    let guard = context::guard(
-        &config,
-        frozen,
-        &state.options.allow_deps,
-        &task.owns_raw,
-    )?;
+    let guard = context::guard(&config, frozen, &state.options.allow_deps, &task.owns_raw)?;
     refuse_first_dirt(&reopened, &guard, &state)?;
     let mut baseline = reopened.baseline(&files, &guard, &state)?;
     if scope.is_some() {

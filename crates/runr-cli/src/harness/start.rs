@@ -76,7 +76,12 @@ pub(crate) fn start(
     if !verdict.ok {
         let refusal = refuse(&mut recorder, &run, &verdict)?;
         // The refusal is what there is to tell.
-        drop(task_log::refused(host, &prepared.layout, &run.run_id, &recorder.state));
+        drop(task_log::refused(
+            host,
+            &prepared.layout,
+            &run.run_id,
+            &recorder.state,
+        ));
         return Err(refusal);
     }
     let locks = (begun.ownership, tree_lock);
@@ -102,7 +107,12 @@ pub(crate) fn start(
             let words = Some(error.to_string());
             let stop = rules::stop_of(&recorder.state, reason_of(&error), words);
             recorder.record(SUPERVISOR, &Event::Stop(Box::new(stop)))?;
-            drop(task_log::refused(host, &layout, &run.run_id, &recorder.state));
+            drop(task_log::refused(
+                host,
+                &layout,
+                &run.run_id,
+                &recorder.state,
+            ));
             Err(error.with("run_id", run.run_id.as_str()))
         }
     }
@@ -335,7 +345,6 @@ fn run_started(
         milestones: prepared.task.fallback_milestones.clone(),
     }
 }
-
 
 /// Records the refusal and returns it as the error the caller sees.
 fn refuse(recorder: &mut Recorder, run: &RunPaths, guard: &PreflightGuard) -> Result<Error> {

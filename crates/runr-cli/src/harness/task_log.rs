@@ -19,7 +19,12 @@ pub(crate) fn ended(host: &Host, layout: &Layout, run_id: &RunId, state: &State)
 }
 
 /// Notes that a run ended before it could begin. The warning if that failed.
-pub(crate) fn refused(host: &Host, layout: &Layout, run_id: &RunId, state: &State) -> Option<String> {
+pub(crate) fn refused(
+    host: &Host,
+    layout: &Layout,
+    run_id: &RunId,
+    state: &State,
+) -> Option<String> {
     let end = end_of(run_id, state)?;
     note(host, layout, state, &[TaskEvent::Begun { run_id }, end])
 }

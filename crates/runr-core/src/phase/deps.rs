@@ -139,13 +139,21 @@ pub fn changed_packages(
     if before.other != after.other {
         let differs = |line: &&String| !before.other.contains(*line);
         let line = after.other.iter().find(differs);
-        let line = line.or_else(|| before.other.iter().find(|line| !after.other.contains(*line)));
+        let line = line.or_else(|| {
+            before
+                .other
+                .iter()
+                .find(|line| !after.other.contains(*line))
+        });
         let shown: String = line.map_or("", String::as_str).chars().take(80).collect();
         return Err(format!("`{shown}` belongs to no package"));
     }
     let names = before.packages.keys().chain(after.packages.keys());
     let differs = |name: &&String| before.packages.get(*name) != after.packages.get(*name);
-    Ok(names.filter(differs).map(|name| kind.normal(name)).collect())
+    Ok(names
+        .filter(differs)
+        .map(|name| kind.normal(name))
+        .collect())
 }
 
 /// What is wrong with the change of a manifest if only `allowed` packages may change; nothing if

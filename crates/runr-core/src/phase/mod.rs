@@ -7,8 +7,8 @@
 
 pub mod claim;
 pub mod config;
-pub mod event;
 pub mod deps;
+pub mod event;
 pub mod evidence;
 mod field;
 pub mod fingerprint;

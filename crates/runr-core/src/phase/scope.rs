@@ -309,9 +309,17 @@ mod tests {
             ["scope_violation", "lockfile_violation"]
         );
         policy.lockfiles = paths(&["**/Cargo.lock", "a[b]/x.lock"]);
-        let changed = paths(&["Cargo.lock", "sub/Cargo.lock", ".x/Cargo.lock", "a[b]/x.lock"]);
+        let changed = paths(&[
+            "Cargo.lock",
+            "sub/Cargo.lock",
+            ".x/Cargo.lock",
+            "a[b]/x.lock",
+        ]);
         let result = ScopeRules::new(&policy).unwrap().check(&changed);
-        assert_eq!(result.lockfile_violations, changed, "a pattern reaches subprojects");
+        assert_eq!(
+            result.lockfile_violations, changed,
+            "a pattern reaches subprojects"
+        );
         policy.allow_deps = true;
         policy.allowlist.push("**".to_owned());
         assert!(ScopeRules::new(&policy).unwrap().check(&changed[..2]).ok);

@@ -371,9 +371,16 @@ mod tests {
     fn what_is_odd_only_warns() {
         let task = parse_task("---\ntype: weird\ntier: 9\n---\n## Goal\n").unwrap();
         assert_eq!(task.warnings.len(), 2, "{:?}", task.warnings);
-        assert_eq!(task.missing_headings, ["Requirements", "Success Criteria", "Notes"]);
+        assert_eq!(
+            task.missing_headings,
+            ["Requirements", "Success Criteria", "Notes"]
+        );
         let nothing = parse_task("---\nowns: ./\n---\n").unwrap();
-        assert!(nothing.warnings[0].contains("owns"), "{:?}", nothing.warnings);
+        assert!(
+            nothing.warnings[0].contains("owns"),
+            "{:?}",
+            nothing.warnings
+        );
         assert_eq!(task.kind, TaskType::Automated);
         assert_eq!(
             parse_task("").unwrap().fallback_milestones[0].goal,

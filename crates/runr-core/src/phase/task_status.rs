@@ -163,10 +163,7 @@ impl TaskEntry {
 }
 
 fn summary(error: &str) -> Option<String> {
-    let line = error
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())?;
+    let line = error.lines().map(str::trim).find(|line| !line.is_empty())?;
     Some(line.chars().take(SUMMARY).collect())
 }
 
@@ -211,13 +208,22 @@ pub fn record_events(
         ("first_seen_at", now.clone()),
         ("last_updated_at", now),
         ("last_run_id", text_or_null(&after.last_run_id)),
-        ("last_checkpoint_sha", text_or_null(&after.last_checkpoint_sha)),
-        ("last_error_summary", text_or_null(&after.last_error_summary)),
+        (
+            "last_checkpoint_sha",
+            text_or_null(&after.last_checkpoint_sha),
+        ),
+        (
+            "last_error_summary",
+            text_or_null(&after.last_error_summary),
+        ),
         ("last_stop_reason", text_or_null(&after.last_stop_reason)),
     ];
     let mut editor = Editor::new(text, rules())?;
     let first_time = before.is_none();
-    for (name, value) in fields.iter().filter(|(name, _)| first_time || *name != "first_seen_at") {
+    for (name, value) in fields
+        .iter()
+        .filter(|(name, _)| first_time || *name != "first_seen_at")
+    {
         let path = [Step::Key("tasks"), Step::Key(task), Step::Key(name)];
         editor.set(&path, value)?;
     }
@@ -257,13 +263,19 @@ fn entry_of(text: &str, node: Node<'_>) -> Result<TaskEntry, BadJson> {
     let status = node.get("status");
     let word = status.and_then(Node::as_str_lossy);
     let Some(status) = word.as_deref().and_then(TaskStatus::parse) else {
-        return Err(wrong(text, status.unwrap_or(node), "`status` is none of the known words"));
+        return Err(wrong(
+            text,
+            status.unwrap_or(node),
+            "`status` is none of the known words",
+        ));
     };
     let field = |name: &str| match node.get(name) {
         Some(value) if value.kind() == Kind::String => Ok(value.as_str_lossy()),
-        Some(value) if value.kind() != Kind::Null => {
-            Err(wrong(text, value, &format!("`{name}` is neither text nor null")))
-        }
+        Some(value) if value.kind() != Kind::Null => Err(wrong(
+            text,
+            value,
+            &format!("`{name}` is neither text nor null"),
+        )),
         _ => Ok(None),
     };
     Ok(TaskEntry {

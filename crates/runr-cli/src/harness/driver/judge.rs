@@ -173,12 +173,7 @@ impl Driver {
         scope
             .denylist
             .extend(patterns.iter().filter(|p| Glob::parse(p).is_ok()).cloned());
-        let guard = context::guard(
-            &self.context.config,
-            &scope,
-            &after.options.allow_deps,
-            &[],
-        )?;
+        let guard = context::guard(&self.context.config, &scope, &after.options.allow_deps, &[])?;
         let status = self.context.git.status()?;
         self.baseline
             .extend(guard.guarded_prints(self.context.git.dir(), &status)?);

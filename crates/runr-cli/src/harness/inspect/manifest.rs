@@ -20,7 +20,11 @@ pub(super) fn foreign_packages(
     changed: &[String],
 ) -> Result<ForeignPackages> {
     let mut found = ForeignPackages::default();
-    let Some(allowed) = guard.packages.as_deref().filter(|_| !without("listed-packages")) else {
+    let Some(allowed) = guard
+        .packages
+        .as_deref()
+        .filter(|_| !without("listed-packages"))
+    else {
         return Ok(found);
     };
     for path in changed.iter().filter(|path| is_manifest(path)) {

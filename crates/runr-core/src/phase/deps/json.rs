@@ -79,7 +79,10 @@ fn read_override(place: &str, name: &str, value: &Value, found: &mut Listing) {
         _ => {
             let target = value.as_str().and_then(aliased);
             let name = name.rsplit('>').next().unwrap_or(name);
-            found.mention(target.unwrap_or(without_version(name)), format!("{place} {name} {value}"));
+            found.mention(
+                target.unwrap_or(without_version(name)),
+                format!("{place} {name} {value}"),
+            );
         }
     }
 }
@@ -148,14 +151,17 @@ pub(super) fn composer(text: &str) -> Result<Listing, String> {
     }
     for setting in ["repositories", "minimum-stability"] {
         let value = root.get(setting);
-        found.other.extend(value.map(|value| format!("{setting}: {value}")));
+        found
+            .other
+            .extend(value.map(|value| format!("{setting}: {value}")));
     }
     Ok(found)
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, String> {
     // A repeated key means another thing to every reader.
-    let tree = crate::json::scan(text, &crate::json::Rules::default()).map_err(|bad| bad.to_string())?;
+    let tree =
+        crate::json::scan(text, &crate::json::Rules::default()).map_err(|bad| bad.to_string())?;
     if let Some(twice) = tree.repeated_key() {
         return Err(format!("the key {} stands there twice", twice.key_text()));
     }

@@ -29,7 +29,9 @@ pub(super) fn python_requirement(text: &str) -> Option<String> {
     let (name, rest) = text.split_at(text.find(|c| !is_name(c)).unwrap_or(text.len()));
     let rest = rest.trim_start();
     let plain = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let follows = rest.is_empty() || rest.starts_with(['[', '<', '>', '=', '!', '~', '@', ';', '(']) || rest.starts_with("--hash");
+    let follows = rest.is_empty()
+        || rest.starts_with(['[', '<', '>', '=', '!', '~', '@', ';', '('])
+        || rest.starts_with("--hash");
     (plain && follows).then(|| python_name(name))
 }
 
@@ -57,12 +59,17 @@ pub(super) fn go_mod(text: &str) -> Listing {
 }
 
 fn go_directive(verb: &str, rest: &str, found: &mut Listing) {
-    let words: Vec<&str> = rest.split_whitespace().map(|word| word.trim_matches('"')).collect();
+    let words: Vec<&str> = rest
+        .split_whitespace()
+        .map(|word| word.trim_matches('"'))
+        .collect();
     match (verb, words.as_slice()) {
         ("module" | "retract", _) => {}
         // As with `go get`, these two have the names of packages.
         ("go" | "toolchain", _) => found.mention(verb, rest),
-        ("require" | "exclude" | "tool", [module, ..]) => found.mention(module, format!("{verb} {rest}")),
+        ("require" | "exclude" | "tool", [module, ..]) => {
+            found.mention(module, format!("{verb} {rest}"))
+        }
         ("replace", [module, ..]) => {
             found.mention(module, format!("{verb} {rest}"));
             let target = words.iter().skip_while(|word| **word != "=>").nth(1);

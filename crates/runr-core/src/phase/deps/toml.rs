@@ -22,7 +22,13 @@ pub(super) fn cargo(text: &str) -> Result<Listing, String> {
     }
     if let Some(workspace) = root.get("workspace") {
         let workspace = as_table("workspace", workspace)?;
-        for_each_table(workspace, &CARGO_TABLES[..1], "workspace", &mut found, cargo_table)?;
+        for_each_table(
+            workspace,
+            &CARGO_TABLES[..1],
+            "workspace",
+            &mut found,
+            cargo_table,
+        )?;
     }
     for (source, packages) in tables(&root, "patch")? {
         cargo_table(&format!("patch {source}"), packages, &mut found);
@@ -54,7 +60,9 @@ pub(super) fn pyproject(text: &str) -> Result<Listing, String> {
         groups(project, "optional-dependencies", &mut found)?;
     }
     groups(&root, "dependency-groups", &mut found)?;
-    let build = root.get("build-system").and_then(|build| build.get("requires"));
+    let build = root
+        .get("build-system")
+        .and_then(|build| build.get("requires"));
     requirements("build-system", build, &mut found)?;
     let Some(tools) = root.get("tool").and_then(Value::as_table) else {
         return Ok(found);
@@ -79,7 +87,12 @@ fn poetry_tables(poetry: &Table, found: &mut Listing) -> Result<(), String> {
     for (group, members) in tables(poetry, "group")? {
         for_each_table(members, &tables_of[..1], group, found, python_table)?;
     }
-    for (name, value) in poetry.get("extras").and_then(Value::as_table).into_iter().flatten() {
+    for (name, value) in poetry
+        .get("extras")
+        .and_then(Value::as_table)
+        .into_iter()
+        .flatten()
+    {
         requirements(&format!("extras {name}"), Some(value), found)?;
     }
     settings("tool.poetry", poetry, &["source"], found);
@@ -87,11 +100,21 @@ fn poetry_tables(poetry: &Table, found: &mut Listing) -> Result<(), String> {
 }
 
 fn uv_tables(uv: &Table, found: &mut Listing) -> Result<(), String> {
-    for list in ["dev-dependencies", "constraint-dependencies", "override-dependencies", "build-constraint-dependencies"] {
+    for list in [
+        "dev-dependencies",
+        "constraint-dependencies",
+        "override-dependencies",
+        "build-constraint-dependencies",
+    ] {
         requirements(list, uv.get(list), found)?;
     }
     for_each_table(uv, &["sources"], "uv", found, python_table)?;
-    settings("tool.uv", uv, &["index", "index-url", "extra-index-url", "find-links", "pip"], found);
+    settings(
+        "tool.uv",
+        uv,
+        &["index", "index-url", "extra-index-url", "find-links", "pip"],
+        found,
+    );
     Ok(())
 }
 
@@ -99,7 +122,9 @@ pub(super) fn pipfile(text: &str) -> Result<Listing, String> {
     let mut found = Listing::default();
     for (name, value) in &parse(text)? {
         match (name.as_str(), value) {
-            ("source" | "requires" | "pipenv", value) => found.other.push(format!("{name}: {value:?}")),
+            ("source" | "requires" | "pipenv", value) => {
+                found.other.push(format!("{name}: {value:?}"))
+            }
             ("scripts", _) => {}
             (category, Value::Table(packages)) => python_table(category, packages, &mut found),
             (_, value) => found.other.push(format!("{name}: {value:?}")),
@@ -116,8 +141,12 @@ fn python_table(place: &str, table: &Table, found: &mut Listing) {
 
 /// Where packages come from concerns all of them.
 fn settings(place: &str, table: &Table, names: &[&str], found: &mut Listing) {
-    let set = names.iter().filter_map(|name| Some((name, table.get(*name)?)));
-    found.other.extend(set.map(|(name, value)| format!("{place}.{name}: {value:?}")));
+    let set = names
+        .iter()
+        .filter_map(|name| Some((name, table.get(*name)?)));
+    found
+        .other
+        .extend(set.map(|(name, value)| format!("{place}.{name}: {value:?}")));
 }
 
 /// A table of lists of requirements.
@@ -148,7 +177,8 @@ fn requirements(place: &str, list: Option<&Value>, found: &mut Listing) -> Resul
 }
 
 fn parse(text: &str) -> Result<Table, String> {
-    text.parse::<Table>().map_err(|problem| problem.message().to_owned())
+    text.parse::<Table>()
+        .map_err(|problem| problem.message().to_owned())
 }
 
 fn for_each_table(
@@ -172,9 +202,13 @@ fn tables<'a>(parent: &'a Table, name: &str) -> Result<Vec<(&'a String, &'a Tabl
         return Ok(Vec::new());
     };
     let inside = as_table(name, value)?.iter();
-    inside.map(|(key, value)| Ok((key, as_table(key, value)?))).collect()
+    inside
+        .map(|(key, value)| Ok((key, as_table(key, value)?)))
+        .collect()
 }
 
 fn as_table<'a>(name: &str, value: &'a Value) -> Result<&'a Table, String> {
-    value.as_table().ok_or_else(|| format!("`{name}` is not a table"))
+    value
+        .as_table()
+        .ok_or_else(|| format!("`{name}` is not a table"))
 }

@@ -55,7 +55,8 @@ impl TaskStatusFile {
     /// `E_META_WRITE_FAILED`, `E_IO`.
     pub fn note(&self, task: &str, events: &[TaskEvent<'_>], at: Timestamp) -> Result<bool> {
         let update = self.document.update(|text| {
-            let text = text.filter(|text| !without("task-status-kept") || read_entries(text).is_ok());
+            let text =
+                text.filter(|text| !without("task-status-kept") || read_entries(text).is_ok());
             record_events(text, task, events, at).map_err(|bad| self.corrupt(&bad))
         })?;
         Ok(update.changed)
@@ -70,7 +71,9 @@ impl TaskStatusFile {
         .with("reason", bad.reason.as_str())
         .with("offset", bad.offset)
         .with("line", bad.line)
-        .hint(format!("repair or remove {path}; the runs know what they did"))
+        .hint(format!(
+            "repair or remove {path}; the runs know what they did"
+        ))
         .at(path)
     }
 }

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::error::Code;
-use crate::fs::{Durability, MemoryFs, Storage, create_dirs};
+use crate::fs::{Durability, FaultFs, MemoryFs, Storage, create_dirs};
 
 const TASK: &str = ".runr/tasks/a.md";
 
@@ -96,7 +96,10 @@ fn a_file_made_anew_has_all_fields_and_the_next_change_keeps_the_first_date() {
     let entry = &value["tasks"][TASK];
     assert_eq!(entry["first_seen_at"], at(0).to_string());
     assert_eq!(entry["last_updated_at"], at(9).to_string());
-    assert_eq!(read_entries(&text).unwrap()[TASK].status, TaskStatus::Completed);
+    assert_eq!(
+        read_entries(&text).unwrap()[TASK].status,
+        TaskStatus::Completed
+    );
     let same = record_events(Some(&text), TASK, &[TaskEvent::Done], at(20)).unwrap();
     assert_eq!(same, text, "what changes nothing writes nothing");
 }
@@ -106,10 +109,17 @@ fn what_others_wrote_keeps_its_spelling() {
     let text = "{\"schema_version\": 1,\n \"by\": 1e3, \"tasks\": {\n  \"b.md\": {\"status\": \"failed\", \"x\": [1 ,2]},\n  \
                 \".runr/tasks/a.md\": {\"status\": \"pending\", \"mine\": \"\\u00e4\"}}}";
     let after = record_events(Some(text), TASK, &[TaskEvent::Done], at(0)).unwrap();
-    for kept in ["\"by\": 1e3", "\"b.md\": {\"status\": \"failed\", \"x\": [1 ,2]}", "\"mine\": \"\\u00e4\""] {
+    for kept in [
+        "\"by\": 1e3",
+        "\"b.md\": {\"status\": \"failed\", \"x\": [1 ,2]}",
+        "\"mine\": \"\\u00e4\"",
+    ] {
         assert!(after.contains(kept), "{kept} in {after}");
     }
-    assert_eq!(read_entries(&after).unwrap()[TASK].status, TaskStatus::Completed);
+    assert_eq!(
+        read_entries(&after).unwrap()[TASK].status,
+        TaskStatus::Completed
+    );
 }
 
 #[test]
@@ -119,15 +129,38 @@ fn what_is_no_status_file_is_named_with_its_place_and_never_replaced() {
         ("{\n", 2, ""),
         ("[]", 1, "not an object"),
         ("{\n\"tasks\": {}}", 1, "`schema_version`"),
-        ("{\n\"schema_version\": 2, \"tasks\": {}}", 2, "`schema_version`"),
+        (
+            "{\n\"schema_version\": 2, \"tasks\": {}}",
+            2,
+            "`schema_version`",
+        ),
         ("{\"schema_version\": 1,\n\"tasks\": []}", 2, "`tasks`"),
-        ("{\"schema_version\": 1, \"tasks\": {\n\"a\": 1}}", 2, "not an object"),
-        ("{\"schema_version\": 1, \"tasks\": {\n\"a\": {\"status\": \"done\"}}}", 2, "`status`"),
-        ("{\"schema_version\": 1, \"tasks\": {\n\"a\": {\"status\": \"failed\", \"last_run_id\": 1}}}", 2, "`last_run_id`"),
-        ("{\"schema_version\": 1, \"tasks\": {\"a\": {\"status\": \"failed\"},\n\"a\": {\"status\": \"failed\"}}}", 2, "twice"),
+        (
+            "{\"schema_version\": 1, \"tasks\": {\n\"a\": 1}}",
+            2,
+            "not an object",
+        ),
+        (
+            "{\"schema_version\": 1, \"tasks\": {\n\"a\": {\"status\": \"done\"}}}",
+            2,
+            "`status`",
+        ),
+        (
+            "{\"schema_version\": 1, \"tasks\": {\n\"a\": {\"status\": \"failed\", \"last_run_id\": 1}}}",
+            2,
+            "`last_run_id`",
+        ),
+        (
+            "{\"schema_version\": 1, \"tasks\": {\"a\": {\"status\": \"failed\"},\n\"a\": {\"status\": \"failed\"}}}",
+            2,
+            "twice",
+        ),
     ] {
         let bad = read_entries(text).unwrap_err();
-        assert!(bad.line == line && bad.reason.contains(reason), "{text}: {bad}");
+        assert!(
+            bad.line == line && bad.reason.contains(reason),
+            "{text}: {bad}"
+        );
 
         let storage: Storage = MemoryFs::new().into();
         create_dirs(&storage, "/r/.runr".into(), 0o777, Durability::None).unwrap();
@@ -137,5 +170,24 @@ fn what_is_no_status_file_is_named_with_its_place_and_never_replaced() {
         assert_eq!(error.code(), Code::StoreCorrupt, "{text}");
         assert_eq!(error.context()["line"], line);
         assert_eq!(file.document.read().unwrap().as_deref(), Some(text));
+    }
+}
+
+#[test]
+fn a_note_costs_one_flush() {
+    let fs = FaultFs::new(MemoryFs::new().into());
+    create_dirs(&fs.storage(), "/r/.runr".into(), 0o777, Durability::None).unwrap();
+    let file = TaskStatusFile::open(fs.storage(), "/r".into());
+    let run = id("20260101000000");
+    for event in [TaskEvent::Begun { run_id: &run }, TaskEvent::Done] {
+        fs.take_calls();
+        assert!(file.note(TASK, &[event], at(0)).unwrap());
+        assert_eq!(FaultFs::flushes(&fs.take_calls()), 1);
+        assert!(!file.note(TASK, &[event], at(1)).unwrap());
+        assert_eq!(
+            FaultFs::flushes(&fs.take_calls()),
+            0,
+            "what changes nothing writes nothing"
+        );
     }
 }
