@@ -24,7 +24,7 @@ use super::claim::Claim;
 use super::git::{Git, Place};
 use super::inspect::Guard;
 use super::script::Script;
-use super::{process, worktree};
+use super::{orphans, worktree};
 use crate::host::Host;
 use crate::ownership::environment;
 
@@ -257,6 +257,6 @@ pub(crate) fn child_env(
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
-    env.push((process::MARK.to_owned(), run_dir.to_string()));
+    env.push((orphans::MARK.to_owned(), run_dir.to_string()));
     env
 }

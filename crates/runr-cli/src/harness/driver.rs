@@ -25,6 +25,7 @@ use super::context::Context;
 use super::git::TreeStatus;
 use super::index::OwnIndex;
 use super::inspect::Seen;
+use super::orphans;
 use super::owner::Ownership;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::{Prepared, Reply, ResumeRequest, RunRequest};
@@ -248,6 +249,10 @@ impl Driver {
     /// # Errors
     /// Storage errors that could not be recorded.
     pub fn drive(&mut self) -> Result<Outcome> {
+        if self.context.host.signals.is_some() {
+            // The process is there for this run alone.
+            orphans::adopt();
+        }
         while let Some(call) = self.advance()? {
             let since = Instant::now();
             match self.ask(&call) {
