@@ -170,7 +170,8 @@ const HEADINGS: &str = "## Goal\n## Requirements\n## Success Criteria\n## Notes\
 fn a_task_that_comes_first_and_is_not_done_is_named_in_a_warning() {
     let sandbox = Sandbox::scripted(&Script::happy(1));
     let late = ".runr/tasks/late.md";
-    let text = format!("---\ndepends_on: [./{TASK}, .runr/tasks/absent.md]\n---\n# Later\n{HEADINGS}");
+    let text =
+        format!("---\ndepends_on: [./{TASK}, .runr/tasks/absent.md]\n---\n# Later\n{HEADINGS}");
     sandbox.write(late, &text);
     sandbox.commit("a task that comes second");
     let run = || sandbox.runr(&["run", "--task", late, "--json", "--worktree"]);
