@@ -180,7 +180,7 @@ fn a_note_costs_one_flush() {
     let file = TaskStatusFile::open(fs.storage(), "/r".into());
     let run = id("20260101000000");
     for event in [TaskEvent::Begun { run_id: &run }, TaskEvent::Done] {
-        fs.take_calls();
+        drop(fs.take_calls());
         assert!(file.note(TASK, &[event], at(0)).unwrap());
         assert_eq!(FaultFs::flushes(&fs.take_calls()), 1);
         assert!(!file.note(TASK, &[event], at(1)).unwrap());
