@@ -4,7 +4,7 @@ use runr_core::Result;
 
 use super::Invocation;
 use super::cli::ResumeArgs;
-use super::run::{allowed, announce, conclude, exit_of, listener};
+use super::run::{allowed, announce, conclude, exit_of, listener, warn};
 use crate::harness::{ConfigSource, Driver, ResumeRequest, plan_resume};
 
 pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) -> Result<u8> {
@@ -45,5 +45,6 @@ pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) 
     if !call.json {
         conclude(&call.console, &outcome, driver.state());
     }
+    warn(call, &mut driver);
     Ok(exit_of(&outcome, call))
 }

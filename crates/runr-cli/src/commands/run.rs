@@ -1,6 +1,7 @@
 //! `runr run`: a task through all phases, in the foreground or detached.
 
 use camino::Utf8PathBuf;
+use runr_core::phase::budget::larger_budget;
 use runr_core::phase::event::Record;
 use runr_core::phase::options::AllowDeps;
 use runr_core::phase::state::State;
@@ -151,6 +152,15 @@ fn settings(options: &runr_core::phase::options::RunOptions) -> String {
     line
 }
 
+/// The settings with the limits that hold besides.
+fn settings_of(state: &State) -> String {
+    let line = settings(&state.options);
+    match &state.limits {
+        Some(limits) => format!("{line} {limits}"),
+        None => line,
+    }
+}
+
 /// Shows every event as it happens, below a header that names the run.
 pub(crate) fn listener(call: &Invocation<'_>) -> Listener {
     let console: Console = call.console.clone();
@@ -167,11 +177,7 @@ pub(crate) fn listener(call: &Invocation<'_>) -> Listener {
             }
         };
         if matches!(record.kind.as_str(), "run_started" | "run_resumed") {
-            print(&format!(
-                "Run {}\n{}",
-                state.run_id,
-                settings(&state.options)
-            ));
+            print(&format!("Run {}\n{}", state.run_id, settings_of(state)));
         }
         if let Some(line) = event_line(record, state) {
             print(&line);
@@ -210,6 +216,7 @@ fn follow_through(call: &Invocation<'_>, mut driver: Driver) -> Result<u8> {
     if !call.json {
         conclude(&call.console, &outcome, driver.state());
     }
+    warn(call, &mut driver);
     call.detail(&format!("git processes: {}", driver.git_calls()));
     Ok(exit_of(&outcome, call))
 }
@@ -233,6 +240,14 @@ pub(crate) fn announce(call: &Invocation<'_>, driver: &Driver) {
             line["claim"] = json!(claim);
         }
         call.console.json_line(&line);
+    }
+}
+
+/// Tells what went wrong beside the run.
+pub(crate) fn warn(call: &Invocation<'_>, driver: &mut Driver) {
+    for warning in driver.take_warnings() {
+        let text = crate::output::printable(&warning);
+        call.console.say(&format!("warning: {text}"));
     }
 }
 
@@ -281,6 +296,11 @@ pub(crate) fn conclude(console: &Console, outcome: &Outcome, state: &State) {
     }
     if let Some(command) = &outcome.suggested_command {
         console.line(&format!("Next: {command}"));
+    }
+    let reason = outcome.stop_reason.as_ref();
+    let larger = reason.and_then(|why| larger_budget(why, &state.options, outcome.run_id.as_str()));
+    if let Some(command) = larger {
+        console.line(&format!("      {command}  (half as much again)"));
     }
     console.line(&format!("      runr report {}", outcome.run_id));
 }

@@ -1,11 +1,13 @@
 //! The loop of a run: performs what the rules decide and pauses only where it needs a reply.
 
+mod arrive;
 mod ask;
 mod call;
 mod judge;
 mod look;
 mod milestone;
 mod own;
+mod turn;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -17,6 +19,7 @@ use runr_core::phase::rules::Action;
 use runr_core::phase::state::State;
 use runr_core::phase::status::Outcome;
 use runr_core::phase::stop::{StopCause, StopReason};
+use runr_core::phase::watchdog::Doing;
 use runr_core::{Code, Error, Result, RunId};
 
 use super::baseline::{Baseline, Leftover};
@@ -24,9 +27,11 @@ use super::context::Context;
 use super::git::TreeStatus;
 use super::index::OwnIndex;
 use super::inspect::Seen;
+use super::notify::Notify;
 use super::owner::Ownership;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::{Prepared, Reply, ResumeRequest, RunRequest};
+use super::watchdog::Watchdog;
 use super::worker::CallEnd;
 use crate::host::Host;
 
@@ -40,6 +45,8 @@ struct Pending {
 
 /// Drives one run. Dropping it leaves the run as it is; a later resume goes on from there.
 pub struct Driver {
+    // First, so that it is dropped first: nothing must be written to a run that is given free.
+    watchdog: Watchdog,
     context: Context,
     recorder: Recorder,
     ownership: Option<Ownership>,
@@ -48,6 +55,12 @@ pub struct Driver {
     /// The tree as it was judged last; absent until somebody looked.
     seen: Option<Seen>,
     pending: Option<Pending>,
+    /// The tree is to be prepared first, and whether the run was committing before.
+    arrival: Option<bool>,
+    notify: Notify,
+    /// Whether the stop has been told.
+    is_told: bool,
+    warnings: Vec<String>,
     /// Why the cancel flag was raised, if not by a signal.
     cancel_cause: Arc<OnceLock<StopCause>>,
 }
@@ -83,7 +96,9 @@ impl Driver {
                     .hint("do it, then mark it as done"),
             );
         }
-        super::start::start(prepared, host, listener)
+        let mut driver = super::start::start(prepared, host, listener)?;
+        driver.yield_turn();
+        Ok(driver)
     }
 
     /// Goes on with a stopped or abandoned run that the caller answers.
@@ -110,7 +125,9 @@ impl Driver {
         host: &Host,
         listener: Option<Listener>,
     ) -> Result<Self> {
-        super::resume::resume(&request, host, listener)
+        let mut driver = super::resume::resume(&request, host, listener)?;
+        driver.yield_turn();
+        Ok(driver)
     }
 
     pub(crate) fn new(
@@ -121,6 +138,8 @@ impl Driver {
         index: OwnIndex,
     ) -> Self {
         Self {
+            watchdog: Self::watchdog_of(&recorder, &context, ownership.is_some()),
+            notify: Notify::new(&context.config, &context.layout, &context.run_id),
             context,
             recorder,
             ownership,
@@ -128,6 +147,9 @@ impl Driver {
             index,
             seen: None,
             pending: None,
+            arrival: None,
+            is_told: false,
+            warnings: Vec::new(),
             cancel_cause: Arc::default(),
         }
     }
@@ -173,6 +195,17 @@ impl Driver {
     /// # Errors
     /// `E_USAGE` while a call is unanswered; storage errors that could not be recorded.
     pub fn next_call(&mut self) -> Result<Option<WorkerCall>> {
+        self.take_turn();
+        let call = self.call_host();
+        self.yield_turn();
+        call
+    }
+
+    fn call_host(&mut self) -> Result<Option<WorkerCall>> {
+        if self.recorder.state.is_stopped() {
+            self.leave();
+            return Ok(None);
+        }
         if let Some(pending) = &self.pending {
             return Err(Error::new(
                 Code::Usage,
@@ -195,6 +228,16 @@ impl Driver {
     /// # Errors
     /// `E_CALL_LATE` for a call that is no longer open, or past its deadline.
     pub fn reply(&mut self, call_id: &str, reply: Reply) -> Result<()> {
+        self.take_turn();
+        let taken = self.take_reply(call_id, reply);
+        if self.recorder.state.is_stopped() {
+            self.leave();
+        }
+        self.yield_turn();
+        taken
+    }
+
+    fn take_reply(&mut self, call_id: &str, reply: Reply) -> Result<()> {
         let open = self
             .pending
             .as_ref()
@@ -203,19 +246,11 @@ impl Driver {
             return Err(late());
         };
         let call = pending.call;
-        let over = self.recorder.state.is_stopped() || self.ended_by_claim()?;
+        let over = self.recorder.state.is_stopped()
+            || self.ended_by_claim()?
+            || self.watchdog.passed().is_some();
         if over || self.context.host.clock.now() > call.deadline {
-            let ignored = Event::LateWorkerResultIgnored {
-                stage: call.stage,
-                worker: call.worker.clone(),
-            };
-            self.recorder.record(SUPERVISOR, &ignored)?;
-            if !self.recorder.state.is_stopped() {
-                self.stop_because(
-                    StopReason::WorkerCallTimeout,
-                    Some(format!("{} answered too late", call.worker)),
-                )?;
-            }
+            self.ignore_answer(&call)?;
             return Err(late());
         }
         let end = CallEnd {
@@ -236,9 +271,15 @@ impl Driver {
     /// # Errors
     /// Storage errors that could not be recorded.
     pub fn drive(&mut self) -> Result<Outcome> {
+        self.take_turn();
         while let Some(call) = self.advance()? {
             let since = Instant::now();
-            match self.ask(&call) {
+            self.watchdog.progress(Doing::Worker);
+            let asked = self.ask(&call);
+            self.watchdog.progress(Doing::Phase);
+            match asked {
+                // It came while the watchdog was at it; the next turn of the loop stops the run.
+                Ok(Some(_)) if self.watchdog.passed().is_some() => self.ignore_answer(&call)?,
                 Ok(Some(end)) => {
                     if let Err(error) = self.settle(&call, since.elapsed(), end) {
                         self.end_after(&error)?;
@@ -256,13 +297,15 @@ impl Driver {
     /// # Errors
     /// Storage errors.
     pub fn interrupt(&mut self, cause: StopCause) -> Result<()> {
+        self.take_turn();
         self.pending = None;
-        if self.recorder.state.is_stopped() {
-            return Ok(());
+        if !self.recorder.state.is_stopped() {
+            let mut stop = rules::stop_of(&self.recorder.state, StopReason::Interrupted, None);
+            stop.cause = Some(cause);
+            self.stop(stop)?;
         }
-        let mut stop = rules::stop_of(&self.recorder.state, StopReason::Interrupted, None);
-        stop.cause = Some(cause);
-        self.stop(stop)
+        self.leave();
+        Ok(())
     }
 
     /// Performs actions until a worker must be asked or the run has ended.
@@ -275,6 +318,10 @@ impl Driver {
             if self.ended_by_claim()? {
                 continue;
             }
+            if let Some(stop) = self.overdue() {
+                self.stop(stop)?;
+                continue;
+            }
             if self.context.host.cancel.is_cancelled() {
                 let cause = *self.cancel_cause.get().unwrap_or(&StopCause::Signal);
                 self.interrupt(cause)?;
@@ -284,14 +331,20 @@ impl Driver {
                 self.end_regardless(&error)?;
                 continue;
             }
+            self.watchdog.progress(Doing::Phase);
+            if let Some(was_committing) = self.arrival.take() {
+                self.arrive(was_committing)?;
+                continue;
+            }
             let now = self.context.host.clock.now();
             match rules::next(&self.recorder.state, &self.context.policy, now) {
                 Action::Call {
                     stage,
                     worker,
                     attempt,
-                } => match self.compose(stage, worker, attempt) {
-                    Ok(call) => return Ok(Some(call)),
+                } => match self.compose_in_place(stage, worker, attempt) {
+                    Ok(Some(call)) => return Ok(Some(call)),
+                    Ok(None) => {}
                     Err(error) => self.end_after(&error)?,
                 },
                 action => {
@@ -359,8 +412,10 @@ impl Driver {
 
     /// Gives the run, its tree and its claim free.
     pub(crate) fn leave(&mut self) {
+        self.watchdog.end();
         let state = &self.recorder.state;
-        if self.ownership.is_some() && state.is_stopped() && !state.is_complete() {
+        let has_ended = self.ownership.is_some() && state.is_stopped();
+        if has_ended && !state.is_complete() {
             // A worker can have written the file; a resume must not go by that. It says what it
             // says if the disk fails.
             drop(self.baseline.save(&self.recorder.files));
@@ -368,6 +423,9 @@ impl Driver {
         self.pending = None;
         // Whoever takes the run over finds its target free.
         self.context.claim = None;
+        if has_ended {
+            self.tell();
+        }
         self.ownership = None;
     }
 }

@@ -1,5 +1,7 @@
 //! The tree a run works in: a worktree of its own, or the user's checkout on a branch of its own.
 
+mod removal;
+
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,6 +14,8 @@ use runr_core::phase::owned::IGNORED_BY_INIT;
 use super::context::Layout;
 use super::git::{Git, Place};
 use crate::host::Host;
+
+pub(crate) use removal::remove_half_made;
 
 /// The lock of what concerns the whole repository.
 const REPOSITORY_LOCK: &str = ".runr.lock";
