@@ -7,12 +7,14 @@ use runr_core::fs::CancelFlag;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{CommandStarted, Event};
 use runr_core::phase::wait::{Awaited, wait_report};
+use runr_core::redact::Redactor;
 use runr_core::{Error, Result, RunId, Timestamp};
 
-use super::context::Layout;
+use super::context::{self, Layout};
 use super::process::{self, End, MARK, Spec, What};
 use super::recorder::{Recorder, SUPERVISOR};
 use super::setup;
+use crate::host::Host;
 
 const LOG: &str = "logs/notify.log";
 /// How long the command may take.
@@ -25,15 +27,17 @@ pub(crate) struct Notify {
     run_id: RunId,
     root: Utf8PathBuf,
     run_dir: Utf8PathBuf,
+    redactor: Redactor,
 }
 
 impl Notify {
-    pub(crate) fn new(config: &Config, layout: &Layout, run_id: &RunId) -> Self {
+    pub(crate) fn new(config: &Config, layout: &Layout, run_id: &RunId, host: &Host) -> Self {
         Self {
             command: config.resilience.notify.clone(),
             run_id: run_id.clone(),
             root: layout.repo_root.clone(),
             run_dir: layout.store().run_dir(run_id),
+            redactor: context::redactor(config, host),
         }
     }
 
@@ -80,6 +84,7 @@ impl Notify {
             env: &env,
             stdout: &log,
             stderr: None,
+            redactor: &self.redactor,
         };
         let failed = |source| Error::io("start in", &self.root, source);
         let child = process::spawn(&spec).map_err(failed)?;
@@ -100,8 +105,7 @@ impl Notify {
         }
         // Whatever stopped the run does not stop this.
         let cancel = CancelFlag::new();
-        child
-            .run(&text, Instant::now() + PATIENCE, &cancel)
-            .map_err(failed)
+        let ended = child.run(&text, Instant::now() + PATIENCE, &cancel);
+        Ok(ended.map_err(failed)?.end)
     }
 }

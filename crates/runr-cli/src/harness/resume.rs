@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use runr_core::id::RunId;
+use runr_core::mutant::without;
 use runr_core::phase::claim::RunClaim;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{Event, RunResumed, ScopeLock};
@@ -128,6 +129,7 @@ pub(crate) fn resume(
     let unprepared = state.options.worktree
         && (is_bare || setup::is_unready(&files)?)
         && setup::is_wanted(&config, &layout.repo_root);
+    let files = files.redacting(context::redactor(&config, host));
     let mut recorder = Recorder::new(files, state, host.clock.clone(), listener);
     let mut events = chosen.events(&recorder.state);
     events.append(&mut reopened.events);
@@ -256,6 +258,7 @@ fn refuse_unstarted(files: &RunFiles, state: &State) -> Result<()> {
 
 fn chosen_config(request: &ResumeRequest, layout: &Layout, snapshot: &Config) -> Result<Config> {
     match &request.config {
+        _ if without("named-config") => Ok(snapshot.clone()),
         Some(source) => Ok(load_config(Some(source), layout)?.0),
         None => Ok(snapshot.clone()),
     }
@@ -371,6 +374,7 @@ fn context_of(
     ));
     Context {
         policy: context::policy(&config, state.options.worker.as_deref()),
+        redactor: context::redactor(&config, host),
         env,
         min_tier: task.verification_tier,
         task_stem: stem.unwrap_or("task").to_owned(),
@@ -398,6 +402,7 @@ fn finished(
     let index = OwnIndex::at(GitDir::main(&layout.repo_root), files.dir());
     let context = Context {
         policy: context::policy(&config, None),
+        redactor: context::redactor(&config, host),
         env: Vec::new(),
         min_tier: None,
         task_stem: String::new(),

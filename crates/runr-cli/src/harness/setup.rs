@@ -10,6 +10,7 @@ use runr_core::phase::config::Config;
 use runr_core::phase::event::CommandStarted;
 use runr_core::phase::include::INCLUDE_FILE;
 use runr_core::phase::ops::{RunFiles, to_text};
+use runr_core::redact::Redactor;
 use runr_core::{Error, Result};
 use serde_json::{Value, json};
 
@@ -30,6 +31,8 @@ pub(crate) struct Order<'a> {
     /// Besides `CI=1`.
     pub(crate) env: &'a [(String, String)],
     pub(crate) deadline: Instant,
+    /// What no log may hold.
+    pub(crate) redactor: &'a Redactor,
 }
 
 /// How the commands ended.
@@ -61,6 +64,7 @@ pub(crate) fn run(
             env: &env,
             stdout: &log,
             stderr: None,
+            redactor: order.redactor,
         };
         let ended = run_one(&spec, command, order, cancel, journal);
         process::kill_escaped(order.run_dir);
@@ -95,14 +99,13 @@ fn run_one(
         return Err(error);
     }
     let command = command.to_owned();
-    Ok(
-        match child.run("", order.deadline, cancel).map_err(failed)? {
-            End::Exited(0) => Ended::Done,
-            End::Exited(exit_code) => Ended::Failed { command, exit_code },
-            End::TimedOut => Ended::TimedOut { command },
-            End::Cancelled => Ended::Cancelled,
-        },
-    )
+    let ended = child.run("", order.deadline, cancel).map_err(failed)?;
+    Ok(match ended.end {
+        End::Exited(0) => Ended::Done,
+        End::Exited(exit_code) => Ended::Failed { command, exit_code },
+        End::TimedOut => Ended::TimedOut { command },
+        End::Cancelled => Ended::Cancelled,
+    })
 }
 
 /// Tells a command where it works, and for whom. A detached tree has no branch.

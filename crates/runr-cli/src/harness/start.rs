@@ -64,7 +64,8 @@ pub(crate) fn start(
     let begun = begin(&prepared, host, verdict.ok)?;
     let (run, claim) = (begun.run, begun.claim);
     prepared.git = prepared.git.clone().holding(begun.ownership.inheritable()?);
-    let files = prepared.layout.files(&run.run_id);
+    let redactor = context::redactor(&prepared.config, host);
+    let files = prepared.layout.files(&run.run_id).redacting(redactor);
     let mut recorder = Recorder::new(files, State::default(), host.clock.clone(), listener);
     let mut started = run_started(&prepared, &run.run_id, scope, &status);
     started.work_item = begun.item;
@@ -100,7 +101,7 @@ pub(crate) fn start(
             let words = Some(error.to_string());
             let stop = rules::stop_of(&recorder.state, reason_of(&error), words);
             recorder.record(SUPERVISOR, &Event::Stop(Box::new(stop)))?;
-            let notify = Notify::new(&prepared.config, &prepared.layout, &run.run_id);
+            let notify = Notify::new(&prepared.config, &prepared.layout, &run.run_id, host);
             let problem = notify.tell(&mut recorder, host.clock.now());
             let error = error.with("run_id", run.run_id.as_str());
             Err(problem
@@ -187,6 +188,7 @@ fn context_of(
     ));
     Context {
         policy: context::policy(&prepared.config, prepared.options.worker.as_deref()),
+        redactor: context::redactor(&prepared.config, host),
         env,
         min_tier: prepared.task.verification_tier,
         task_stem: stem.unwrap_or("task").to_owned(),

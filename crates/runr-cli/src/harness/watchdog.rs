@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use runr_core::Error;
 use runr_core::fs::CancelFlag;
+use runr_core::mutant::without;
 use runr_core::phase::event::Event;
 use runr_core::phase::watchdog::{Doing, Limits, Passed, stop_of};
 
@@ -156,7 +157,7 @@ impl Desk {
         let passed = self
             .limits
             .and_then(|limits| limits.passed(self.doing, elapsed));
-        let Some(passed) = passed else {
+        let Some(passed) = passed.filter(|_| !without("stall")) else {
             return false;
         };
         let stopped = self.left.take().map(|left| stop(left, &passed));

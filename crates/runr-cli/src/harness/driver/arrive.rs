@@ -146,6 +146,7 @@ impl Driver {
             log: setup::LOG,
             env: &self.context.env,
             deadline,
+            redactor: &self.context.redactor,
         };
         let cancel = self.context.host.cancel.clone();
         let recorder = &mut self.recorder;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::CancelFlag;
+use runr_core::mutant::without;
 use runr_core::phase::include::{INCLUDE_FILE, IncludeRules, MAX_COPIED, may_copy};
 use runr_core::{Code, Error, Result};
 
@@ -166,7 +167,7 @@ impl Dirs<'_> {
     fn make(&self, dir: &Utf8Path) -> io::Result<()> {
         let to = self.tree.join(dir);
         match found(&to)? {
-            Some(there) if there.is_dir() => Ok(()),
+            Some(there) if there.is_dir() || without("copy-links") => Ok(()),
             Some(_) => Err(io::Error::other("what stands there is no directory")),
             None => {
                 let mode = self.main.join(dir).metadata()?.permissions().mode();
