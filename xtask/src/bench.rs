@@ -11,6 +11,7 @@ mod plain;
 mod recording;
 mod replay;
 mod row;
+mod scope;
 mod startup;
 mod storage;
 mod store;
@@ -40,7 +41,7 @@ pub(crate) struct Bench {
 type Part = fn(&Bench) -> Result<Vec<Row>, Failure>;
 
 /// The parts, in the order of the table.
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("startup", startup::measure),
     ("run", whole_run::measure),
     ("loop", event_loop::measure),
@@ -48,6 +49,7 @@ const PARTS: [(&str, Part); 7] = [
     ("store", store::measure),
     ("items", items::measure),
     ("owner", owner::measure),
+    ("scope", scope::measure),
 ];
 
 /// Measures, and prints a table or JSON.

@@ -42,9 +42,9 @@ pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) 
     announce(call, &driver);
     super::detach::report_recorded(call, &driver)?;
     let outcome = driver.drive()?;
+    warn(call, &mut driver);
     if !call.json {
         conclude(&call.console, &outcome, driver.state());
     }
-    warn(call, &mut driver);
     Ok(exit_of(&outcome, call))
 }

@@ -29,11 +29,12 @@ use super::git::TreeStatus;
 use super::index::OwnIndex;
 use super::inspect::Seen;
 use super::notify::Notify;
+use super::orphans;
 use super::owner::Ownership;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
-use super::request::{Prepared, Reply, ResumeRequest, RunRequest};
+use super::request::{Prepared, ResumeRequest, RunRequest};
+use super::task_log;
 use super::watchdog::Watchdog;
-use super::worker::CallEnd;
 use crate::host::Host;
 
 pub use call::{Fix, WorkerCall};
@@ -61,9 +62,11 @@ pub struct Driver {
     notify: Notify,
     /// Whether the stop has been told.
     is_told: bool,
-    warnings: Vec<String>,
     /// Why the cancel flag was raised, if not by a signal.
     cancel_cause: Arc<OnceLock<StopCause>>,
+    warnings: Vec<String>,
+    /// How much was recorded as not judged, and its beginning.
+    left_out: (usize, Vec<String>),
 }
 
 impl std::fmt::Debug for Driver {
@@ -155,8 +158,9 @@ impl Driver {
             pending: None,
             arrival: None,
             is_told: false,
-            warnings: Vec::new(),
             cancel_cause: Arc::default(),
+            warnings: Vec::new(),
+            left_out: (0, Vec::new()),
         }
     }
 
@@ -184,6 +188,11 @@ impl Driver {
         self.context.git.calls()
     }
 
+    /// What went wrong beside the run, and did not stop it, since the last question.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
     /// Set this to make the driver stop as soon as it can.
     #[must_use]
     pub fn cancel_flag(&self) -> CancelFlag {
@@ -196,88 +205,16 @@ impl Driver {
         Arc::clone(&self.cancel_cause)
     }
 
-    /// Works until a reply is needed; `None` when the run has ended.
-    ///
-    /// # Errors
-    /// `E_USAGE` while a call is unanswered; storage errors that could not be recorded.
-    pub fn next_call(&mut self) -> Result<Option<WorkerCall>> {
-        self.take_turn();
-        let call = self.call_host();
-        self.yield_turn();
-        call
-    }
-
-    fn call_host(&mut self) -> Result<Option<WorkerCall>> {
-        if self.recorder.state.is_stopped() {
-            self.leave();
-            return Ok(None);
-        }
-        if let Some(pending) = &self.pending {
-            return Err(Error::new(
-                Code::Usage,
-                format!("call {} is not answered yet", pending.call.id),
-            ));
-        }
-        let Some(call) = self.advance()? else {
-            return Ok(None);
-        };
-        self.announce(&call, None, None)?;
-        self.pending = Some(Pending {
-            call: call.clone(),
-            since: Instant::now(),
-        });
-        Ok(Some(call))
-    }
-
-    /// Answers a call.
-    ///
-    /// # Errors
-    /// `E_CALL_LATE` for a call that is no longer open, or past its deadline.
-    pub fn reply(&mut self, call_id: &str, reply: Reply) -> Result<()> {
-        self.take_turn();
-        let taken = self.take_reply(call_id, reply);
-        if self.recorder.state.is_stopped() {
-            self.leave();
-        }
-        self.yield_turn();
-        taken
-    }
-
-    fn take_reply(&mut self, call_id: &str, reply: Reply) -> Result<()> {
-        let open = self
-            .pending
-            .as_ref()
-            .is_some_and(|pending| pending.call.id == call_id);
-        let Some(pending) = self.pending.take_if(|_| open) else {
-            return Err(late());
-        };
-        let call = pending.call;
-        let over = self.recorder.state.is_stopped()
-            || self.ended_by_claim()?
-            || self.watchdog.passed().is_some();
-        if over || self.context.host.clock.now() > call.deadline {
-            self.ignore_answer(&call)?;
-            return Err(late());
-        }
-        let end = CallEnd {
-            answer: reply.into(),
-            exit_code: None,
-            usage: None,
-            log: None,
-        };
-        let settled = self.settle(&call, pending.since.elapsed(), end);
-        if let Err(error) = &settled {
-            self.end_after(error)?;
-        }
-        settled
-    }
-
     /// Answers every call with the configured workers until the run has ended.
     ///
     /// # Errors
     /// Storage errors that could not be recorded.
     pub fn drive(&mut self) -> Result<Outcome> {
         self.take_turn();
+        if self.context.host.signals.is_some() {
+            // The process is there for this run alone.
+            orphans::adopt();
+        }
         while let Some(call) = self.advance()? {
             let since = Instant::now();
             self.watchdog.progress(Doing::Worker);
@@ -419,9 +356,37 @@ impl Driver {
         Leftover::write(&self.recorder.files, self.context.git.dir(), status)
     }
 
+    /// Notes that the run works on its task.
+    pub(super) fn note_begun(&mut self) {
+        let Context {
+            host,
+            layout,
+            run_id,
+            ..
+        } = &self.context;
+        let failed = task_log::begun(host, layout, run_id, &self.recorder.state);
+        self.warnings.extend(failed);
+    }
+
+    /// Notes how the run left its task, once.
+    fn note_ended(&mut self) {
+        if self.ownership.is_none() || self.is_told {
+            return;
+        }
+        let Context {
+            host,
+            layout,
+            run_id,
+            ..
+        } = &self.context;
+        let failed = task_log::ended(host, layout, run_id, &self.recorder.state);
+        self.warnings.extend(failed);
+    }
+
     /// Gives the run, its tree and its claim free.
     pub(crate) fn leave(&mut self) {
         self.watchdog.end();
+        self.note_ended();
         let state = &self.recorder.state;
         let has_ended = self.ownership.is_some() && state.is_stopped();
         if has_ended && !state.is_complete() {
@@ -441,9 +406,4 @@ impl Driver {
 
 fn no_milestone() -> Error {
     Error::internal("there is no milestone to work on")
-}
-
-fn late() -> Error {
-    Error::new(Code::CallLate, "Reply came after the deadline or stop")
-        .hint("ask for the next call")
 }

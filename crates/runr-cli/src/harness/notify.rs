@@ -11,7 +11,8 @@ use runr_core::redact::Redactor;
 use runr_core::{Error, Result, RunId, Timestamp};
 
 use super::context::{self, Layout};
-use super::process::{self, End, MARK, Spec, What};
+use super::orphans::MARK;
+use super::process::{self, End, Spec, What};
 use super::recorder::{Recorder, SUPERVISOR};
 use super::setup;
 use crate::host::Host;

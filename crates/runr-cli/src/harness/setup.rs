@@ -14,6 +14,7 @@ use runr_core::redact::Redactor;
 use runr_core::{Error, Result};
 use serde_json::{Value, json};
 
+use super::orphans;
 use super::process::{self, End, Spec, What};
 
 /// The output of all set-up commands of a run.
@@ -67,7 +68,7 @@ pub(crate) fn run(
             redactor: order.redactor,
         };
         let ended = run_one(&spec, command, order, cancel, journal);
-        process::kill_escaped(order.run_dir);
+        orphans::end_orphans(order.run_dir);
         match ended? {
             Ended::Done => {}
             early => return Ok(early),

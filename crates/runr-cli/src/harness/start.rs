@@ -2,7 +2,6 @@
 
 mod begin;
 
-use camino::Utf8Path;
 use runr_core::fs::LockGuard;
 use runr_core::id::RunId;
 use runr_core::phase::config::Config;
@@ -37,6 +36,8 @@ use super::owner::{self, Ownership};
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::Prepared;
 use super::setup;
+use super::task_file::task_name;
+use super::task_log;
 use super::trust::TrustStore;
 use super::worktree;
 use crate::host::Host;
@@ -78,9 +79,18 @@ pub(crate) fn start(
     ];
     recorder.record_all(SUPERVISOR, &events)?;
     if !verdict.ok {
-        return Err(refuse(&mut recorder, &run, &verdict)?);
+        let refusal = refuse(&mut recorder, &run, &verdict)?;
+        // The refusal is what there is to tell.
+        drop(task_log::refused(
+            host,
+            &prepared.layout,
+            &run.run_id,
+            &recorder.state,
+        ));
+        return Err(refusal);
     }
     let locks = (begun.ownership, tree_lock);
+    let layout = prepared.layout.clone();
     let settled = item::link(&prepared, item.as_deref(), &run.run_id)
         .and_then(|()| claim.as_ref().map_or(Ok(()), Claim::check))
         .and_then(|()| settle_in(&prepared, host, &mut recorder, &guard, status, locks));
@@ -91,6 +101,7 @@ pub(crate) fn start(
             let context = context_of(prepared, host, run.run_id, ready.git, workers, claim);
             let owned = Some(ready.ownership);
             let mut driver = Driver::new(context, recorder, owned, ready.baseline, ready.index);
+            driver.note_begun();
             if fresh {
                 driver.prepare_first(false);
             }
@@ -101,6 +112,12 @@ pub(crate) fn start(
             let words = Some(error.to_string());
             let stop = rules::stop_of(&recorder.state, reason_of(&error), words);
             recorder.record(SUPERVISOR, &Event::Stop(Box::new(stop)))?;
+            drop(task_log::refused(
+                host,
+                &layout,
+                &run.run_id,
+                &recorder.state,
+            ));
             let notify = Notify::new(&prepared.config, &prepared.layout, &run.run_id, host);
             let problem = notify.tell(&mut recorder, host.clock.now());
             let error = error.with("run_id", run.run_id.as_str());
@@ -123,9 +140,9 @@ fn take_ground(prepared: &Prepared, host: &Host) -> Result<Option<LockGuard>> {
 }
 
 fn guard_of(prepared: &Prepared, scope: &ScopeLock) -> Result<Guard> {
-    let owns = &prepared.task.owns_normalized;
-    let lockfiles = prepared.options.allow_deps.lockfiles();
-    context::guard(&prepared.config, scope, lockfiles, owns)
+    let owns = &prepared.task.owns_raw;
+    let allow_deps = &prepared.options.allow_deps;
+    context::guard(&prepared.config, scope, allow_deps, owns)
 }
 
 /// A recorded run with a tree to work in.
@@ -324,7 +341,7 @@ fn run_started(
         task_path: prepared
             .task_path
             .as_ref()
-            .map(|path| shown(path, &prepared.layout.repo_root)),
+            .map(|path| task_name(path, &prepared.place.toplevel, &prepared.layout)),
         work_item: None,
         claim: None,
         repo_root: prepared.layout.repo_root.to_string(),
@@ -345,10 +362,6 @@ fn run_started(
         milestones: prepared.task.fallback_milestones.clone(),
         limits: None,
     }
-}
-
-fn shown(path: &Utf8Path, root: &Utf8Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).to_string()
 }
 
 /// Records the refusal and returns it as the error the caller sees.

@@ -10,6 +10,7 @@
 pub mod budget;
 pub mod claim;
 pub mod config;
+pub mod deps;
 pub mod event;
 pub mod evidence;
 mod field;
@@ -32,6 +33,7 @@ pub mod state;
 pub mod status;
 pub mod stop;
 pub mod task;
+pub mod task_status;
 pub mod tiers;
 pub mod transitions;
 pub mod wait;

@@ -160,7 +160,7 @@ pub fn is_own_output(path: &str) -> bool {
         [".runr-worktrees", ..]
             | [".pi", "runner-coordination", ..]
             | [".runr", "runs" | "quarantine" | "orchestrations" | "checkpoints", ..]
-            | [".runr", "task-status.json" | ".runr.lock" | ".runr.lock.info"]
+            | [".runr", "task-status.json" | ".task-status.json.tmp" | ".runr.lock" | ".runr.lock.info"]
             | [".runs", ".lock" | "index.json"]
             | [".runs", _, "run_meta.json"]
             // Preparing a flow makes its directory; what an agent puts into it is the agent's.

@@ -17,7 +17,7 @@ pub struct ScopePolicy {
     pub allowlist: Vec<String>,
     /// Patterns a change must not match; stronger than the allowlist.
     pub denylist: Vec<String>,
-    /// Paths of lockfiles, which change only with `allow_deps`.
+    /// Lockfiles, which change only with `allow_deps`: paths, or patterns for those of subprojects.
     pub lockfiles: Vec<String>,
     /// Whether lockfiles may change.
     pub allow_deps: bool,
@@ -114,6 +114,7 @@ pub struct ScopeRules {
     noise: GlobSet,
     /// Empty when lockfiles may change.
     lockfiles: HashSet<String>,
+    lockfile_patterns: GlobSet,
 }
 
 impl ScopeRules {
@@ -139,7 +140,9 @@ impl ScopeRules {
                 },
             )?,
             noise: GlobSet::new(&policy.env_allowlist, Dots::Skip)?,
+            // A path is first of all itself, whatever its characters mean in a pattern.
             lockfiles: lockfiles.iter().cloned().collect(),
+            lockfile_patterns: GlobSet::new(lockfiles, Dots::Match)?,
             effective_allowlist,
         })
     }
@@ -169,6 +172,11 @@ impl ScopeRules {
             && (self.effective_allowlist.is_empty() || self.allow.matches(path))
     }
 
+    /// Whether `path` is a lockfile that must not change.
+    fn is_lockfile(&self, path: &str) -> bool {
+        self.lockfiles.contains(path) || self.lockfile_patterns.matches(path)
+    }
+
     /// Judges changed files.
     pub fn check(&self, changed: &[String]) -> ScopeResult {
         let (env_touched, semantic_changed): (Vec<_>, Vec<_>) = changed
@@ -183,7 +191,7 @@ impl ScopeRules {
                 .collect()
         };
         let scope_violations = among(&|path| !self.is_in_scope(path));
-        let lockfile_violations = among(&|path| self.lockfiles.contains(path));
+        let lockfile_violations = among(&|path| self.is_lockfile(path));
         ScopeResult {
             ok: scope_violations.is_empty() && lockfile_violations.is_empty(),
             effective_allowlist: self.effective_allowlist.clone(),
@@ -299,7 +307,20 @@ mod tests {
             preflight_reasons(&result, true),
             ["scope_violation", "lockfile_violation"]
         );
+        policy.lockfiles = paths(&["**/Cargo.lock", "a[b]/x.lock"]);
+        let changed = paths(&[
+            "Cargo.lock",
+            "sub/Cargo.lock",
+            ".x/Cargo.lock",
+            "a[b]/x.lock",
+        ]);
+        let result = ScopeRules::new(&policy).unwrap().check(&changed);
+        assert_eq!(
+            result.lockfile_violations, changed,
+            "a pattern reaches subprojects"
+        );
         policy.allow_deps = true;
+        policy.allowlist.push("**".to_owned());
         assert!(ScopeRules::new(&policy).unwrap().check(&changed[..2]).ok);
     }
 }

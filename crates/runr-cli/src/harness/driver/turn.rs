@@ -1,18 +1,99 @@
 //! Whose turn it is: the driver's, or that of the program around it.
 
-use runr_core::Result;
+use std::time::Instant;
+
 use runr_core::phase::event::{Event, Stop};
 use runr_core::phase::rules;
 use runr_core::phase::stop::StopReason;
 use runr_core::phase::watchdog::{Doing, Limits};
+use runr_core::{Code, Error, Result};
 
-use super::{Driver, WorkerCall};
+use super::{Driver, Pending, WorkerCall};
 use crate::harness::baseline::Leftover;
 use crate::harness::recorder::{Recorder, SUPERVISOR};
+use crate::harness::request::Reply;
+use crate::harness::task_log;
 use crate::harness::verify::millis;
 use crate::harness::watchdog::{Left, Watchdog};
+use crate::harness::worker::CallEnd;
 
 impl Driver {
+    /// Works until a reply is needed; `None` when the run has ended.
+    ///
+    /// # Errors
+    /// `E_USAGE` while a call is unanswered; storage errors that could not be recorded.
+    pub fn next_call(&mut self) -> Result<Option<WorkerCall>> {
+        self.take_turn();
+        let call = self.call_host();
+        self.yield_turn();
+        call
+    }
+
+    fn call_host(&mut self) -> Result<Option<WorkerCall>> {
+        if self.recorder.state.is_stopped() {
+            self.leave();
+            return Ok(None);
+        }
+        if let Some(pending) = &self.pending {
+            return Err(Error::new(
+                Code::Usage,
+                format!("call {} is not answered yet", pending.call.id),
+            ));
+        }
+        let Some(call) = self.advance()? else {
+            return Ok(None);
+        };
+        self.announce(&call, None, None)?;
+        self.pending = Some(Pending {
+            call: call.clone(),
+            since: Instant::now(),
+        });
+        Ok(Some(call))
+    }
+
+    /// Answers a call.
+    ///
+    /// # Errors
+    /// `E_CALL_LATE` for a call that is no longer open, or past its deadline.
+    pub fn reply(&mut self, call_id: &str, reply: Reply) -> Result<()> {
+        self.take_turn();
+        let taken = self.take_reply(call_id, reply);
+        if self.recorder.state.is_stopped() {
+            self.leave();
+        }
+        self.yield_turn();
+        taken
+    }
+
+    fn take_reply(&mut self, call_id: &str, reply: Reply) -> Result<()> {
+        let open = self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.call.id == call_id);
+        let Some(pending) = self.pending.take_if(|_| open) else {
+            return Err(late());
+        };
+        let call = pending.call;
+        let over = self.recorder.state.is_stopped()
+            || self.ended_by_claim()?
+            || self.watchdog.passed().is_some();
+        if over || self.context.host.clock.now() > call.deadline {
+            self.ignore_answer(&call)?;
+            return Err(late());
+        }
+        let end = CallEnd {
+            answer: reply.into(),
+            exit_code: None,
+            usage: None,
+            log: None,
+        };
+        let settled = self.settle(&call, pending.since.elapsed(), end);
+        if let Err(error) = &settled {
+            self.end_after(error)?;
+        }
+        settled
+    }
+
     /// The watchdog of a session.
     pub(super) fn watchdog_of(
         recorder: &Recorder,
@@ -53,7 +134,8 @@ impl Driver {
         let (git, baseline) = (self.context.git.clone(), self.baseline.clone());
         let files = self.recorder.files.clone();
         let in_checkout = !self.recorder.state.options.worktree;
-        let (notify, clock) = (self.notify.clone(), self.context.host.clock.clone());
+        let (notify, host) = (self.notify.clone(), self.context.host.clone());
+        let (layout, run_id) = (self.context.layout.clone(), self.context.run_id.clone());
         let left = Left {
             recorder: self.recorder.twin(),
             // As at every other stop; each is for a resume, which gets by without.
@@ -65,7 +147,8 @@ impl Driver {
             }),
             after: Box::new(move |recorder| {
                 // Nobody is there to be warned; the log says it.
-                drop(notify.tell(recorder, clock.now()));
+                drop(task_log::ended(&host, &layout, &run_id, &recorder.state));
+                drop(notify.tell(recorder, host.clock.now()));
             }),
         };
         self.watchdog.leave(doing, left);
@@ -109,9 +192,9 @@ impl Driver {
         let problem = self.notify.tell(&mut self.recorder, now);
         self.warnings.extend(problem);
     }
+}
 
-    /// What went wrong beside the run, and did not stop it; each warning is given once.
-    pub fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.warnings)
-    }
+fn late() -> Error {
+    Error::new(Code::CallLate, "Reply came after the deadline or stop")
+        .hint("ask for the next call")
 }
