@@ -174,7 +174,7 @@ fn eight_processes_at_once_lose_no_task() {
     }
     sandbox.commit("tasks");
     for round in 0..5 {
-        let _ = std::fs::remove_file(sandbox.repo().join(FILE));
+        drop(std::fs::remove_file(sandbox.repo().join(FILE)));
         let all: Vec<_> = names
             .iter()
             .map(|name| sandbox.runr(&["task", "done", name]).spawn())

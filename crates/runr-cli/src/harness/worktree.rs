@@ -15,7 +15,7 @@ use super::context::Layout;
 use super::git::{Git, Place};
 use crate::host::Host;
 
-pub(crate) use removal::remove_half_made;
+pub(crate) use removal::{remove_half_made, remove_scratch};
 
 /// The lock of what concerns the whole repository.
 const REPOSITORY_LOCK: &str = ".runr.lock";
@@ -110,7 +110,7 @@ pub(crate) fn add_again(
 }
 
 /// Two gits that add worktrees at once trip over each other's half-written records.
-fn alone(host: &Host, layout: &Layout) -> Result<LockGuard> {
+pub(crate) fn alone(host: &Host, layout: &Layout) -> Result<LockGuard> {
     let dir = layout.repo_root.join(".runr");
     Lock::acquire(&host.storage, &dir, REPOSITORY_LOCK, Wait::UpTo(ADDING))
 }

@@ -4,8 +4,8 @@
 //! the timeline, [`state`] its fold. Each further file is one rule: what may be changed ([`scope`],
 //! [`owned`]), what is run ([`tiers`]), what counts as proof ([`evidence`]), what an answer means
 //! ([`reply`]), when a run may go on ([`fingerprint`], [`transitions`]), how long it may take
-//! ([`watchdog`]), why it ended ([`stop`], [`budget`], [`wait`]), what comes into a worktree and when it
-//! may go ([`include`], [`removal`]).
+//! ([`watchdog`]), why it ended ([`stop`], [`budget`], [`wait`]), where its work goes ([`submit`]), what
+//! comes into a worktree and when it may go ([`include`], [`removal`]).
 
 pub mod budget;
 pub mod claim;
@@ -32,6 +32,7 @@ pub mod scope;
 pub mod state;
 pub mod status;
 pub mod stop;
+pub mod submit;
 pub mod task;
 pub mod task_status;
 pub mod tiers;

@@ -84,8 +84,8 @@ pub fn check_owned_paths(
     }
     let owned = GlobSet::new(&owned_paths, Dots::Skip)?;
     let noise = match env_allowlist {
-        Some(list) => GlobSet::new(list, Dots::Skip)?,
-        None => GlobSet::new(default_env_allowlist(), Dots::Skip)?,
+        Some(list) => GlobSet::new(list, Dots::Match)?,
+        None => GlobSet::new(default_env_allowlist(), Dots::Match)?,
     };
     let semantic_changed: Vec<_> = changed
         .iter()

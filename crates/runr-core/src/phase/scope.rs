@@ -118,7 +118,8 @@ pub struct ScopeRules {
 }
 
 impl ScopeRules {
-    /// Compiles a policy. Denied patterns see hidden files, allowed ones and noise do not.
+    /// Compiles a policy. Denied patterns and noise see hidden files, allowed ones do
+    /// not: tools hide much of what they leave behind.
     ///
     /// # Errors
     /// `E_CONFIG_INVALID` if a pattern is unusable.
@@ -139,7 +140,7 @@ impl ScopeRules {
                     Dots::Match
                 },
             )?,
-            noise: GlobSet::new(&policy.env_allowlist, Dots::Skip)?,
+            noise: GlobSet::new(&policy.env_allowlist, Dots::Match)?,
             // A path is first of all itself, whatever its characters mean in a pattern.
             lockfiles: lockfiles.iter().cloned().collect(),
             lockfile_patterns: GlobSet::new(lockfiles, Dots::Match)?,
@@ -261,6 +262,26 @@ mod tests {
             actual["preflight_reasons"] = json!(reasons);
             (case["expect"].clone(), actual)
         });
+    }
+
+    #[test]
+    fn what_tools_hide_below_their_folder_is_noise_too() {
+        let input: ScopeInput = serde_json::from_value(json!({
+            "changed": ["target/.rustc_info.json", "target/debug/.fingerprint/a/b", "src/.hidden"],
+            "allowlist": ["src/**"],
+            "env_allowlist": ["target/**"],
+        }))
+        .unwrap();
+        let result = check_scope(&input);
+        assert_eq!(result.env_touched, input.changed[..2]);
+        assert_eq!(result.scope_violations, input.changed[2..]);
+        let owns = paths(&["src"]);
+        let owned = super::super::owned::check_owned_paths(
+            &input.changed[..2],
+            &owns,
+            Some(&input.policy.env_allowlist),
+        );
+        assert!(owned.unwrap().ok);
     }
 
     #[test]

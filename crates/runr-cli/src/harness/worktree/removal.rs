@@ -21,7 +21,20 @@ pub(crate) fn remove_half_made(
     made_at: &str,
 ) -> Result<()> {
     let facts = facts(git, layout, files, tree, made_at)?;
-    may_remove(&facts).map_err(|keep| kept(tree, &keep))?;
+    remove(git, tree, &facts)
+}
+
+/// Removes a worktree that was made to run checks in: whatever they left there is nobody's work.
+pub(crate) fn remove_scratch(git: &Git, layout: &Layout, tree: &Utf8Path) -> Result<()> {
+    let facts = TreeFacts {
+        is_ours: is_of(layout, tree),
+        ..TreeFacts::default()
+    };
+    remove(git, tree, &facts)
+}
+
+fn remove(git: &Git, tree: &Utf8Path, facts: &TreeFacts) -> Result<()> {
+    may_remove(facts).map_err(|keep| kept(tree, &keep))?;
     if !git.succeeds(&["worktree", "remove", "--force", "--force", tree.as_str()])? {
         std::fs::remove_dir_all(tree).map_err(|source| Error::io("remove", tree, source))?;
     }
@@ -89,5 +102,5 @@ fn is_of(layout: &Layout, tree: &Utf8Path) -> bool {
 fn kept(tree: &Utf8Path, keep: &Keep) -> Error {
     Error::new(Code::Io, format!("cannot create worktree {tree}: {keep}"))
         .at(tree)
-        .hint("move the directory away, then resume")
+        .hint("move the directory away, then try again")
 }
