@@ -6,6 +6,7 @@ mod judge;
 mod look;
 mod milestone;
 mod own;
+mod retry;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -115,11 +116,12 @@ impl Driver {
 
     pub(crate) fn new(
         context: Context,
-        recorder: Recorder,
+        mut recorder: Recorder,
         ownership: Option<Ownership>,
         baseline: Baseline,
         index: OwnIndex,
     ) -> Self {
+        recorder.retries = Some(retry::retries(&context.config));
         Self {
             context,
             recorder,
@@ -268,7 +270,7 @@ impl Driver {
     /// Performs actions until a worker must be asked or the run has ended.
     fn advance(&mut self) -> Result<Option<WorkerCall>> {
         loop {
-            if self.ownership.is_none() || self.recorder.state.is_stopped() {
+            if self.ownership.is_none() || self.has_ended()? {
                 self.leave();
                 return Ok(None);
             }

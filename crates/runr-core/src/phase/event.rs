@@ -5,6 +5,7 @@
 //! event: only the path of its log and the log's SHA-256.
 
 mod payload;
+mod resumed;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,11 +15,12 @@ use crate::fs::Sequenced;
 use crate::time::Timestamp;
 
 pub use payload::{
-    AutoResume, CallFinished, CallStarted, CheckpointSource, CommandResult, CommandStarted,
-    FailureKind, GuardViolation, ImplementComplete, ParseFailed, Preflight, PreflightGuard,
-    ProcessIdentity, ReviewLoop, RunResumed, RunStarted, ScopeLock, Stop, TaskPaths, TierResult,
-    Usage, Verification, VerificationEvidence, VerifyFailedRetry, Worktree,
+    AutoResume, CallFinished, CallStarted, CommandResult, CommandStarted, FailureKind,
+    GuardViolation, ImplementComplete, ParseFailed, Preflight, PreflightGuard, ProcessIdentity,
+    ReviewLoop, RunStarted, ScopeLock, Stop, TaskPaths, TierResult, Usage, Verification,
+    VerificationEvidence, VerifyFailedRetry, Worktree,
 };
+pub use resumed::{CheckpointSource, Delta, Moved, Override, RunResumed};
 
 /// One line of the timeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

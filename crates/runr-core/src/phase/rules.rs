@@ -3,6 +3,7 @@
 //! A driver asks [`next`], performs the [`Action`], hands the outcome to one of the `after_*`
 //! functions and appends the events they return. Folding those events gives the next state.
 
+mod auto_resume;
 mod claim;
 mod failure;
 mod implement;
@@ -18,6 +19,7 @@ use crate::phase::state::{State, Step};
 use crate::phase::stop::{StopCause, StopReason};
 use crate::time::Timestamp;
 
+pub use auto_resume::{Retries, after_stop, result_of, retry_skipped};
 pub use claim::after_claim;
 pub use failure::{WorkerFailure, after_parse_failure, after_worker_failure};
 pub use implement::{Inspection, after_implement, changed_after_verify, guard};
@@ -205,14 +207,20 @@ fn stopped(state: &State, reason: StopReason, error: Option<String>) -> Event {
 /// there is nothing else to do than to plan; otherwise the next milestone is implemented.
 #[must_use]
 pub fn reentry(state: &State) -> Phase {
+    match open_again(state) {
+        phase @ (Phase::Plan | Phase::Finalize) => phase,
+        phase if state.stop_reason == Some(StopReason::Interrupted) => phase,
+        _ => Phase::Implement,
+    }
+}
+
+/// The phase that was open when the run stopped, or was due.
+fn open_again(state: &State) -> Phase {
     if !state.planned {
         return Phase::Plan;
     }
     if state.milestone_index >= state.milestones.len() {
         return Phase::Finalize;
-    }
-    if state.stop_reason != Some(StopReason::Interrupted) {
-        return Phase::Implement;
     }
     match (state.step, state.open_phase) {
         // What is recorded as done is not done again, least of all a worker call.
