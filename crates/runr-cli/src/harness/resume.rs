@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use runr_core::id::RunId;
+use runr_core::mutant::without;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{Event, Moved, RunResumed, ScopeLock};
 use runr_core::phase::model::Phase;
@@ -89,7 +90,8 @@ pub(crate) fn resume(
     let state = end_what_is_left(&files, host)?;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
     claim.as_ref().map_or(Ok(()), Claim::check)?;
-    let mut recorder = Recorder::new(files.clone(), state, host.clock.clone(), listener);
+    let redacting = files.clone().redacting(context::redactor(&config, host));
+    let mut recorder = Recorder::new(redacting, state, host.clock.clone(), listener);
     let mut reopened = Reopened::new(&layout, &files, &recorder.state, &git, host)?;
     recorder.record_all(RESUME, reopened.made.as_slice())?;
     let state = &recorder.state;
@@ -232,6 +234,7 @@ fn choose(layout: &Layout, argument: Option<&str>) -> Result<RunId> {
 
 fn chosen_config(request: &ResumeRequest, layout: &Layout, snapshot: &Config) -> Result<Config> {
     match &request.config {
+        _ if without("named-config") => Ok(snapshot.clone()),
         Some(source) => Ok(load_config(Some(source), layout)?.0),
         None => Ok(snapshot.clone()),
     }
@@ -329,6 +332,7 @@ fn context_of(
     let run_dir = layout.store().run_dir(&run_id);
     Context {
         policy: context::policy(&config, state.options.worker.as_deref()),
+        redactor: context::redactor(&config, host),
         env: context::child_env(&run_id, &run_dir, claim.as_ref().map(Claim::facts)),
         min_tier: task.verification_tier,
         task_stem: stem.unwrap_or("task").to_owned(),
@@ -356,6 +360,7 @@ fn finished(
     let index = OwnIndex::at(GitDir::main(&layout.repo_root), files.dir());
     let context = Context {
         policy: context::policy(&config, None),
+        redactor: context::redactor(&config, host),
         env: Vec::new(),
         min_tier: None,
         task_stem: String::new(),

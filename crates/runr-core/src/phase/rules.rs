@@ -13,6 +13,7 @@ mod verify;
 
 use std::time::Duration;
 
+use crate::mutant::without;
 use crate::phase::event::{Event, Stop};
 use crate::phase::model::{Phase, Stage};
 use crate::phase::state::{State, Step};
@@ -216,7 +217,7 @@ pub fn reentry(state: &State) -> Phase {
 
 /// The phase that was open when the run stopped, or was due.
 fn open_again(state: &State) -> Phase {
-    if !state.planned {
+    if !state.planned && !without("plan-again") {
         return Phase::Plan;
     }
     if state.milestone_index >= state.milestones.len() {

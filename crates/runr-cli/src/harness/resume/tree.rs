@@ -2,6 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::LockGuard;
+use runr_core::mutant::without;
 use runr_core::phase::event::{Event, Moved};
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::state::State;
@@ -52,7 +53,11 @@ impl Reopened {
                     layout,
                     git,
                     &tree,
-                    state.expected_head(),
+                    if without("recorded-base") {
+                        "HEAD"
+                    } else {
+                        state.expected_head()
+                    },
                     state.branch.as_deref(),
                 )?;
                 is_fresh = true;
@@ -189,7 +194,7 @@ impl Reopened {
             let hint = "commit or stash the changes, or pass --auto-stash";
             return Err(self.dirty(strange, hint));
         }
-        if !mixed.is_empty() {
+        if !mixed.is_empty() && !without("stash-own") {
             let hint = "the run has changed these files, too: commit or undo your changes";
             return Err(self.dirty(mixed, hint));
         }

@@ -1,5 +1,6 @@
 //! What changes when a stopped run goes on.
 
+use crate::mutant::without;
 use crate::phase::event::{Moved, RunResumed};
 use crate::phase::model::Phase;
 use crate::phase::state::{Session, State, Step};
@@ -9,7 +10,7 @@ impl State {
     /// Nothing that was checked or reviewed of the present milestone counts any more.
     pub(super) fn redo_milestone(&mut self) {
         self.last_verification_evidence = None;
-        if self.planned {
+        if self.planned && !without("redo-milestone") {
             self.step = Step::Due(Phase::Implement);
         }
     }
@@ -31,6 +32,10 @@ impl State {
         self.in_flight = None;
         self.running_command = None;
         self.options = resumed.options.clone();
+        if without("options-kept") {
+            self.options.fast = false;
+            self.owned_paths = Default::default();
+        }
         self.claim.clone_from(&resumed.claim);
         self.phase = resumed.resume_phase;
         self.phase_attempt = 0;
@@ -43,7 +48,9 @@ impl State {
     /// Full budgets and attempts, but the feedback that was open stays for the next prompt. A retry
     /// of the driver's own gets neither.
     fn begin_session(&mut self, at: Timestamp) {
-        self.set_retries(0);
+        if !without("full-attempts") {
+            self.set_retries(0);
+        }
         self.review_rounds = 0;
         self.last_review_fingerprint = None;
         self.pending_review = None;
