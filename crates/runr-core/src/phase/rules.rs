@@ -208,8 +208,11 @@ fn stopped(state: &State, reason: StopReason, error: Option<String>) -> Event {
 /// there is nothing else to do than to plan; otherwise the next milestone is implemented.
 #[must_use]
 pub fn reentry(state: &State) -> Phase {
+    if !state.planned && !without("plan-again") {
+        return Phase::Plan;
+    }
     match open_again(state) {
-        phase @ (Phase::Plan | Phase::Finalize) => phase,
+        Phase::Finalize => Phase::Finalize,
         phase if state.stop_reason == Some(StopReason::Interrupted) => phase,
         _ => Phase::Implement,
     }
@@ -217,7 +220,7 @@ pub fn reentry(state: &State) -> Phase {
 
 /// The phase that was open when the run stopped, or was due.
 fn open_again(state: &State) -> Phase {
-    if !state.planned && !without("plan-again") {
+    if !state.planned {
         return Phase::Plan;
     }
     if state.milestone_index >= state.milestones.len() {

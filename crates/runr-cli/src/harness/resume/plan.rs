@@ -20,6 +20,7 @@ use crate::harness::context::{self, Layout};
 use crate::harness::git::{Git, TreeStatus};
 use crate::harness::request::ResumeRequest;
 use crate::harness::snapshot::Snapshot;
+use crate::harness::worker::Versions;
 use crate::harness::{checkpoint, trust};
 use crate::host::Host;
 
@@ -97,6 +98,8 @@ struct Look {
     git: Option<Git>,
     status: TreeStatus,
     environment: Option<Environment>,
+    /// Why a worker cannot be started.
+    trouble: Option<String>,
     died_at_work: bool,
 }
 
@@ -117,9 +120,13 @@ impl Look {
         let git = tree.is_dir().then(|| Git::new(&tree));
         let status = git.as_ref().map(Git::status).transpose()?;
         let status = status.unwrap_or_default();
+        let (mut versions, mut trouble) = (Versions::new(), None);
+        match probe(request, host, config, &state) {
+            Ok(asked) => versions = asked,
+            Err(error) => trouble = Some(error.to_string()),
+        }
         let environment = match &git {
             Some(git) => {
-                let versions = probe(request, host, config, &state)?;
                 let compared = Environment::compare(host, git, &files, &state, &status, versions)?;
                 Some(compared)
             }
@@ -132,6 +139,7 @@ impl Look {
             git,
             status,
             environment,
+            trouble,
             died_at_work,
         })
     }
@@ -209,6 +217,9 @@ impl Look {
             warn(format!(
                 "the worktree {tree} is missing and would be made again"
             ));
+        }
+        if let Some(trouble) = &self.trouble {
+            warn(trouble.clone());
         }
         if let Some(environment) = &self.environment {
             for it in &environment.differences {
