@@ -112,8 +112,7 @@ pub(crate) fn resume(
     let scope = scope_change(state, &snapshot, &config, &task);
     let frozen = scope.as_ref().unwrap_or(&state.scope_lock);
     let options = overrides::options(&state.options, request);
-    let lockfiles = options.allow_deps.lockfiles();
-    let guard = context::guard(&config, frozen, lockfiles, &task.owns_normalized)?;
+    let guard = context::guard(&config, frozen, &options.allow_deps, &task.owns_raw)?;
     refuse_first_dirt(&reopened, &guard, state)?;
     let mut baseline = reopened.baseline(&files, &guard, state)?;
     if scope.is_some() {
@@ -163,6 +162,7 @@ pub(crate) fn resume(
         claim,
     );
     let mut driver = Driver::new(context, recorder, Some(ownership), baseline, reopened.index);
+    driver.note_begun();
     driver.take_up(was_committing)?;
     Ok(driver)
 }

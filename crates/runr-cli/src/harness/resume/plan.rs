@@ -47,8 +47,7 @@ pub(crate) fn plan_resume(host: &Host, request: &ResumeRequest) -> Result<serde_
     let scope = scope_change(&look.state, &snapshot, &config, &task);
     let frozen = scope.as_ref().unwrap_or(&look.state.scope_lock);
     let options = overrides::options(&look.state.options, request);
-    let lockfiles = options.allow_deps.lockfiles();
-    let guard = context::guard(&config, frozen, lockfiles, &task.owns_normalized)?;
+    let guard = context::guard(&config, frozen, &options.allow_deps, &task.owns_raw)?;
     let chosen = look.chosen()?;
     let warnings = look.warnings(request, &chosen)?;
     look.foresee(&chosen);
