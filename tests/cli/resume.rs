@@ -1,11 +1,17 @@
 //! `runr resume` continues from the last checkpoint, with the original configuration.
 
+mod branch;
+mod environment;
+mod plan;
+mod retry;
+mod stash;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use crate::support::{
-    Config, Sandbox, Script, Tree, assert_leading_fields, blocked, milestone, ok, plan, strings,
+    Config, Sandbox, Script, Tree, assert_leading_fields, blocked, milestone, ok, strings,
 };
 
 /// A run in a worktree that used up its ticks after the first of two milestones.
@@ -210,7 +216,7 @@ fn a_guard_stop_stops_again_until_its_cause_is_gone() {
         let step = ok(json!({"other/x.txt": "x\n", "src/y.txt": "y\n"}));
         let good = ok(json!({"src/y.txt": "y\n"}));
         let sandbox = Sandbox::scripted(&Script::new(
-            plan(&[milestone("goal 1")]),
+            crate::support::plan(&[milestone("goal 1")]),
             &[step, good],
             &[crate::support::approve()],
         ));
@@ -253,7 +259,7 @@ fn a_resume_gets_full_attempts_and_keeps_the_partial_work() {
         .map(|n| ok(json!({format!("src/try{n}.txt"): "x\n"})))
         .collect();
     sandbox.script(&Script::new(
-        plan(&[milestone("goal 1")]),
+        crate::support::plan(&[milestone("goal 1")]),
         &parts,
         &[crate::support::approve()],
     ));
@@ -285,7 +291,7 @@ fn a_run_without_a_plan_is_planned_first() {
     let id = sandbox.run(&["--worktree"], 1).id;
     assert_eq!(sandbox.status(&id)["stop_reason"], "plan_parse_failed");
     let mut repaired = vec![json!({"reply": "no json"}); 6];
-    repaired.push(plan(&[milestone("planned at last")]));
+    repaired.push(crate::support::plan(&[milestone("planned at last")]));
     sandbox.script(&Script::from_value(json!({
         "plan": repaired, "implement": [ok(json!({"src/a.txt": "x\n"}))], "review": [crate::support::approve()],
     })));

@@ -232,6 +232,10 @@ fn assert_same_end(sandbox: &Sandbox, id: &str, reference: &Reference, seed: u64
         (&json!("complete"), &json!("stopped")),
         "seed {seed}"
     );
+    assert!(
+        !crate::has_children(&sandbox.run_dir(id)),
+        "seed {seed}: somebody still works for {id}"
+    );
     let worktree = sandbox.worktree(id);
     assert_eq!(
         sandbox.git_in(&worktree, &["status", "--porcelain"]),

@@ -8,12 +8,8 @@ use super::run::{allowed, announce, conclude, exit_of, listener, warn};
 use crate::harness::{ConfigSource, Driver, ResumeRequest, plan_resume};
 
 pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) -> Result<u8> {
-    if args.plan || call.json && !super::detach::is_detached(call.host) && !args.detach {
-        let plan = plan_resume(call.host, &call.root, args.run.as_deref())?;
-        call.console.json(&plan);
-        return Ok(0);
-    }
-    if args.detach && !super::detach::is_detached(call.host) {
+    let plan = args.plan || call.json && !super::detach::is_detached(call.host) && !args.detach;
+    if args.detach && !plan && !super::detach::is_detached(call.host) {
         return super::detach::start(call, argv);
     }
     let request = ResumeRequest {
@@ -33,6 +29,10 @@ pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) 
         own: None,
         host_answers: false,
     };
+    if plan {
+        call.console.json(&plan_resume(call.host, &request)?);
+        return Ok(0);
+    }
     let mut driver = Driver::resume_on(request, call.host, Some(listener(call)))?;
     if driver.state().is_complete() {
         call.console

@@ -182,6 +182,11 @@ impl Leftover {
         Ok(left.unwrap_or_default())
     }
 
+    /// Whether the run left a change in this file.
+    pub(crate) fn knows(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
     /// The changes that are not as the run left them.
     pub(crate) fn strange(&self, tree: &Utf8Path, status: &TreeStatus) -> Result<Vec<String>> {
         let mut strange = Vec::new();

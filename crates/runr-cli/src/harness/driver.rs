@@ -7,6 +7,7 @@ mod judge;
 mod look;
 mod milestone;
 mod own;
+mod retry;
 mod turn;
 
 use std::sync::{Arc, OnceLock};
@@ -59,6 +60,8 @@ pub struct Driver {
     pending: Option<Pending>,
     /// The tree is to be prepared first, and whether the run was committing before.
     arrival: Option<bool>,
+    /// Ends the child at work: for the user, or for the watchdog.
+    halt: CancelFlag,
     notify: Notify,
     /// Whether the stop has been told.
     is_told: bool,
@@ -136,13 +139,17 @@ impl Driver {
 
     pub(crate) fn new(
         context: Context,
-        recorder: Recorder,
+        mut recorder: Recorder,
         ownership: Option<Ownership>,
         baseline: Baseline,
         index: OwnIndex,
     ) -> Self {
+        recorder.retries = Some(retry::retries(&context.config));
+        let halt = context.host.cancel.below();
+        let is_driven = ownership.is_some();
         Self {
-            watchdog: Self::watchdog_of(&recorder, &context, ownership.is_some()),
+            watchdog: Self::watchdog_of(&recorder, &context, is_driven, halt.clone()),
+            halt,
             notify: Notify::new(
                 &context.config,
                 &context.layout,
@@ -254,7 +261,7 @@ impl Driver {
     /// Performs actions until a worker must be asked or the run has ended.
     fn advance(&mut self) -> Result<Option<WorkerCall>> {
         loop {
-            if self.ownership.is_none() || self.recorder.state.is_stopped() {
+            if self.ownership.is_none() || self.has_ended()? {
                 self.leave();
                 return Ok(None);
             }

@@ -48,13 +48,27 @@ impl OwnIndex {
         // No git of the run is left, so a lock is a dead one's.
         remove(&Utf8PathBuf::from(format!("{}.lock", index.path)))?;
         if stamp_of(&index.path)?.is_none() {
-            let git = git.clone().judging_by(&index.path);
-            git.run(&["read-tree", "HEAD"])?;
-            // Not zero when files differ, as they may.
-            git.succeeds(&["update-index", "-q", "--refresh"])?;
+            index.read_head(git)?;
         }
         index.own_written()?;
         Ok(index)
+    }
+
+    /// Begins anew from HEAD.
+    pub(crate) fn anew(git: &Git, git_dir: GitDir, run_dir: &Utf8Path) -> Result<Self> {
+        let mut index = Self::at(git_dir, run_dir);
+        remove(&index.path)?;
+        index.read_head(git)?;
+        index.own_written()?;
+        Ok(index)
+    }
+
+    fn read_head(&self, git: &Git) -> Result<()> {
+        let git = git.clone().judging_by(&self.path);
+        git.run(&["read-tree", "HEAD"])?;
+        // Not zero when files differ, as they may.
+        git.succeeds(&["update-index", "-q", "--refresh"])?;
+        Ok(())
     }
 
     /// Not opened yet.

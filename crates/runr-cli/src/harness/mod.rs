@@ -10,6 +10,7 @@ mod checkpoint;
 mod claim;
 mod context;
 mod driver;
+mod fingerprint;
 mod git;
 mod gitdir;
 mod index;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use runr_core::phase::event::{Event, Record};
 use runr_core::phase::model::Phase;
 use runr_core::phase::ops::{RunFiles, TIMELINE};
+use runr_core::phase::rules::{self, Retries};
 use runr_core::phase::state::State;
 use runr_core::{Clock, Code, Error, Result, Timestamp};
 
@@ -29,6 +30,8 @@ pub(crate) struct Recorder {
     last_kind: String,
     /// How long the timeline is if nobody else has appended.
     length: u64,
+    /// Whether the driver takes the run up again by itself; absent until there is one.
+    pub(crate) retries: Option<Retries>,
 }
 
 impl Recorder {
@@ -46,6 +49,7 @@ impl Recorder {
             listener: listener.map(|listener| Arc::new(Mutex::new(listener))),
             last_kind: String::new(),
             length: 0,
+            retries: None,
         }
     }
 
@@ -58,6 +62,7 @@ impl Recorder {
             listener: self.listener.clone(),
             last_kind: self.last_kind.clone(),
             length: self.length,
+            retries: self.retries.clone(),
         }
     }
 
@@ -120,24 +125,37 @@ impl Recorder {
         self.files.timeline().append_batch(events.len(), build)
     }
 
-    /// Puts the count of valid replies before a stop, for the report.
+    /// Puts what belongs to a stop around it: before it the count of valid replies, for the report,
+    /// and how a retry ended; after it whether there will be one.
     fn with_stats(&self, source: &str, events: &[Event], now: Timestamp) -> Vec<Event> {
-        let Some(stop) = events
-            .iter()
-            .position(|event| matches!(event, Event::Stop(_)))
-        else {
+        if !events.iter().any(|event| matches!(event, Event::Stop(_))) {
             return events.to_vec();
-        };
+        }
+        let mut whole = Vec::new();
         let mut preview = self.state.clone();
-        for (event, seq) in events[..stop].iter().zip(preview.seq + 1..) {
-            preview.fold_in(&Record::new(seq, now, source, event));
+        for event in events {
+            if let Event::Stop(stop) = event {
+                if !preview.worker_stats.by_phase.is_empty() {
+                    let stats = serde_json::json!(preview.worker_stats.totals());
+                    whole.push(Event::WorkerStats { stats });
+                }
+                let retries = self.retries.as_ref();
+                whole.extend(retries.and_then(|it| rules::result_of(&preview, stop, it)));
+            }
+            preview.fold_in(&Record::new(preview.seq + 1, now, source, event));
+            whole.push(event.clone());
+            if matches!(event, Event::Stop(_)) {
+                let retries = self.retries.as_ref();
+                whole.extend(retries.and_then(|it| rules::after_stop(&preview, it)));
+            }
         }
-        let mut events = events.to_vec();
-        if !preview.worker_stats.by_phase.is_empty() {
-            let stats = serde_json::json!(preview.worker_stats.totals());
-            events.insert(stop, Event::WorkerStats { stats });
-        }
-        events
+        whole
+    }
+
+    /// Lets the next look read the timeline, whatever its length: who wrote while the last record was
+    /// flushed is heard before a long wait.
+    pub(crate) fn look_anew(&mut self) {
+        self.length = 0;
     }
 
     /// Folds what other processes appended.

@@ -2,7 +2,12 @@
 
 mod choice;
 mod claim;
+mod delta;
+mod environment;
+mod overrides;
 mod plan;
+mod refusals;
+mod stash;
 mod tree;
 
 use std::time::{Duration, Instant};
@@ -10,13 +15,11 @@ use std::time::{Duration, Instant};
 use camino::Utf8Path;
 use runr_core::id::RunId;
 use runr_core::mutant::without;
-use runr_core::phase::claim::RunClaim;
 use runr_core::phase::config::Config;
-use runr_core::phase::event::{Event, RunResumed, ScopeLock};
+use runr_core::phase::event::{Event, Moved, RunResumed, ScopeLock};
 use runr_core::phase::model::Phase;
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::options::RunOptions;
-use runr_core::phase::owned::is_own_output;
 use runr_core::phase::rules;
 use runr_core::phase::state::{State, Step};
 use runr_core::phase::stop::{StopCause, StopReason};
@@ -25,6 +28,8 @@ use runr_core::phase::watchdog::Limits;
 use runr_core::{Code, Error, Result};
 
 use self::claim::claiming;
+use self::environment::Environment;
+use self::refusals::{refuse_first_dirt, refuse_unstarted, refuse_unverified};
 use self::tree::Reopened;
 use super::baseline::Baseline;
 use super::claim::Claim;
@@ -33,12 +38,11 @@ use super::driver::Driver;
 use super::git::Git;
 use super::gitdir::GitDir;
 use super::index::OwnIndex;
-use super::inspect::Guard;
 use super::owner::Ownership;
 use super::process;
 use super::recorder::{Listener, RESUME, Recorder};
 use super::request::{ResumeRequest, load_config, used_workers};
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, config_sha256};
 use super::{setup, start, trust, worker};
 use crate::host::Host;
 
@@ -67,15 +71,7 @@ pub(crate) fn resume(
     if config.command_list() != Config::default().command_list() {
         trust::check(host, &layout.repo_root, &config)?;
     }
-    if !request.host_answers && host.var("RUNR_WORKER_SCRIPT").is_none() {
-        let ask_version = host.var("RUNR_SKIP_DOCTOR") != Some("1") && !before.options.skip_doctor;
-        worker::probe(
-            host,
-            &config,
-            &used_workers(&config, &before.options),
-            ask_version,
-        )?;
-    }
+    let versions = probe(request, host, &config, &before)?;
     let workers = Workers::of(host, request.host_answers)?;
     let limits = Limits::new(&config, |name| host.var(name))?;
 
@@ -98,16 +94,31 @@ pub(crate) fn resume(
     let state = end_what_is_left(&files, host)?;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
     claim.as_ref().map_or(Ok(()), Claim::check)?;
-    let mut reopened = Reopened::new(&layout, &files, &state, &git, host)?;
+    let redacting = files.clone().redacting(context::redactor(&config, host));
+    let mut recorder = Recorder::new(redacting, state, host.clock.clone(), listener);
+    let mut reopened = Reopened::new(&layout, &files, &recorder.state, &git, host)?;
+    recorder.record_all(RESUME, reopened.made.as_slice())?;
+    let state = &recorder.state;
+    let (git, status) = (&reopened.git, &reopened.status);
+    let environment = Environment::compare(host, git, &files, state, status, versions)?;
+    environment.admit(state, request.force)?;
+    let moved = reopened.moved(state, request.force_branch);
     if !died_at_work {
-        reopened.refuse_strangers_work(&files, &state)?;
+        // On a wrong branch the run stops: nothing is moved out of its way.
+        let goes_on = moved.is_some() || reopened.status.branch == state.branch;
+        reopened.clear_strangers_work(&mut recorder, request.auto_stash && goes_on)?;
     }
-    let chosen = reopened.pick_checkpoint(&layout, &state)?;
-    let scope = scope_change(&state, &snapshot, &config, &task);
-    let frozen = scope.as_ref().map_or(&state.scope_lock, |to| to);
-    let guard = context::guard(&config, frozen, &state.options.allow_deps, &task.owns_raw)?;
-    refuse_first_dirt(&reopened, &guard, &state)?;
-    let mut baseline = reopened.baseline(&files, &guard, &state)?;
+    let state = &recorder.state;
+    let chosen = reopened.pick_checkpoint(&layout, state, moved.is_some())?;
+    if moved.is_some() || chosen.milestone_index != state.milestone_index {
+        reopened.judge_from_head(&files)?;
+    }
+    let scope = scope_change(state, &snapshot, &config, &task);
+    let frozen = scope.as_ref().unwrap_or(&state.scope_lock);
+    let options = overrides::options(&state.options, request);
+    let guard = context::guard(&config, frozen, &options.allow_deps, &task.owns_raw)?;
+    refuse_first_dirt(&reopened, &guard, state)?;
+    let mut baseline = reopened.baseline(&files, &guard, state)?;
     if scope.is_some() {
         baseline.extend(guard.guarded_prints(reopened.git.dir(), &reopened.status)?);
     }
@@ -119,20 +130,35 @@ pub(crate) fn resume(
         };
         changed.write(&files)?;
     }
-    ownership.hold_tree(reopened.tree_lock);
-    let is_bare = state.open_phase.is_none() || !reopened.events.is_empty();
+    let is_bare = state.open_phase.is_none() || reopened.made.is_some();
     let unprepared = state.options.worktree
         && (is_bare || setup::is_unready(&files)?)
         && setup::is_wanted(&config, &layout.repo_root);
-    let files = files.redacting(context::redactor(&config, host));
-    let mut recorder = Recorder::new(files, state, host.clock.clone(), listener);
-    let mut events = chosen.events(&recorder.state);
-    events.append(&mut reopened.events);
-    events.extend(scope.map(|to| scope_changed(&recorder.state, to, &config)));
+    let mut overridden = state.options.changes(&options);
+    let beside = overrides::beside_options(state, moved.as_ref(), &snapshot, &config);
+    overridden.extend(beside.into_iter().chain(environment.overridden()));
+    let mut events = chosen.events(state);
+    events.extend(mismatch(state, moved.as_ref()));
+    events.extend(scope.map(|to| scope_changed(state, to, &config)));
     recorder.record_all(RESUME, &events)?;
+    let state = &recorder.state;
     let facts = claim.as_ref().map(|claim| claim.facts().clone());
-    let resumed = resumed(&recorder.state, request, facts, limits, reopened.lost_work);
-    recorder.record(RESUME, &resumed)?;
+    let (git, status) = (&reopened.git, &reopened.status);
+    let head = moved.as_ref().map_or(state.expected_head(), |to| &to.head);
+    let resumed = RunResumed {
+        options: RunOptions {
+            own: facts.as_ref().map(|claim| claim.target.clone()),
+            ..options
+        },
+        claim: facts,
+        overrides: overridden,
+        delta: delta::delta(git, &config, &guard, status, head).ok(),
+        limits: Some(limits),
+        ..resumed(state, moved)
+    };
+    recorder.record(RESUME, &Event::RunResumed(Box::new(resumed)))?;
+    environment.keep(&files)?;
+    ownership.hold_tree(reopened.tree_lock);
     let context = context_of(
         host,
         layout,
@@ -154,70 +180,51 @@ pub(crate) fn resume(
     Ok(driver)
 }
 
-/// The record of the resume, with the phase it goes on in.
-fn resumed(
-    state: &State,
-    request: &ResumeRequest,
-    claim: Option<RunClaim>,
-    limits: Limits,
-    lost_work: bool,
-) -> Event {
+/// The record of the resume as far as the state tells it, with the phase it goes on in.
+fn resumed(state: &State, moved: Option<Moved>) -> RunResumed {
     let phase = match rules::reentry(state) {
-        // The work of the open phase went with the tree.
-        Phase::Verify | Phase::Review | Phase::Checkpoint if lost_work => Phase::Implement,
+        phase @ (Phase::Plan | Phase::Finalize) => phase,
+        // What was checked and reviewed was on another branch.
+        _ if moved.is_some() => Phase::Implement,
         phase => phase,
     };
-    let remaining = state.milestones.len().saturating_sub(state.milestone_index);
-    Event::RunResumed(Box::new(RunResumed {
+    RunResumed {
         resume_phase: phase,
         checkpoint_sha: state.checkpoint_commit_sha.clone(),
         resume_from_milestone_index: state.milestone_index,
-        remaining_milestones: remaining,
-        options: RunOptions {
-            own: claim.as_ref().map(|claim| claim.target.clone()),
-            ..overridden(&state.options, request)
-        },
-        claim,
-        limits: Some(limits),
-    }))
+        remaining_milestones: state.milestones.len().saturating_sub(state.milestone_index),
+        options: state.options.clone(),
+        claim: None,
+        limits: None,
+        automatic: false,
+        moved,
+        overrides: Vec::new(),
+        delta: None,
+    }
 }
 
-/// A run without checks must not be resumed into passing.
-fn refuse_unverified(config: &Config, state: &State) -> Result<()> {
-    if !config.verification.is_empty() || state.options.allow_unverified {
-        return Ok(());
-    }
-    Err(
-        Error::new(Code::Unverified, "No verification commands configured")
-            .hint("runr resume --config <file with checks>"),
-    )
+/// What is told of a branch that the caller overrides.
+fn mismatch(state: &State, moved: Option<&Moved>) -> Option<Event> {
+    let moved = moved?;
+    Some(Event::WorktreeBranchMismatch {
+        expected_branch: state.branch.clone(),
+        actual: Some(moved.branch.clone()),
+    })
 }
 
-/// What the preflight refuses is not let in by a resume: a run that never entered a phase is judged
-/// again.
-fn refuse_first_dirt(reopened: &Reopened, guard: &Guard, state: &State) -> Result<()> {
-    if state.options.worktree || state.open_phase.is_some() {
-        return Ok(());
+/// Makes sure that the workers can be started, where processes answer; what versions they have.
+fn probe(
+    request: &ResumeRequest,
+    host: &Host,
+    config: &Config,
+    before: &State,
+) -> Result<worker::Versions> {
+    if request.host_answers || host.var("RUNR_WORKER_SCRIPT").is_some() {
+        return Ok(worker::Versions::new());
     }
-    let own =
-        |path: &&String| is_own_output(path) || path.starts_with(".runr/") || *path == ".gitignore";
-    let dirty: Vec<String> = reopened
-        .status
-        .changed
-        .iter()
-        .filter(|p| !own(p))
-        .cloned()
-        .collect();
-    let verdict = guard.scope.check(&dirty);
-    if verdict.ok {
-        return Ok(());
-    }
-    Err(
-        Error::new(Code::GuardViolation, "Guard failed: scope_violation")
-            .with("scope_violations", verdict.scope_violations)
-            .with("lockfile_violations", verdict.lockfile_violations)
-            .hint("commit, stash or undo the changes, then start the task again"),
-    )
+    let ask_version = host.var("RUNR_SKIP_DOCTOR") != Some("1") && !before.options.skip_doctor;
+    let used = used_workers(config, &before.options);
+    worker::probe(host, config, &used, ask_version)
 }
 
 /// The run that is meant; without an argument the newest one that is not complete.
@@ -239,36 +246,11 @@ fn choose(layout: &Layout, argument: Option<&str>) -> Result<RunId> {
     }
 }
 
-fn refuse_unstarted(files: &RunFiles, state: &State) -> Result<()> {
-    if state.seq > 0 {
-        return Ok(());
-    }
-    Err(Error::new(
-        Code::RunBroken,
-        "Run metadata is unusable: the run was never recorded",
-    )
-    .at(files.dir())
-    .with("run_id", files.run_id().as_str())
-    .hint("start the task again with `runr run`"))
-}
-
 fn chosen_config(request: &ResumeRequest, layout: &Layout, snapshot: &Config) -> Result<Config> {
     match &request.config {
         _ if without("named-config") => Ok(snapshot.clone()),
         Some(source) => Ok(load_config(Some(source), layout)?.0),
         None => Ok(snapshot.clone()),
-    }
-}
-
-fn overridden(options: &RunOptions, request: &ResumeRequest) -> RunOptions {
-    let defaults = RunOptions::default();
-    RunOptions {
-        allow_deps: (request.allow_deps.clone()).unwrap_or_else(|| options.allow_deps.clone()),
-        max_cost: request.max_cost.or(options.max_cost),
-        auto_resume: request.auto_resume.or(options.auto_resume),
-        time_minutes: request.time_minutes.unwrap_or(defaults.time_minutes),
-        max_ticks: request.max_ticks.unwrap_or(defaults.max_ticks),
-        ..options.clone()
     }
 }
 
@@ -340,7 +322,7 @@ fn scope_changed(state: &State, to: ScopeLock, config: &Config) -> Event {
     Event::ScopeChanged {
         from: state.scope_lock.clone(),
         to,
-        config_sha256: Some(config.trust_hash()),
+        config_sha256: config_sha256(config),
     }
 }
 

@@ -4,10 +4,17 @@ use runr_core::phase::config::Config;
 use runr_core::phase::ops::{RunFiles, to_text};
 use runr_core::{Code, Error, Result};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 const FILE: &str = "config.snapshot.json";
 /// The task stands beside the keys of the configuration, under a name no configuration has.
 const TASK: &str = "_task";
+
+/// What a configuration is known by in the timeline.
+pub(crate) fn config_sha256(config: &Config) -> Option<String> {
+    let text = to_text(config).ok()?;
+    Some(super::hex(&Sha256::digest(text)))
+}
 
 /// Configuration and task of a run.
 #[derive(Debug, Clone, Default, PartialEq)]

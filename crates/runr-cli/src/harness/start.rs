@@ -9,7 +9,6 @@ use runr_core::phase::event::{
     Event, Preflight, PreflightGuard, RunStarted, ScopeLock, TaskPaths, Worktree,
 };
 use runr_core::phase::model::RiskLevel;
-use runr_core::phase::ops::to_text;
 use runr_core::phase::rules;
 use runr_core::phase::scope::preflight_reasons;
 use runr_core::phase::state::State;
@@ -20,12 +19,12 @@ use runr_core::phase::watchdog::Limits;
 use runr_core::store::RunPaths;
 use runr_core::{Code, Error, Result};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::baseline::Baseline;
 use super::claim::Claim;
 use super::context::{self, Context, Workers};
 use super::driver::{Driver, reason_of};
+use super::fingerprint::Fingerprint;
 use super::git::{Git, TreeStatus};
 use super::gitdir::GitDir;
 use super::index::OwnIndex;
@@ -36,6 +35,7 @@ use super::owner::{self, Ownership};
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::Prepared;
 use super::setup;
+use super::snapshot::config_sha256;
 use super::task_file::task_name;
 use super::task_log;
 use super::trust::TrustStore;
@@ -174,6 +174,8 @@ fn settle_in(
     let git_dir = GitDir::of(git.dir())?;
     baseline.rules = git_dir.rules()?;
     baseline.save(&files)?;
+    let versions = prepared.versions.clone();
+    Fingerprint::take(host, git.dir(), versions).write(&files)?;
     let index = OwnIndex::take(git_dir, files.dir())?;
     Ok(Ready {
         git: git.judging_by(index.path()),
@@ -354,9 +356,7 @@ fn run_started(
         options: prepared.options.clone(),
         base_sha: prepared.place.head.clone(),
         branch: planned_branch(prepared, id),
-        config_sha256: to_text(&prepared.config)
-            .ok()
-            .map(|text| super::hex(&Sha256::digest(text))),
+        config_sha256: config_sha256(&prepared.config),
         current_branch: prepared.place.branch.clone(),
         changed_files: status.changed.iter().take(1000).cloned().collect(),
         milestones: prepared.task.fallback_milestones.clone(),

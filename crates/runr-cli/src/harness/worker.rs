@@ -1,5 +1,6 @@
 //! Asks a configured worker: a child process, or the script that stands in for one.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -18,6 +19,9 @@ use crate::host::Host;
 /// else a worker prints is progress.
 const ANSWER_LIMIT: u64 = 4 * 1024 * 1024;
 const PROBE: Duration = Duration::from_secs(5);
+
+/// What workers call their versions, by their configured names.
+pub(crate) type Versions = BTreeMap<String, String>;
 
 /// What a worker gave back.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,26 +56,37 @@ pub fn display_name(key: &str) -> &str {
 
 /// The binary of a worker, as it would be started.
 pub(crate) fn find_binary(host: &Host, worker: &Worker) -> Option<Utf8PathBuf> {
-    use std::os::unix::fs::PermissionsExt;
-    let runnable = |path: &Utf8Path| {
-        path.metadata()
-            .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-    };
     if worker.bin.contains('/') {
         let path = host.cwd.join(&worker.bin);
-        return runnable(&path).then_some(path);
+        return is_runnable(&path).then_some(path);
     }
+    find_on_path(host, &worker.bin)
+}
+
+/// The program of this name, as a shell would find it.
+pub(crate) fn find_on_path(host: &Host, name: &str) -> Option<Utf8PathBuf> {
     let dirs = host.var("PATH").unwrap_or_default().split(':');
-    dirs.map(|dir| Utf8Path::new(dir).join(&worker.bin))
-        .find(|path| runnable(path))
+    dirs.map(|dir| Utf8Path::new(dir).join(name))
+        .find(|path| is_runnable(path))
+}
+
+fn is_runnable(path: &Utf8Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata()
+        .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
 /// What `--version` printed, within five seconds.
 pub(crate) fn version_of(host: &Host, worker: &Worker) -> std::result::Result<String, String> {
+    match find_binary(host, worker) {
+        Some(binary) => version_of_binary(&binary),
+        None => Err("not on PATH".to_owned()),
+    }
+}
+
+/// The same of a program.
+pub(crate) fn version_of_binary(binary: &Utf8Path) -> std::result::Result<String, String> {
     use std::os::unix::process::CommandExt;
-    let Some(binary) = find_binary(host, worker) else {
-        return Err("not on PATH".to_owned());
-    };
     let mut child = std::process::Command::new(binary)
         .arg("--version")
         .stdin(std::process::Stdio::null())
@@ -110,11 +125,18 @@ pub(crate) fn version_of(host: &Host, worker: &Worker) -> std::result::Result<St
         .to_owned())
 }
 
-/// Makes sure that every worker a run may ask can be started.
+/// Makes sure that every worker a run may ask can be started; their versions, where they are asked
+/// for them.
 ///
 /// # Errors
 /// `E_WORKER_NOT_FOUND`.
-pub(crate) fn probe(host: &Host, config: &Config, names: &[&str], ask_version: bool) -> Result<()> {
+pub(crate) fn probe(
+    host: &Host,
+    config: &Config,
+    names: &[&str],
+    ask_version: bool,
+) -> Result<Versions> {
+    let mut versions = Versions::new();
     for name in names {
         let missing = |detail: &str| {
             Error::new(
@@ -133,10 +155,11 @@ pub(crate) fn probe(host: &Host, config: &Config, names: &[&str], ask_version: b
             return Err(missing(&format!("`{}` is not on PATH", worker.bin)));
         }
         if ask_version {
-            version_of(host, worker).map_err(|why| missing(&why))?;
+            let version = version_of(host, worker).map_err(|why| missing(&why))?;
+            versions.insert((*name).to_owned(), version);
         }
     }
-    Ok(())
+    Ok(versions)
 }
 
 /// One call of a process worker.

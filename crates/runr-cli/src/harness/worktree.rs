@@ -98,7 +98,8 @@ pub(crate) fn add_again(
     branch: Option<&str>,
 ) -> Result<Worktree> {
     let _alone = alone(host, layout)?;
-    let add = ["worktree", "add", "--force"];
+    // Twice: a git that was killed while it made the worktree leaves its record locked.
+    let add = ["worktree", "add", "--force", "--force"];
     match branch {
         Some(name) if has_branch(git, name)? => {
             git.run(&[&add[..], &[dir.as_str(), name]].concat())?

@@ -1,7 +1,7 @@
 //! One line per timeline event, as `run` and `follow` show it.
 
 use camino::Utf8Path;
-use runr_core::phase::event::{Event, Record};
+use runr_core::phase::event::{Event, Record, RunResumed};
 use runr_core::phase::report::human_duration;
 use runr_core::phase::state::State;
 
@@ -83,9 +83,45 @@ fn detail(event: &Event, state: &State) -> Option<String> {
             format!(" - {}", with.collect::<Vec<_>>().join("; "))
         }
         Event::Stop(stop) => format!(" - reason: {}", stop.reason),
-        Event::RunResumed(resumed) => format!(" → {}", resumed.resume_phase),
+        Event::RunResumed(resumed) => format!(" → {}{}", resumed.resume_phase, changed(resumed)),
+        Event::ScopeChanged { to, .. } => format!(" - allowlist: {}", some(&to.allowlist)),
+        Event::MilestoneIndexCorrected {
+            previous,
+            corrected_to,
+            reason,
+        } => format!(" - {previous} → {corrected_to} ({reason})"),
+        Event::AutoStashCreated {
+            stash_ref,
+            file_count,
+            ..
+        } => format!(" - {file_count} files; git stash apply --index {stash_ref} brings them back"),
+        Event::AutoResumeScheduled(step) => format!(
+            " - retry {}/{} in {}",
+            step.attempt,
+            step.max,
+            human_duration(step.delay_ms.unwrap_or_default())
+        ),
+        Event::AutoResumeSkipped(step) if step.reason.as_deref() != Some("not_retryable") => {
+            format!(" - {}", step.reason.as_deref().unwrap_or_default())
+        }
+        Event::AutoResumeExhausted(step) => format!(" - {} of {} used", step.attempt, step.max),
+        Event::AutoResumeLoopDetected(_) => " - the same reason again".to_owned(),
         _ => return None,
     })
+}
+
+/// What the caller of a resume changed.
+fn changed(resumed: &RunResumed) -> String {
+    let named = resumed.overrides.iter().map(|it| {
+        let (from, to) = (&it.from, &it.to);
+        format!("{}: {from} → {to}", it.option)
+    });
+    let named: Vec<String> = named.collect();
+    if named.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", named.join(", "))
+    }
 }
 
 /// The text of a log of a run; empty if it cannot be read, which must not hide the event.

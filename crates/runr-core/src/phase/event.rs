@@ -6,6 +6,7 @@
 
 mod payload;
 mod redacted;
+mod resumed;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,11 +16,12 @@ use crate::fs::Sequenced;
 use crate::time::Timestamp;
 
 pub use payload::{
-    AutoResume, CallFinished, CallStarted, CheckpointSource, CommandResult, CommandStarted,
-    FailureKind, GuardViolation, ImplementComplete, Overdue, ParseFailed, Preflight,
-    PreflightGuard, ProcessIdentity, ReviewLoop, RunResumed, RunStarted, ScopeLock, Stop,
-    TaskPaths, TierResult, Usage, Verification, VerificationEvidence, VerifyFailedRetry, Worktree,
+    AutoResume, CallFinished, CallStarted, CommandResult, CommandStarted, FailureKind,
+    GuardViolation, ImplementComplete, Overdue, ParseFailed, Preflight, PreflightGuard,
+    ProcessIdentity, ReviewLoop, RunStarted, ScopeLock, Stop, TaskPaths, TierResult, Usage,
+    Verification, VerificationEvidence, VerifyFailedRetry, Worktree,
 };
+pub use resumed::{CheckpointSource, Delta, Moved, Override, RunResumed};
 
 /// One line of the timeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::event::Override;
 use crate::ownership::Target;
 
 /// What a run may and must do; recorded in the timeline so that a resume is faithful.
@@ -65,6 +66,33 @@ impl Default for RunOptions {
     }
 }
 
+impl RunOptions {
+    /// The options that differ in `to`, by name.
+    #[must_use]
+    pub fn changes(&self, to: &Self) -> Vec<Override> {
+        let keys = |options: &Self| match serde_json::to_value(options) {
+            Ok(serde_json::Value::Object(keys)) => keys,
+            // Options are strings, numbers and lists: serialising them cannot fail.
+            _ => serde_json::Map::new(),
+        };
+        let (before, after) = (keys(self), keys(to));
+        let new = after.keys().filter(|name| !before.contains_key(*name));
+        let value = |of: &serde_json::Map<String, serde_json::Value>, name: &str| {
+            of.get(name).cloned().unwrap_or_default()
+        };
+        before
+            .keys()
+            .chain(new)
+            .filter(|name| before.get(*name) != after.get(*name))
+            .map(|name| Override {
+                option: name.clone(),
+                from: value(&before, name),
+                to: value(&after, name),
+            })
+            .collect()
+    }
+}
+
 /// Which dependencies a run may change; written as `false`, `true` or a list of packages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum AllowDeps {
@@ -78,6 +106,20 @@ pub enum AllowDeps {
 }
 
 impl AllowDeps {
+    /// What both together allow: a later permission adds to an earlier one.
+    #[must_use]
+    pub fn widened(&self, by: &Self) -> Self {
+        match (self, by) {
+            (Self::All, _) | (_, Self::All) => Self::All,
+            (Self::No, other) | (other, Self::No) => other.clone(),
+            (Self::Only(old), Self::Only(new)) => {
+                let mut names = old.clone();
+                names.extend(new.iter().filter(|name| !old.contains(name)).cloned());
+                Self::Only(names)
+            }
+        }
+    }
+
     /// Whether lockfiles may change.
     #[must_use]
     pub fn lockfiles(&self) -> bool {
@@ -146,5 +188,42 @@ mod tests {
         }
         assert!(serde_json::from_str::<AllowDeps>("1").is_err());
         assert_eq!(AllowDeps::Only(Vec::new()).packages(), Some(&[][..]));
+    }
+
+    #[test]
+    fn a_later_permission_adds_to_an_earlier_one() {
+        let only = |names: &[&str]| AllowDeps::Only(names.iter().map(|n| (*n).into()).collect());
+        for (old, new, both) in [
+            (AllowDeps::No, only(&["a"]), only(&["a"])),
+            (only(&["a"]), AllowDeps::No, only(&["a"])),
+            (only(&["a", "b"]), only(&["b", "c"]), only(&["a", "b", "c"])),
+            (AllowDeps::All, only(&["a"]), AllowDeps::All),
+            (only(&["a"]), AllowDeps::All, AllowDeps::All),
+        ] {
+            assert_eq!(old.widened(&new), both);
+        }
+    }
+
+    #[test]
+    fn changed_options_are_named_with_both_values() {
+        let before = RunOptions::default();
+        let after = RunOptions {
+            max_cost: Some(2.5),
+            allow_deps: AllowDeps::All,
+            ..before.clone()
+        };
+        let changes = before.changes(&after);
+        let seen: Vec<_> = changes
+            .iter()
+            .map(|it| (it.option.as_str(), it.from.to_string(), it.to.to_string()))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("allow_deps", "false".into(), "true".into()),
+                ("max_cost", "null".into(), "2.5".into())
+            ]
+        );
+        assert_eq!(after.changes(&after), []);
     }
 }

@@ -3,6 +3,7 @@
 //! A driver asks [`next`], performs the [`Action`], hands the outcome to one of the `after_*`
 //! functions and appends the events they return. Folding those events gives the next state.
 
+mod auto_resume;
 mod claim;
 mod failure;
 mod implement;
@@ -20,6 +21,7 @@ use crate::phase::state::{State, Step};
 use crate::phase::stop::{StopCause, StopReason};
 use crate::time::Timestamp;
 
+pub use auto_resume::{Retries, after_stop, result_of, retry_skipped};
 pub use claim::after_claim;
 pub use failure::{WorkerFailure, after_parse_failure, after_worker_failure};
 pub use implement::{ForeignPackages, Inspection, after_implement, changed_after_verify, guard};
@@ -213,11 +215,20 @@ pub fn reentry(state: &State) -> Phase {
     if !state.planned && !without("plan-again") {
         return Phase::Plan;
     }
+    match open_again(state) {
+        Phase::Finalize => Phase::Finalize,
+        phase if state.stop_reason == Some(StopReason::Interrupted) => phase,
+        _ => Phase::Implement,
+    }
+}
+
+/// The phase that was open when the run stopped, or was due.
+fn open_again(state: &State) -> Phase {
+    if !state.planned {
+        return Phase::Plan;
+    }
     if state.milestone_index >= state.milestones.len() {
         return Phase::Finalize;
-    }
-    if state.stop_reason != Some(StopReason::Interrupted) {
-        return Phase::Implement;
     }
     match (state.step, state.open_phase) {
         // What is recorded as done is not done again, least of all a worker call.

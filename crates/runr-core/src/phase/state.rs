@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::claim::RunClaim;
-use super::event::{ScopeLock, TaskPaths, Usage, VerificationEvidence};
+use super::event::{AutoResume, ScopeLock, TaskPaths, Usage, VerificationEvidence};
 use super::model::{Milestone, Phase, Stage, Tier};
 use super::options::RunOptions;
 use super::stop::{StopCause, StopReason};
@@ -129,6 +129,8 @@ pub struct State {
     pub branch: Option<String>,
     pub current_branch: Option<String>,
     pub base_sha: String,
+    /// Where another branch stood when the run moved to it, until the next checkpoint.
+    pub moved_head: Option<String>,
     pub phase: Phase,
     /// The phase entered last; unlike `phase` it survives a stop.
     pub open_phase: Option<Phase>,
@@ -173,6 +175,10 @@ pub struct State {
     pub updated_at: Option<Timestamp>,
     pub last_progress_at: Option<Timestamp>,
     pub auto_resume_count: u32,
+    /// The retry that the driver waits for.
+    pub retry_due: Option<AutoResume>,
+    /// What the last retry followed, unless somebody has resumed the run since.
+    pub retried_after: Option<StopReason>,
     pub worker_stats: WorkerStats,
     /// Finished worker calls per stage; numbers the steps of a script worker.
     pub calls_finished: BTreeMap<Stage, u32>,
@@ -213,6 +219,7 @@ impl Default for State {
             branch: None,
             current_branch: None,
             base_sha: String::new(),
+            moved_head: None,
             phase: Phase::Init,
             open_phase: None,
             step: Step::Due(Phase::Plan),
@@ -248,6 +255,8 @@ impl Default for State {
             updated_at: None,
             last_progress_at: None,
             auto_resume_count: 0,
+            retry_due: None,
+            retried_after: None,
             worker_stats: WorkerStats::default(),
             calls_finished: BTreeMap::new(),
             calls_started: 0,
@@ -300,8 +309,9 @@ impl State {
     /// The commit the tree is compared with: the last checkpoint, or where the run started.
     #[must_use]
     pub fn expected_head(&self) -> &str {
-        self.checkpoint_commit_sha
+        self.moved_head
             .as_deref()
+            .or(self.checkpoint_commit_sha.as_deref())
             .unwrap_or(&self.base_sha)
     }
 

@@ -119,7 +119,7 @@ impl Driver {
             status.untracked.iter().chain(&status.ignored).collect();
         let tree = self.context.git.dir().to_owned();
         let main = self.context.layout.repo_root.clone();
-        let cancel = &self.context.host.cancel;
+        let cancel = &self.halt;
         match copy::copy(&main, &tree, wanted, &replaceable, end, cancel)? {
             Copied::Cancelled => Ok(false),
             Copied::OutOfTime => {
@@ -148,7 +148,7 @@ impl Driver {
             deadline,
             redactor: &self.context.redactor,
         };
-        let cancel = self.context.host.cancel.clone();
+        let cancel = self.halt.clone();
         let recorder = &mut self.recorder;
         let ended = setup::run(&order, &cancel, &mut |started| {
             recorder.record(SUPERVISOR, &Event::CommandStarted(started))

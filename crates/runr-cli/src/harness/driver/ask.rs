@@ -118,10 +118,10 @@ impl Driver {
         // Up to half as much again, so that several runs do not come back together.
         let spread = u64::from(std::process::id()) % (base / 2);
         let until = Instant::now() + Duration::from_millis(base + spread);
-        while Instant::now() < until && !self.context.host.cancel.is_cancelled() {
+        while Instant::now() < until && !self.halt.is_cancelled() {
             std::thread::sleep(Duration::from_millis(20));
         }
-        !self.context.host.cancel.is_cancelled()
+        !self.halt.is_cancelled()
     }
 
     pub(super) fn announce(
@@ -174,7 +174,7 @@ impl Driver {
             child.abandon();
             return Err(error);
         }
-        let cancel = self.context.host.cancel.clone();
+        let cancel = self.halt.clone();
         let Ended { end, sha256 } = child
             .run(&call.prompt, deadline, &cancel)
             .map_err(|e| Error::io("wait for worker, log", &asked.log, e))?;
@@ -216,23 +216,22 @@ impl Driver {
             redactor: &self.context.redactor,
         };
         let git = self.context.git.at(self.context.git.dir());
-        let (answer, exit_code) =
-            match script.play(&step, &git, deadline, &self.context.host.cancel)? {
-                script::Played::Cancelled => return Ok(None),
-                script::Played::TimedOut => (
-                    failed(FailureKind::Timeout, "the call passed its deadline"),
-                    None,
-                ),
-                script::Played::Replied { text, exit_code }
-                    if exit_code == 0 || parse_reply(call.stage, &text).is_ok() =>
-                {
-                    (Answer::Text(text), Some(exit_code))
-                }
-                script::Played::Replied { exit_code, .. } => (
-                    failed(FailureKind::Crash, "the script failed"),
-                    Some(exit_code),
-                ),
-            };
+        let (answer, exit_code) = match script.play(&step, &git, deadline, &self.halt)? {
+            script::Played::Cancelled => return Ok(None),
+            script::Played::TimedOut => (
+                failed(FailureKind::Timeout, "the call passed its deadline"),
+                None,
+            ),
+            script::Played::Replied { text, exit_code }
+                if exit_code == 0 || parse_reply(call.stage, &text).is_ok() =>
+            {
+                (Answer::Text(text), Some(exit_code))
+            }
+            script::Played::Replied { exit_code, .. } => (
+                failed(FailureKind::Crash, "the script failed"),
+                Some(exit_code),
+            ),
+        };
         Ok(Some(CallEnd {
             answer,
             exit_code,

@@ -249,10 +249,7 @@ impl Driver {
             };
             let label = format!("claim{}-{}", self.recorder.state.calls_started, index + 1);
             let tiers = vec![(tier, std::slice::from_ref(command))];
-            let (order, cancel) = (
-                self.order(tiers, Vec::new(), &label),
-                self.context.host.cancel.clone(),
-            );
+            let (order, cancel) = (self.order(tiers, Vec::new(), &label), self.halt.clone());
             let ran = verify::run_claim(&order, &mut self.recorder, &cancel)?;
             claim.exit_code = ran.map_or(-1, i64::from);
         }

@@ -51,7 +51,7 @@ impl Driver {
         };
         let label = format!("m{:02}-a{}", state.milestone_index + 1, state.verify_passes);
         let order = self.order(tiers, selected.reasons, &label);
-        let cancel = self.context.host.cancel.clone();
+        let cancel = self.halt.clone();
         let ran = verify::run(&order, &mut self.recorder, &cancel)?;
         end_orphans(&self.context.run_dir());
         let Some(mut pass) = ran else {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use runr_core::fs::CancelFlag;
 use runr_core::phase::event::{Event, Stop};
 use runr_core::phase::rules;
 use runr_core::phase::stop::StopReason;
@@ -31,8 +32,7 @@ impl Driver {
 
     fn call_host(&mut self) -> Result<Option<WorkerCall>> {
         if self.recorder.state.is_stopped() {
-            self.leave();
-            return Ok(None);
+            self.pending = None;
         }
         if let Some(pending) = &self.pending {
             return Err(Error::new(
@@ -58,7 +58,7 @@ impl Driver {
     pub fn reply(&mut self, call_id: &str, reply: Reply) -> Result<()> {
         self.take_turn();
         let taken = self.take_reply(call_id, reply);
-        if self.recorder.state.is_stopped() {
+        if self.is_over() {
             self.leave();
         }
         self.yield_turn();
@@ -99,11 +99,11 @@ impl Driver {
         recorder: &Recorder,
         context: &super::Context,
         is_driven: bool,
+        cancel: CancelFlag,
     ) -> Watchdog {
         // A run of an earlier version has recorded none.
         let known = recorder.state.limits;
         let limits = known.or_else(|| Limits::new(&context.config, |_| None).ok());
-        let cancel = context.host.cancel.clone();
         match limits {
             Some(limits) if is_driven && !recorder.state.is_stopped() => {
                 Watchdog::start(limits, cancel)

@@ -34,6 +34,8 @@ pub(crate) struct Prepared {
     pub(crate) item: Option<ItemRequest>,
     pub(crate) own: Option<Wanted>,
     pub(crate) host_answers: bool,
+    /// Of the workers that were asked for it.
+    pub(crate) versions: worker::Versions,
 }
 
 impl Prepared {
@@ -80,6 +82,7 @@ impl Prepared {
             item: ItemRequest::of(request.flow, &request.refs),
             own,
             host_answers: request.host_answers,
+            versions: worker::Versions::new(),
         })
     }
 
@@ -112,7 +115,7 @@ impl Prepared {
         if !self.host_answers && host.var("RUNR_WORKER_SCRIPT").is_none() {
             let ask_version =
                 !self.options.skip_doctor && host.var("RUNR_SKIP_DOCTOR") != Some("1");
-            worker::probe(
+            self.versions = worker::probe(
                 host,
                 &config,
                 &used_workers(&config, &self.options),

@@ -3,6 +3,7 @@
 use runr_core::Result;
 use runr_core::phase::event::{CheckpointSource, Event};
 use runr_core::phase::state::State;
+use serde::Deserialize;
 
 use crate::harness::context::Layout;
 use crate::harness::git::{Git, TreeStatus};
@@ -24,25 +25,23 @@ impl Chosen {
     ) -> Result<Self> {
         for (index, sha) in state.milestone_checkpoints.iter().enumerate().rev() {
             if *sha == status.head || git.is_ancestor(sha, &status.head)? {
-                return Ok(Self::new(layout, Some(sha), index + 1));
+                return Ok(Self::new(layout, state, Some(sha), index + 1));
             }
         }
-        Ok(Self::new(layout, None, 0))
+        Ok(Self::new(layout, state, None, 0))
     }
 
     /// The newest recorded checkpoint, wherever it may be.
     pub(super) fn recorded(layout: &Layout, state: &State) -> Self {
         let checkpoints = &state.milestone_checkpoints;
-        Self::new(layout, checkpoints.last(), checkpoints.len())
+        Self::new(layout, state, checkpoints.last(), checkpoints.len())
     }
 
     /// `completed` milestones end with `sha`; the record beside the runs may be lost, the commit not.
-    fn new(layout: &Layout, sha: Option<&String>, completed: usize) -> Self {
+    fn new(layout: &Layout, state: &State, sha: Option<&String>, completed: usize) -> Self {
         let source = match sha {
             None => CheckpointSource::None,
-            Some(sha) if layout.checkpoints().join(format!("{sha}.json")).exists() => {
-                CheckpointSource::Record
-            }
+            Some(sha) if is_recorded(layout, state, sha) => CheckpointSource::Record,
             Some(_) => CheckpointSource::Commit,
         };
         Self {
@@ -64,9 +63,34 @@ impl Chosen {
             events.push(Event::MilestoneIndexCorrected {
                 previous: state.milestone_index,
                 corrected_to: self.milestone_index,
-                reason: "later checkpoints are no longer part of the branch".into(),
+                reason: self.loss(state),
             });
         }
         events
     }
+
+    /// Which checkpoints are not used, and why.
+    pub(super) fn loss(&self, state: &State) -> String {
+        let lost = state.milestone_checkpoints.iter();
+        let lost: Vec<&str> = lost
+            .skip(self.milestone_index)
+            .map(|sha| sha.get(..7).unwrap_or(sha))
+            .collect();
+        format!("no longer part of the branch: {}", lost.join(", "))
+    }
+}
+
+/// Whether the record beside the runs is there and is that of this checkpoint.
+fn is_recorded(layout: &Layout, state: &State, sha: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Known {
+        schema_version: u32,
+        sha: String,
+        run_id: String,
+    }
+    let text = std::fs::read_to_string(layout.checkpoints().join(format!("{sha}.json")));
+    let known = text.ok().and_then(|text| serde_json::from_str(&text).ok());
+    known.is_some_and(|known: Known| {
+        known.schema_version == 1 && known.sha == sha && known.run_id == state.run_id
+    })
 }

@@ -3,18 +3,20 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::LockGuard;
 use runr_core::mutant::without;
-use runr_core::phase::event::Event;
+use runr_core::phase::event::{Event, Moved};
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::state::State;
 use runr_core::{Code, Error, Result, RunId};
 
 use super::choice::Chosen;
+use super::stash;
 use crate::harness::baseline::{Baseline, Leftover};
 use crate::harness::context::Layout;
 use crate::harness::git::{Git, TreeStatus};
 use crate::harness::gitdir::GitDir;
 use crate::harness::index::OwnIndex;
 use crate::harness::inspect::Guard;
+use crate::harness::recorder::{RESUME, Recorder};
 use crate::harness::{owner, setup, worktree};
 use crate::host::Host;
 
@@ -24,9 +26,8 @@ pub(super) struct Reopened {
     pub(super) tree_lock: LockGuard,
     pub(super) status: TreeStatus,
     pub(super) index: OwnIndex,
-    /// Whether uncommitted work of the run is gone.
-    pub(super) lost_work: bool,
-    pub(super) events: Vec<Event>,
+    /// The record of a tree that was made again.
+    pub(super) made: Option<Event>,
 }
 
 impl Reopened {
@@ -38,8 +39,7 @@ impl Reopened {
         host: &Host,
     ) -> Result<Self> {
         let tree = Utf8PathBuf::from(&state.repo_path);
-        let mut events = Vec::new();
-        let mut lost_work = false;
+        let mut event = None;
         // Until a worker was asked, and in a fresh tree, nobody has written the index.
         let mut is_fresh = state.calls_started == 0;
         if state.options.worktree {
@@ -61,9 +61,8 @@ impl Reopened {
                     },
                     state.branch.as_deref(),
                 )?;
-                lost_work = state.open_phase.is_some();
                 is_fresh = true;
-                events.push(if state.worktree_path.is_none() {
+                event = Some(if state.worktree_path.is_none() {
                     Event::WorktreeCreated(made)
                 } else {
                     Event::WorktreeRecreated(made)
@@ -100,15 +99,38 @@ impl Reopened {
             tree_lock,
             status,
             index,
-            lost_work,
-            events,
+            made: event,
         })
     }
 
-    /// The last checkpoint that is part of the branch. On another branch nothing is corrected: the
+    /// The branch that the tree is on instead of the run's, if the run is to go on there.
+    pub(super) fn moved(&self, state: &State, force: bool) -> Option<Moved> {
+        let branch = self.status.branch.clone();
+        let branch = branch.filter(|_| force && self.status.branch != state.branch)?;
+        Some(Moved {
+            branch,
+            head: self.status.head.clone(),
+        })
+    }
+
+    /// Judges by what is checked out: the index of the run is that of commits which do not count.
+    pub(super) fn judge_from_head(&mut self, files: &RunFiles) -> Result<()> {
+        let git = self.git.with_index_of_tree();
+        let git_dir = self.index.git_dir().clone();
+        self.index = OwnIndex::anew(&git, git_dir, files.dir())?;
+        self.status = self.git.status()?;
+        Ok(())
+    }
+
+    /// The last checkpoint that is part of the branch. On a wrong branch nothing is corrected: the
     /// guard stops the run and says so.
-    pub(super) fn pick_checkpoint(&self, layout: &Layout, state: &State) -> Result<Chosen> {
-        if self.status.branch != state.branch {
+    pub(super) fn pick_checkpoint(
+        &self,
+        layout: &Layout,
+        state: &State,
+        moved: bool,
+    ) -> Result<Chosen> {
+        if self.status.branch != state.branch && !moved {
             return Ok(Chosen::recorded(layout, state));
         }
         Chosen::on_branch(layout, &self.git, state, &self.status)
@@ -123,7 +145,7 @@ impl Reopened {
     ) -> Result<Baseline> {
         let git_dir = self.index.git_dir();
         if let Some(mut kept) = Baseline::read(files)? {
-            if !self.events.is_empty() {
+            if self.made.is_some() {
                 // The tree was made again, and with it what belongs to it alone.
                 kept.rules.append(&mut git_dir.own_rules()?);
             }
@@ -149,22 +171,55 @@ impl Reopened {
     }
 
     /// Uncommitted changes are the run's own in its worktree; in the user's checkout only as long as
-    /// they are what the run left there. Anything else is not to be mixed with the run's work.
-    pub(super) fn refuse_strangers_work(&self, files: &RunFiles, state: &State) -> Result<()> {
-        if state.options.worktree || state.options.allow_dirty {
+    /// they are what the run left there. Anything else is not to be mixed with the run's work: it is
+    /// refused, or put on the stash if the caller wants that.
+    pub(super) fn clear_strangers_work(
+        &mut self,
+        recorder: &mut Recorder,
+        stash: bool,
+    ) -> Result<()> {
+        if recorder.state.options.worktree || recorder.state.options.allow_dirty {
             return Ok(());
         }
-        let left = Leftover::read(files)?;
-        // By the index of the tree: what the user has committed or switched to is no dirt.
-        let status = self.git.with_index_of_tree().status()?;
-        let strange = left.strange(self.git.dir(), &status)?;
+        let left = Leftover::read(&recorder.files)?;
+        let strange = self.strangers_work(&left)?;
         if strange.is_empty() {
             return Ok(());
         }
-        Err(Error::new(Code::WorktreeDirty, "Worktree is dirty")
+        let mixed: Vec<String> = strange
+            .iter()
+            .filter(|it| left.knows(it))
+            .cloned()
+            .collect();
+        if !stash {
+            let hint = "commit or stash the changes, or pass --auto-stash";
+            return Err(self.dirty(strange, hint));
+        }
+        if !mixed.is_empty() && !without("stash-own") {
+            let hint = "the run has changed these files, too: commit or undo your changes";
+            return Err(self.dirty(mixed, hint));
+        }
+        let made = stash::push(&self.git, &recorder.files, &strange)?;
+        recorder.record_all(RESUME, made.as_slice())?;
+        self.status = self.git.status()?;
+        let strange = self.strangers_work(&left)?;
+        if strange.is_empty() {
+            return Ok(());
+        }
+        Err(self.dirty(strange, "git cannot stash these: commit or move them"))
+    }
+
+    fn strangers_work(&self, left: &Leftover) -> Result<Vec<String>> {
+        // By the index of the tree: what the user has committed or switched to is no dirt.
+        let status = self.git.with_index_of_tree().status()?;
+        left.strange(self.git.dir(), &status)
+    }
+
+    fn dirty(&self, files: Vec<String>, hint: &str) -> Error {
+        Error::new(Code::WorktreeDirty, "Worktree is dirty")
             .at(self.git.dir())
-            .with("files", strange.into_iter().take(10).collect::<Vec<_>>())
-            .hint("commit or stash the changes, then resume"))
+            .with("files", files.into_iter().take(10).collect::<Vec<_>>())
+            .hint(hint)
     }
 }
 

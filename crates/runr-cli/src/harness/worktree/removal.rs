@@ -20,8 +20,24 @@ pub(crate) fn remove_half_made(
     tree: &Utf8Path,
     made_at: &str,
 ) -> Result<()> {
+    if is_only_begun(tree) {
+        return std::fs::remove_dir_all(tree).map_err(|source| Error::io("remove", tree, source));
+    }
     let facts = facts(git, layout, files, tree, made_at)?;
     remove(git, tree, &facts)
+}
+
+/// Whether a directory holds nothing, or nothing but a `.git` without a word in it.
+fn is_only_begun(tree: &Utf8Path) -> bool {
+    let Ok(mut entries) = tree.read_dir_utf8() else {
+        return false;
+    };
+    entries.all(|entry| {
+        entry.is_ok_and(|entry| {
+            let is_empty = |it: std::fs::Metadata| it.is_file() && it.len() == 0;
+            entry.file_name() == ".git" && entry.metadata().is_ok_and(is_empty)
+        })
+    })
 }
 
 /// Removes a worktree that was made to run checks in: whatever they left there is nobody's work.

@@ -365,39 +365,6 @@ pub struct ParseFailed {
     pub output_snippet: String,
 }
 
-/// Where a resumed run found its last checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CheckpointSource {
-    /// The timeline.
-    Record,
-    /// A commit that the timeline did not know yet.
-    Commit,
-    /// There is none.
-    None,
-}
-
-/// A stopped run goes on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunResumed {
-    /// The phase that is entered.
-    pub resume_phase: Phase,
-    /// The last checkpoint.
-    pub checkpoint_sha: Option<String>,
-    /// 0-based.
-    pub resume_from_milestone_index: usize,
-    /// Milestones still to do.
-    pub remaining_milestones: usize,
-    /// The options from here on, overrides included.
-    pub options: RunOptions,
-    /// The claim of the session.
-    #[serde(default)]
-    pub claim: Option<RunClaim>,
-    /// The limits from here on.
-    #[serde(default)]
-    pub limits: Option<Limits>,
-}
-
 /// The end of a run, or of one of its sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {

@@ -7,7 +7,7 @@ use crate::redact::Redactor;
 
 /// The fields that name something: files, patterns, commits, branches, runs. A run that goes on
 /// looks for exactly these. Every other text of an event is free, also in events to come.
-const NAMES: [&str; 51] = [
+const NAMES: [&str; 54] = [
     "actual",
     "allowlist",
     "base_sha",
@@ -30,6 +30,8 @@ const NAMES: [&str; 51] = [
     "files_expected",
     "fingerprint",
     "from",
+    "head",
+    "ignored_noise_sample",
     "ignored_sample",
     "lockfile_violations",
     "log",
@@ -50,6 +52,7 @@ const NAMES: [&str; 51] = [
     "sha",
     "sha256",
     "stage",
+    "stash_ref",
     "task_path",
     "tier",
     "to",

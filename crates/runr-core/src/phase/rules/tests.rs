@@ -28,7 +28,7 @@ fn milestone(goal: &str) -> Milestone {
     }
 }
 
-fn started(options: RunOptions) -> Event {
+pub(super) fn started(options: RunOptions) -> Event {
     Event::RunStarted(Box::new(RunStarted {
         options,
         base_sha: "base".into(),
@@ -37,7 +37,7 @@ fn started(options: RunOptions) -> Event {
     }))
 }
 
-fn planned(count: usize) -> Event {
+pub(super) fn planned(count: usize) -> Event {
     Event::PlanGenerated(Plan {
         milestones: (0..count)
             .map(|n| milestone(&format!("goal {n}")))
@@ -47,11 +47,11 @@ fn planned(count: usize) -> Event {
     })
 }
 
-fn enter_event(phase: Phase) -> Event {
+pub(super) fn enter_event(phase: Phase) -> Event {
     Event::PhaseStart { phase }
 }
 
-fn checkpoint(index: usize) -> Event {
+pub(super) fn checkpoint(index: usize) -> Event {
     Event::CheckpointComplete {
         commit: format!("sha{index}"),
         milestone_index: index,
@@ -61,7 +61,7 @@ fn checkpoint(index: usize) -> Event {
 }
 
 /// The state after these events, one second apart.
-fn after(events: &[Event]) -> State {
+pub(super) fn after(events: &[Event]) -> State {
     let records: Vec<Record> = (1..)
         .zip(events)
         .map(|(seq, event)| Record::new(seq, at(i64::try_from(seq).unwrap()), "claude", event))
@@ -86,7 +86,7 @@ fn reason_of(events: &[Event]) -> Option<StopReason> {
     })
 }
 
-fn stop_with(reason: StopReason) -> Event {
+pub(super) fn stop_with(reason: StopReason) -> Event {
     Event::Stop(Box::new(stop_of(&State::default(), reason, None)))
 }
 
@@ -436,7 +436,7 @@ fn claimed(token: u64) -> Event {
     }))
 }
 
-fn resumed(claim: Option<RunClaim>) -> Event {
+pub(super) fn resumed(claim: Option<RunClaim>) -> Event {
     Event::RunResumed(Box::new(RunResumed {
         resume_phase: Phase::Implement,
         checkpoint_sha: None,
@@ -445,6 +445,10 @@ fn resumed(claim: Option<RunClaim>) -> Event {
         options: RunOptions::default(),
         claim,
         limits: None,
+        automatic: false,
+        moved: None,
+        overrides: Vec::new(),
+        delta: None,
     }))
 }
 

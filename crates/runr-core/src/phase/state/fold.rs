@@ -1,10 +1,11 @@
 //! The fold itself: what each record changes, and nothing else does.
 
+mod resume;
+
 use super::{Asking, InFlight, Session, State, Step, VerifyFailure};
-use crate::mutant::without;
 use crate::phase::event::{
-    CallFinished, Event, Preflight, ProcessIdentity, Record, RunResumed, RunStarted, Stop, Usage,
-    VerifyFailedRetry,
+    CallFinished, Event, Preflight, ProcessIdentity, Record, RunStarted, Stop, Usage,
+    VerifyFailedRetry, Worktree,
 };
 use crate::phase::fingerprint::review_fingerprint;
 use crate::phase::model::{Phase, Stage, Verdict};
@@ -49,9 +50,11 @@ impl State {
         match event {
             Event::RunStarted(started) => self.start(started, at),
             Event::Preflight(preflight) => self.preflight(preflight),
-            Event::WorktreeCreated(tree) | Event::WorktreeRecreated(tree) => {
-                self.worktree_path = Some(tree.worktree_path.clone());
-                self.repo_path.clone_from(&tree.worktree_path);
+            Event::WorktreeCreated(tree) => self.found_tree(tree),
+            Event::WorktreeRecreated(tree) => {
+                self.found_tree(tree);
+                // What was not committed went with the old one.
+                self.redo_milestone();
             }
             Event::PhaseStart { phase } => self.enter(*phase, at),
             Event::WorkerCallStarted(call) => {
@@ -150,6 +153,10 @@ impl State {
                 self.milestone_index = *corrected_to;
                 self.milestone_checkpoints.truncate(*corrected_to);
                 self.checkpoint_commit_sha = self.milestone_checkpoints.last().cloned();
+                // Checks and reviews were those of another milestone.
+                self.forget_milestone();
+                self.verify_passes = 0;
+                self.redo_milestone();
             }
             Event::StopRequested { by, reason } => {
                 self.stop_requested = Some(
@@ -159,7 +166,15 @@ impl State {
                 );
             }
             Event::PlanApproved { .. } => self.plan_approved = self.planned,
-            Event::AutoResumeStarted(_) => self.auto_resume_count += 1,
+            Event::AutoResumeScheduled(step) => self.retry_due = Some(step.clone()),
+            Event::AutoResumeStarted(step) => {
+                self.auto_resume_count += 1;
+                self.retry_due = None;
+                self.retried_after.clone_from(&step.previous_stop_reason);
+            }
+            Event::AutoResumeSkipped(_)
+            | Event::AutoResumeExhausted(_)
+            | Event::AutoResumeLoopDetected(_) => self.retry_due = None,
             Event::Stop(stop) => self.stop(stop, at),
             Event::FastPathSkip { .. }
             | Event::ParallelFileCollision { .. }
@@ -174,11 +189,7 @@ impl State {
             | Event::ResumeCheckpointSelected { .. }
             | Event::WorktreeBranchMismatch { .. }
             | Event::AutoStashCreated { .. }
-            | Event::AutoResumeScheduled(_)
             | Event::AutoResumeResult(_)
-            | Event::AutoResumeSkipped(_)
-            | Event::AutoResumeExhausted(_)
-            | Event::AutoResumeLoopDetected(_)
             | Event::Note { .. } => {}
         }
     }
@@ -305,6 +316,7 @@ impl State {
         self.milestone_checkpoints.truncate(milestone_index);
         self.milestone_checkpoints.push(commit.to_owned());
         self.checkpoint_commit_sha = Some(commit.to_owned());
+        self.moved_head = None;
         self.last_verification_evidence = None;
         self.verify_passes = 0;
         self.forget_milestone();
@@ -327,46 +339,14 @@ impl State {
         self.review_changes.clear();
     }
 
-    fn resume(&mut self, resumed: &RunResumed, at: Timestamp) {
-        // Full attempts after a resume, but the feedback that was open stays for the next prompt.
-        if !without("full-attempts") {
-            self.set_retries(0);
-        }
-        self.review_rounds = 0;
-        self.last_review_fingerprint = None;
-        self.pending_review = None;
-        self.stop_reason = None;
-        self.stop_cause = None;
-        self.retry_at = None;
-        self.other_run = None;
-        self.stop_requested = None;
-        self.last_error = None;
-        self.guard_violation_files.clear();
-        self.in_flight = None;
-        self.running_command = None;
-        self.options = resumed.options.clone();
-        if without("options-kept") {
-            self.options.fast = false;
-            self.owned_paths = Default::default();
-        }
-        self.claim.clone_from(&resumed.claim);
-        self.limits = resumed.limits;
-        let open = self.last_verify_failure.as_ref();
-        self.last_failed_log = open.and_then(|failure| failure.log.clone());
-        self.phase = resumed.resume_phase;
-        self.phase_attempt = 0;
-        self.phase_started_at = Some(at);
-        self.session = Session {
-            started_at: Some(at),
-            ticks: 0,
-            reopened: true,
-        };
-        self.resumed_milestone = Some(self.milestone_index);
-        self.step = Step::Due(resumed.resume_phase);
+    fn found_tree(&mut self, tree: &Worktree) {
+        self.worktree_path = Some(tree.worktree_path.clone());
+        self.repo_path.clone_from(&tree.worktree_path);
     }
 
     fn stop(&mut self, stop: &Stop, at: Timestamp) {
         self.phase = Phase::Stopped;
+        self.retry_due = None;
         self.stop_reason = Some(stop.reason.clone());
         self.stop_cause = stop.cause;
         self.retry_at.clone_from(&stop.retry_at);
