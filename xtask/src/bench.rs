@@ -3,6 +3,8 @@
 //! Absolute times do not travel from one machine to the next, ratios do. Goals are printed, never
 //! judged: a busy machine must not fail a build.
 
+mod event_loop;
+mod install;
 mod items;
 mod machine;
 mod output;
@@ -11,6 +13,7 @@ mod plain;
 mod recording;
 mod replay;
 mod row;
+mod scope;
 mod startup;
 mod storage;
 mod store;
@@ -40,13 +43,16 @@ pub(crate) struct Bench {
 type Part = fn(&Bench) -> Result<Vec<Row>, Failure>;
 
 /// The parts, in the order of the table.
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 10] = [
     ("startup", startup::measure),
     ("run", whole_run::measure),
+    ("loop", event_loop::measure),
     ("storage", storage::measure),
     ("store", store::measure),
     ("items", items::measure),
     ("owner", owner::measure),
+    ("scope", scope::measure),
+    ("install", install::measure),
     ("output", output::measure),
 ];
 

@@ -5,6 +5,8 @@
 
 mod filters;
 mod parse;
+mod program;
+mod user;
 mod watch;
 
 use std::fs::File;
@@ -19,6 +21,7 @@ use runr_core::{Code, Error, Result};
 
 pub(crate) use parse::{Touched, TreeStatus};
 use parse::{parse_status, parse_touched};
+use program::program;
 use watch::{PATIENCE, Watch};
 
 const HARDENED: &[&str] = &[
@@ -159,7 +162,7 @@ impl Git {
     }
 
     fn hardened(&self) -> Command {
-        let mut command = Command::new("git");
+        let mut command = Command::new(program());
         command.current_dir(&self.dir).args(HARDENED);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GIT_") {
@@ -238,6 +241,18 @@ impl Git {
     /// Whether git exits 0.
     pub(crate) fn succeeds(&self, args: &[&str]) -> Result<bool> {
         Ok(self.output(args, None, &[])?.status.success())
+    }
+
+    /// Runs a git whose exit status 1 is an answer, too: whether it was 0, and the output.
+    pub(crate) fn ask(&self, args: &[&str]) -> Result<(bool, String)> {
+        let output = self.output(args, None, &[])?;
+        match output.status.code() {
+            Some(0 | 1) => {
+                let text = String::from_utf8_lossy(&output.stdout).into_owned();
+                Ok((output.status.success(), text))
+            }
+            _ => Err(self.failure(args, &output)),
+        }
     }
 
     /// Runs git and returns the first `limit` bytes of its output; the rest is not waited for.

@@ -2,7 +2,6 @@
 
 mod begin;
 
-use camino::Utf8Path;
 use runr_core::fs::LockGuard;
 use runr_core::id::RunId;
 use runr_core::phase::config::Config;
@@ -17,6 +16,7 @@ use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
 use runr_core::phase::task::Task;
 use runr_core::phase::tiers::{TierInput, select_tiers};
+use runr_core::phase::watchdog::Limits;
 use runr_core::store::RunPaths;
 use runr_core::{Code, Error, Result};
 use serde_json::json;
@@ -31,9 +31,13 @@ use super::gitdir::GitDir;
 use super::index::OwnIndex;
 use super::inspect::Guard;
 use super::item;
+use super::notify::Notify;
 use super::owner::{self, Ownership};
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::Prepared;
+use super::setup;
+use super::task_file::task_name;
+use super::task_log;
 use super::trust::TrustStore;
 use super::worktree;
 use crate::host::Host;
@@ -48,6 +52,7 @@ pub(crate) fn start(
 ) -> Result<Driver> {
     let host = &host.below();
     let workers = Workers::of(host, prepared.host_answers)?;
+    let limits = Limits::new(&prepared.config, |name| host.var(name))?;
     expect_free_target(&prepared, host)?;
     let tree_lock = take_ground(&prepared, host)?;
     let status = prepared.git.status()?;
@@ -65,6 +70,7 @@ pub(crate) fn start(
     let mut recorder = Recorder::new(files, State::default(), host.clock.clone(), listener);
     let mut started = run_started(&prepared, &run.run_id, scope, &status);
     started.work_item = begun.item;
+    started.limits = Some(limits);
     started.claim = claim.as_ref().map(|claim| claim.facts().clone());
     let item = started.work_item.clone();
     let events = [
@@ -73,29 +79,51 @@ pub(crate) fn start(
     ];
     recorder.record_all(SUPERVISOR, &events)?;
     if !verdict.ok {
-        return Err(refuse(&mut recorder, &run, &verdict)?);
+        let refusal = refuse(&mut recorder, &run, &verdict)?;
+        // The refusal is what there is to tell.
+        drop(task_log::refused(
+            host,
+            &prepared.layout,
+            &run.run_id,
+            &recorder.state,
+        ));
+        return Err(refusal);
     }
     let locks = (begun.ownership, tree_lock);
+    let layout = prepared.layout.clone();
     let settled = item::link(&prepared, item.as_deref(), &run.run_id)
         .and_then(|()| claim.as_ref().map_or(Ok(()), Claim::check))
         .and_then(|()| settle_in(&prepared, host, &mut recorder, &guard, status, locks));
     match settled {
         Ok(ready) => {
+            let fresh = prepared.options.worktree
+                && setup::is_wanted(&prepared.config, &prepared.layout.repo_root);
             let context = context_of(prepared, host, run.run_id, ready.git, workers, claim);
-            Ok(Driver::new(
-                context,
-                recorder,
-                Some(ready.ownership),
-                ready.baseline,
-                ready.index,
-            ))
+            let owned = Some(ready.ownership);
+            let mut driver = Driver::new(context, recorder, owned, ready.baseline, ready.index);
+            driver.note_begun();
+            if fresh {
+                driver.prepare_first(false);
+            }
+            Ok(driver)
         }
         Err(error) => {
             // What is recorded must end with a reason, however it failed.
             let words = Some(error.to_string());
             let stop = rules::stop_of(&recorder.state, reason_of(&error), words);
             recorder.record(SUPERVISOR, &Event::Stop(Box::new(stop)))?;
-            Err(error.with("run_id", run.run_id.as_str()))
+            drop(task_log::refused(
+                host,
+                &layout,
+                &run.run_id,
+                &recorder.state,
+            ));
+            let notify = Notify::new(&prepared.config, &prepared.layout, &run.run_id, host);
+            let problem = notify.tell(&mut recorder, host.clock.now());
+            let error = error.with("run_id", run.run_id.as_str());
+            Err(problem
+                .into_iter()
+                .fold(error, |error, words| error.with("warning", words)))
         }
     }
 }
@@ -112,9 +140,9 @@ fn take_ground(prepared: &Prepared, host: &Host) -> Result<Option<LockGuard>> {
 }
 
 fn guard_of(prepared: &Prepared, scope: &ScopeLock) -> Result<Guard> {
-    let owns = &prepared.task.owns_normalized;
-    let lockfiles = prepared.options.allow_deps.lockfiles();
-    context::guard(&prepared.config, scope, lockfiles, owns)
+    let owns = &prepared.task.owns_raw;
+    let allow_deps = &prepared.options.allow_deps;
+    context::guard(&prepared.config, scope, allow_deps, owns)
 }
 
 /// A recorded run with a tree to work in.
@@ -168,10 +196,17 @@ fn context_of(
         .as_ref()
         .and_then(|path| path.file_stem());
     let run_dir = prepared.layout.store().run_dir(&run_id);
+    let branch = planned_branch(&prepared, &run_id);
+    let mut env = context::child_env(&run_id, &run_dir, claim.as_ref().map(Claim::facts));
+    env.extend(setup::variables(
+        &prepared.layout.repo_root,
+        git.dir(),
+        branch.as_deref(),
+    ));
     Context {
         policy: context::policy(&prepared.config, prepared.options.worker.as_deref()),
         redactor: context::redactor(&prepared.config, host),
-        env: context::child_env(&run_id, &run_dir, claim.as_ref().map(Claim::facts)),
+        env,
         min_tier: prepared.task.verification_tier,
         task_stem: stem.unwrap_or("task").to_owned(),
         run_id,
@@ -306,7 +341,7 @@ fn run_started(
         task_path: prepared
             .task_path
             .as_ref()
-            .map(|path| shown(path, &prepared.layout.repo_root)),
+            .map(|path| task_name(path, &prepared.place.toplevel, &prepared.layout)),
         work_item: None,
         claim: None,
         repo_root: prepared.layout.repo_root.to_string(),
@@ -325,11 +360,8 @@ fn run_started(
         current_branch: prepared.place.branch.clone(),
         changed_files: status.changed.iter().take(1000).cloned().collect(),
         milestones: prepared.task.fallback_milestones.clone(),
+        limits: None,
     }
-}
-
-fn shown(path: &Utf8Path, root: &Utf8Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).to_string()
 }
 
 /// Records the refusal and returns it as the error the caller sees.

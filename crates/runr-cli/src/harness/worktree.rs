@@ -1,5 +1,7 @@
 //! The tree a run works in: a worktree of its own, or the user's checkout on a branch of its own.
 
+mod removal;
+
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,6 +14,8 @@ use runr_core::phase::owned::IGNORED_BY_INIT;
 use super::context::Layout;
 use super::git::{Git, Place};
 use crate::host::Host;
+
+pub(crate) use removal::{remove_half_made, remove_scratch};
 
 /// The lock of what concerns the whole repository.
 const REPOSITORY_LOCK: &str = ".runr.lock";
@@ -39,7 +43,11 @@ pub(crate) fn exclude_own_roots(host: &Host, place: &Place) -> Result<()> {
     let file = Document::new(host.storage.clone(), &info, "exclude")
         .lock_name("runr.lock")
         .durability(Durability::File);
-    let own = [".runr/.runr.lock*", ".runr/quarantine/"];
+    let own = [
+        ".runr/.runr.lock*",
+        ".runr/.task-status.json.tmp",
+        ".runr/quarantine/",
+    ];
     let own = IGNORED_BY_INIT.iter().copied().chain(own);
     let wanted: Vec<String> = own.map(|line| format!("/{line}")).collect();
     let known = file.read()?.unwrap_or_default();
@@ -102,7 +110,7 @@ pub(crate) fn add_again(
 }
 
 /// Two gits that add worktrees at once trip over each other's half-written records.
-fn alone(host: &Host, layout: &Layout) -> Result<LockGuard> {
+pub(crate) fn alone(host: &Host, layout: &Layout) -> Result<LockGuard> {
     let dir = layout.repo_root.join(".runr");
     Lock::acquire(&host.storage, &dir, REPOSITORY_LOCK, Wait::UpTo(ADDING))
 }

@@ -16,9 +16,9 @@ use crate::time::Timestamp;
 
 pub use payload::{
     AutoResume, CallFinished, CallStarted, CheckpointSource, CommandResult, CommandStarted,
-    FailureKind, GuardViolation, ImplementComplete, ParseFailed, Preflight, PreflightGuard,
-    ProcessIdentity, ReviewLoop, RunResumed, RunStarted, ScopeLock, Stop, TaskPaths, TierResult,
-    Usage, Verification, VerificationEvidence, VerifyFailedRetry, Worktree,
+    FailureKind, GuardViolation, ImplementComplete, Overdue, ParseFailed, Preflight,
+    PreflightGuard, ProcessIdentity, ReviewLoop, RunResumed, RunStarted, ScopeLock, Stop,
+    TaskPaths, TierResult, Usage, Verification, VerificationEvidence, VerifyFailedRetry, Worktree,
 };
 
 /// One line of the timeline.

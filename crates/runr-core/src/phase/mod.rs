@@ -3,21 +3,27 @@
 //! [`model`] holds the words, [`rules`] the machine, [`ops`] the files. [`event`] is what stands in
 //! the timeline, [`state`] its fold. Each further file is one rule: what may be changed ([`scope`],
 //! [`owned`]), what is run ([`tiers`]), what counts as proof ([`evidence`]), what an answer means
-//! ([`reply`]), when a run may go on ([`fingerprint`], [`transitions`]), why it ended ([`stop`]).
+//! ([`reply`]), when a run may go on ([`fingerprint`], [`transitions`]), how long it may take
+//! ([`watchdog`]), why it ended ([`stop`], [`budget`], [`wait`]), where its work goes ([`submit`]), what
+//! comes into a worktree and when it may go ([`include`], [`removal`]).
 
+pub mod budget;
 pub mod claim;
 pub mod config;
+pub mod deps;
 pub mod event;
 pub mod evidence;
 mod field;
 pub mod fingerprint;
 mod front_matter;
+pub mod include;
 pub mod model;
 pub mod ops;
 pub mod options;
 pub mod owned;
 mod preset;
 pub mod prompt;
+pub mod removal;
 pub mod reply;
 pub mod reply_schema;
 pub mod report;
@@ -26,6 +32,10 @@ pub mod scope;
 pub mod state;
 pub mod status;
 pub mod stop;
+pub mod submit;
 pub mod task;
+pub mod task_status;
 pub mod tiers;
 pub mod transitions;
+pub mod wait;
+pub mod watchdog;

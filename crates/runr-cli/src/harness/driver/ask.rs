@@ -12,18 +12,30 @@ use runr_core::{Error, Result};
 
 use super::{Driver, Fix, WorkerCall, no_milestone};
 use crate::harness::context::Workers;
-use crate::harness::process::{End, Ended, head_of, kill_escaped};
+use crate::harness::orphans::end_orphans;
+use crate::harness::process::{End, Ended, head_of};
 use crate::harness::recorder::{Recorder, SUPERVISOR};
 use crate::harness::script;
 use crate::harness::worker::{Answer, CallEnd, CallLog, ProcessCall, failed};
 
 impl Driver {
-    pub(super) fn compose(
+    /// The next question, unless the tree is not the one to ask it in: then the run has stopped.
+    pub(super) fn compose_in_place(
         &mut self,
         stage: Stage,
         worker: String,
         attempt: u32,
-    ) -> Result<WorkerCall> {
+    ) -> Result<Option<WorkerCall>> {
+        match self.out_of_place()? {
+            Some(stop) => {
+                self.recorder.record_all(SUPERVISOR, &stop)?;
+                Ok(None)
+            }
+            None => self.compose(stage, worker, attempt).map(Some),
+        }
+    }
+
+    fn compose(&mut self, stage: Stage, worker: String, attempt: u32) -> Result<WorkerCall> {
         let prompt = match stage {
             Stage::Plan => prompt::plan(&self.recorder.state, &self.context.task_text, attempt),
             Stage::Implement => {
@@ -166,7 +178,7 @@ impl Driver {
         let Ended { end, sha256 } = child
             .run(&call.prompt, deadline, &cancel)
             .map_err(|e| Error::io("wait for worker, log", &asked.log, e))?;
-        kill_escaped(&self.context.run_dir());
+        end_orphans(&self.context.run_dir());
         if end == End::Cancelled {
             return Ok(None);
         }
