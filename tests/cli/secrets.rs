@@ -274,7 +274,7 @@ fn what_an_answer_leaks_is_kept_nowhere() {
         json!({"reply": {"status": memo, "handoff_memo": ""}}),
     ] {
         let review = json!({"reply": {"status": "reject", "changes": [memo]}});
-        let script = Script::new(plan(&[goal.clone()]), &[implement], &[review]);
+        let script = Script::new(plan(std::slice::from_ref(&goal)), &[implement], &[review]);
         let sandbox = Sandbox::scripted(&script);
         let output = run(&sandbox, &["--worktree"]).exits(1);
         expect_clean_output(&output);

@@ -57,7 +57,7 @@ fn forms(sandbox: &Sandbox, words: &[String]) -> Vec<Form> {
     if !below.is_empty() {
         let known = below.iter().filter(|name| *name != "help");
         return known
-            .flat_map(|name| forms(sandbox, &[words, &[name.clone()]].concat()))
+            .flat_map(|name| forms(sandbox, &[words, std::slice::from_ref(name)].concat()))
             .collect();
     }
     let options = section("Options:")

@@ -21,11 +21,6 @@ pub(super) fn random_runs(hay: &[u8], from: usize) -> Vec<Range<usize>> {
     found
 }
 
-/// Whether there is any run to judge; much faster than finding them, for text that has none.
-pub(super) fn has_run(hay: &[u8]) -> bool {
-    next_run(hay, 0).is_some()
-}
-
 /// The next run of at least [`SHORTEST`] characters that begins at `from` or later. Every such run
 /// has one at a place that is looked at.
 fn next_run(hay: &[u8], from: usize) -> Option<Range<usize>> {

@@ -7,10 +7,10 @@ use regex::bytes::Regex;
 
 use super::assignment::has_long_part;
 use super::extent::Extent;
-use super::random::{has_run, random_runs};
+use super::random::random_runs;
 use super::rules::{Found, compile, each, going_on, start_of};
 
-/// Text without any of these, and without long runs of base64, has no secret of this kind.
+/// Text without any of these, and without random base64, has no secret of this kind.
 static TRIGGER: LazyLock<Regex> = LazyLock::new(|| {
     compile(
         "(?-u)A(?:KIA|SIA|BIA|CCA|Iza)|gh[oprsu]_|github_pat_|gl[a-z]{2,5}-|xox[a-z]-|xapp-|sk-|\
@@ -29,7 +29,7 @@ static KEY_BLOCK: LazyLock<Regex> =
     LazyLock::new(|| compile(r"(?-u)-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----"));
 
 pub(super) fn is_clean(lines: &[u8]) -> bool {
-    !TRIGGER.is_match(lines) && !has_run(lines)
+    !TRIGGER.is_match(lines) && random_runs(lines, 0).is_empty()
 }
 
 /// Where the next private key block begins: its first line.
