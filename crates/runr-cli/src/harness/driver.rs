@@ -17,6 +17,7 @@ use runr_core::phase::rules::Action;
 use runr_core::phase::state::State;
 use runr_core::phase::status::Outcome;
 use runr_core::phase::stop::{StopCause, StopReason};
+use runr_core::phase::usage::plausible;
 use runr_core::{Code, Error, Result, RunId};
 
 use super::baseline::{Baseline, Leftover};
@@ -26,7 +27,7 @@ use super::index::OwnIndex;
 use super::inspect::Seen;
 use super::owner::Ownership;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
-use super::request::{Prepared, Reply, ResumeRequest, RunRequest};
+use super::request::{Answered, Prepared, ResumeRequest, RunRequest};
 use super::worker::CallEnd;
 use crate::host::Host;
 
@@ -194,7 +195,7 @@ impl Driver {
     ///
     /// # Errors
     /// `E_CALL_LATE` for a call that is no longer open, or past its deadline.
-    pub fn reply(&mut self, call_id: &str, reply: Reply) -> Result<()> {
+    pub fn reply(&mut self, call_id: &str, reply: impl Into<Answered>) -> Result<()> {
         let open = self
             .pending
             .as_ref()
@@ -218,10 +219,11 @@ impl Driver {
             }
             return Err(late());
         }
+        let answered = reply.into();
         let end = CallEnd {
-            answer: reply.into(),
+            answer: answered.reply.into(),
             exit_code: None,
-            usage: None,
+            usage: answered.usage.and_then(plausible),
             log: None,
         };
         let settled = self.settle(&call, pending.since.elapsed(), end);

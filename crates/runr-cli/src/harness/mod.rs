@@ -17,7 +17,10 @@ mod inspect;
 mod item;
 mod others;
 mod owner;
+mod ping;
 mod process;
+mod prompts;
+mod question;
 mod recorder;
 mod request;
 mod resume;
@@ -32,18 +35,19 @@ mod worktree;
 pub use claim::Own;
 pub use driver::{Driver, Fix, WorkerCall};
 pub use recorder::Listener;
-pub use request::{ConfigSource, Reply, ResumeRequest, RunRequest, TaskSource};
+pub use request::{Answered, ConfigSource, Reply, ResumeRequest, RunRequest, TaskSource};
 pub use worker::{Answer, display_name};
 
 pub(crate) use context::Layout;
 pub(crate) use git::Git;
 pub(crate) use others::warnings;
+pub(crate) use ping::version_of;
 pub(crate) use process::{is_alive, tail_of};
 pub(crate) use request::{Prepared, load_config};
 pub(crate) use resume::plan_resume;
 pub(crate) use start::{start, would_refuse};
 pub(crate) use trust::TrustStore;
-pub(crate) use worker::{find_binary, version_of};
+pub(crate) use worker::find_binary;
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;

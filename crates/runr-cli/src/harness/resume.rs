@@ -16,6 +16,7 @@ use runr_core::phase::model::Phase;
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::options::RunOptions;
 use runr_core::phase::owned::is_own_output;
+use runr_core::phase::prompt::{PromptTexts, Prompts};
 use runr_core::phase::rules;
 use runr_core::phase::state::{State, Step};
 use runr_core::phase::stop::{StopCause, StopReason};
@@ -37,7 +38,7 @@ use super::process;
 use super::recorder::{Listener, RESUME, Recorder};
 use super::request::{ResumeRequest, load_config, used_workers};
 use super::snapshot::Snapshot;
-use super::{start, trust, worker};
+use super::{ping, prompts, start, trust};
 use crate::host::Host;
 
 pub(crate) use self::plan::plan_resume;
@@ -56,23 +57,25 @@ pub(crate) fn resume(
     let Snapshot {
         config: snapshot,
         task_text,
+        prompts: frozen,
     } = Snapshot::read(&files)?;
     if before.is_complete() {
         return finished(host, layout, run_id, files, before, snapshot);
     }
     refuse_unstarted(&files, &before)?;
     let config = chosen_config(request, &layout, &snapshot)?;
+    let texts = match request.config {
+        Some(_) => prompts::read(&layout)?,
+        None => frozen.clone(),
+    };
+    let prompts = prompts::templates(&texts, &layout)?;
     if config.command_list() != Config::default().command_list() {
         trust::check(host, &layout.repo_root, &config)?;
     }
     if !request.host_answers && host.var("RUNR_WORKER_SCRIPT").is_none() {
         let ask_version = host.var("RUNR_SKIP_DOCTOR") != Some("1") && !before.options.skip_doctor;
-        worker::probe(
-            host,
-            &config,
-            &used_workers(&config, &before.options),
-            ask_version,
-        )?;
+        let used = used_workers(&config, &before.options);
+        ping::probe(host, &config, &used, ask_version)?;
     }
     let workers = Workers::of(host, request.host_answers)?;
 
@@ -99,10 +102,10 @@ pub(crate) fn resume(
     }
     let chosen = reopened.pick_checkpoint(&layout, &state)?;
     let scope = scope_change(&state, &snapshot, &config, &task);
-    let frozen = scope.as_ref().map_or(&state.scope_lock, |to| to);
+    let lock = scope.as_ref().map_or(&state.scope_lock, |to| to);
     let guard = context::guard(
         &config,
-        frozen,
+        lock,
         state.options.allow_deps.lockfiles(),
         &task.owns_normalized,
     )?;
@@ -112,10 +115,11 @@ pub(crate) fn resume(
         baseline.extend(guard.guarded_prints(reopened.git.dir(), &reopened.status)?);
     }
     baseline.save(&files)?;
-    if config != snapshot {
+    if config != snapshot || texts != frozen {
         let changed = Snapshot {
             config: config.clone(),
             task_text: task_text.clone(),
+            prompts: texts,
         };
         changed.write(&files)?;
     }
@@ -134,6 +138,7 @@ pub(crate) fn resume(
         run_id,
         reopened.git,
         config,
+        prompts,
         workers,
         task,
         &recorder.state,
@@ -341,6 +346,7 @@ fn context_of(
     run_id: RunId,
     git: Git,
     config: Config,
+    prompts: Prompts,
     workers: Workers,
     task: Task,
     state: &State,
@@ -360,6 +366,7 @@ fn context_of(
         run_id,
         git,
         config,
+        prompts,
         workers,
         compiled: Default::default(),
         claim,
@@ -376,6 +383,7 @@ fn finished(
     config: Config,
 ) -> Result<Driver> {
     let index = OwnIndex::at(GitDir::main(&layout.repo_root), files.dir());
+    let prompts = prompts::templates(&PromptTexts::default(), &layout)?;
     let context = Context {
         policy: context::policy(&config, None),
         env: Vec::new(),
@@ -387,6 +395,7 @@ fn finished(
         layout,
         run_id,
         config,
+        prompts,
         workers: Workers::Host,
         compiled: Default::default(),
         claim: None,

@@ -7,7 +7,7 @@ use runr_core::fs::LockGuard;
 use runr_core::id::RunId;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{
-    Event, Preflight, PreflightGuard, RunStarted, ScopeLock, TaskPaths, Worktree,
+    Event, PingCheck, Preflight, PreflightGuard, RunStarted, ScopeLock, TaskPaths, Worktree,
 };
 use runr_core::phase::model::RiskLevel;
 use runr_core::phase::ops::to_text;
@@ -32,8 +32,10 @@ use super::index::OwnIndex;
 use super::inspect::Guard;
 use super::item;
 use super::owner::{self, Ownership};
+use super::ping;
+use super::prompts;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
-use super::request::Prepared;
+use super::request::{Prepared, used_workers};
 use super::trust::TrustStore;
 use super::worktree;
 use crate::host::Host;
@@ -50,13 +52,13 @@ pub(crate) fn start(
     let workers = Workers::of(host, prepared.host_answers)?;
     expect_free_target(&prepared, host)?;
     let tree_lock = take_ground(&prepared, host)?;
-    let status = prepared.git.status()?;
     let scope = frozen_scope(&prepared.config, &prepared.task);
     let guard = guard_of(&prepared, &scope)?;
-    let preflight = preflight(&prepared, &guard, &status);
+    let (status, preflight) = look_ahead(&prepared, host, &guard)?;
 
     approve_callers_commands(host, &prepared)?;
     let verdict = preflight.guard.clone();
+    let refusal = (!verdict.ok).then(|| refusal(&preflight));
     let begun = begin(&prepared, host, verdict.ok)?;
     let (run, claim) = (begun.run, begun.claim);
     prepared.git = prepared.git.clone().holding(begun.ownership.inheritable()?);
@@ -71,8 +73,8 @@ pub(crate) fn start(
         Event::Preflight(Box::new(preflight)),
     ];
     recorder.record_all(SUPERVISOR, &events)?;
-    if !verdict.ok {
-        return Err(refuse(&mut recorder, &run, &verdict)?);
+    if let Some(refusal) = refusal {
+        return Err(refuse(&mut recorder, &run, &verdict, refusal)?);
     }
     let locks = (begun.ownership, tree_lock);
     let settled = item::link(&prepared, item.as_deref(), &run.run_id)
@@ -80,7 +82,7 @@ pub(crate) fn start(
         .and_then(|()| settle_in(&prepared, host, &mut recorder, &guard, status, locks));
     match settled {
         Ok(ready) => {
-            let context = context_of(prepared, host, run.run_id, ready.git, workers, claim);
+            let context = context_of(prepared, host, run.run_id, ready.git, workers, claim)?;
             Ok(Driver::new(
                 context,
                 recorder,
@@ -161,14 +163,16 @@ fn context_of(
     git: Git,
     workers: Workers,
     claim: Option<Claim>,
-) -> Context {
+) -> Result<Context> {
+    let prompts = prompts::templates(&prepared.prompts, &prepared.layout)?;
     let stem = prepared
         .task_path
         .as_ref()
         .and_then(|path| path.file_stem());
     let run_dir = prepared.layout.store().run_dir(&run_id);
-    Context {
+    Ok(Context {
         policy: context::policy(&prepared.config, prepared.options.worker.as_deref()),
+        prompts,
         env: context::child_env(&run_id, &run_dir, claim.as_ref().map(Claim::facts)),
         min_tier: prepared.task.verification_tier,
         task_stem: stem.unwrap_or("task").to_owned(),
@@ -181,17 +185,35 @@ fn context_of(
         workers,
         compiled: Default::default(),
         claim,
-    }
+    })
 }
 
 /// What would refuse this run now; nothing is written.
 pub(crate) fn would_refuse(prepared: &Prepared, host: &Host) -> Result<Option<Error>> {
     expect_free_target(prepared, host)?;
-    let status = prepared.git.status()?;
     let scope = frozen_scope(&prepared.config, &prepared.task);
     let guard = guard_of(prepared, &scope)?;
-    let verdict = preflight(prepared, &guard, &status).guard;
-    Ok((!verdict.ok).then(|| refusal(&verdict)))
+    let (_, preflight) = look_ahead(prepared, host, &guard)?;
+    Ok((!preflight.guard.ok).then(|| refusal(&preflight)))
+}
+
+/// The tree as it is, and whether the run may begin in it. Workers are asked only if nothing else
+/// refuses the run: a word costs time and money.
+fn look_ahead(prepared: &Prepared, host: &Host, guard: &Guard) -> Result<(TreeStatus, Preflight)> {
+    let status = prepared.git.status()?;
+    let found = preflight(prepared, guard, &status);
+    if !found.guard.ok || !prepared.asks_first {
+        return Ok((status, found));
+    }
+    let names = used_workers(&prepared.config, &prepared.options);
+    let ping = ping::ping(host, &prepared.config, &names, &prepared.place.toplevel);
+    // What a worker did to the tree meanwhile is judged like anything else.
+    let status = prepared.git.status()?;
+    let mut found = preflight(prepared, guard, &status);
+    found.guard.reasons.extend(ping.reasons());
+    found.guard.ok = found.guard.reasons.is_empty();
+    found.ping = ping;
+    Ok((status, found))
 }
 
 /// The scope of a run: the configuration's, and what its task adds.
@@ -255,6 +277,8 @@ fn preflight(prepared: &Prepared, guard: &Guard, status: &TreeStatus) -> Preflig
     result.ok = result.reasons.is_empty();
     Preflight {
         guard: result,
+        binary: prepared.binary.clone(),
+        ping: PingCheck::skipped(),
         tiers: selected.tiers,
         tier_reasons: selected.reasons,
     }
@@ -331,8 +355,12 @@ fn shown(path: &Utf8Path, root: &Utf8Path) -> String {
 }
 
 /// Records the refusal and returns it as the error the caller sees.
-fn refuse(recorder: &mut Recorder, run: &RunPaths, guard: &PreflightGuard) -> Result<Error> {
-    let error = refusal(guard);
+fn refuse(
+    recorder: &mut Recorder,
+    run: &RunPaths,
+    guard: &PreflightGuard,
+    error: Error,
+) -> Result<Error> {
     let stop = rules::stop_of(
         &recorder.state,
         StopReason::GuardViolation,
@@ -355,7 +383,8 @@ fn refuse(recorder: &mut Recorder, run: &RunPaths, guard: &PreflightGuard) -> Re
 
 /// One reason with a code of its own uses that code; a dirty tree's files are often out of scope as
 /// well, and saying "dirty" is then the more useful answer.
-fn refusal(guard: &PreflightGuard) -> Error {
+fn refusal(preflight: &Preflight) -> Error {
+    let guard = &preflight.guard;
     let only = |wanted: &str| guard.reasons.iter().all(|reason| reason == wanted);
     let dirty = guard
         .reasons
@@ -374,14 +403,19 @@ fn refusal(guard: &PreflightGuard) -> Error {
             "add commands to `verification` in .runr/runr.config.json, or pass --allow-unverified",
         );
     }
-    Error::new(
+    let error = Error::new(
         Code::GuardViolation,
         format!("Guard failed: {}", guard.reasons.join(", ")),
-    )
-    .with("scope_violations", guard.scope_violations.clone())
-    .with("lockfile_violations", guard.lockfile_violations.clone())
-    .with("dirty_files", guard.dirty_files.clone())
-    .hint("review .runr/runr.config.json")
+    );
+    if !guard.reasons.is_empty() && preflight.ping.reasons().eq(guard.reasons.iter().cloned()) {
+        let complaints = ping::complaints(&preflight.ping);
+        return error.with("workers", complaints).hint("runr doctor");
+    }
+    error
+        .with("scope_violations", guard.scope_violations.clone())
+        .with("lockfile_violations", guard.lockfile_violations.clone())
+        .with("dirty_files", guard.dirty_files.clone())
+        .hint("review .runr/runr.config.json")
 }
 
 fn shortened(files: &[String]) -> Vec<String> {

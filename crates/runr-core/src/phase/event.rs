@@ -5,6 +5,7 @@
 //! event: only the path of its log and the log's SHA-256.
 
 mod payload;
+mod readiness;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,6 +20,7 @@ pub use payload::{
     ProcessIdentity, ReviewLoop, RunResumed, RunStarted, ScopeLock, Stop, TaskPaths, TierResult,
     Usage, Verification, VerificationEvidence, VerifyFailedRetry, Worktree,
 };
+pub use readiness::{BinaryCheck, BinaryResult, PingCategory, PingCheck, PingResult};
 
 /// One line of the timeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

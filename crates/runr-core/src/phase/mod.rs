@@ -3,12 +3,13 @@
 //! [`model`] holds the words, [`rules`] the machine, [`ops`] the files. [`event`] is what stands in
 //! the timeline, [`state`] its fold. Each further file is one rule: what may be changed ([`scope`],
 //! [`owned`]), what is run ([`tiers`]), what counts as proof ([`evidence`]), what an answer means
-//! ([`reply`]), when a run may go on ([`fingerprint`], [`transitions`]), why it ended ([`stop`]).
+//! ([`reply`], [`failure`], [`usage`]), when a run may go on ([`fingerprint`], [`transitions`]), why it ended ([`stop`]).
 
 pub mod claim;
 pub mod config;
 pub mod event;
 pub mod evidence;
+pub mod failure;
 mod field;
 pub mod fingerprint;
 mod front_matter;
@@ -29,3 +30,4 @@ pub mod stop;
 pub mod task;
 pub mod tiers;
 pub mod transitions;
+pub mod usage;

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use runr_core::phase::event::{CallStarted, Event, FailureKind, ProcessIdentity};
 use runr_core::phase::model::Stage;
-use runr_core::phase::prompt;
 use runr_core::phase::reply::parse_reply;
 use runr_core::phase::reply_schema::reply_schema;
 use runr_core::phase::rules;
@@ -24,12 +23,13 @@ impl Driver {
         worker: String,
         attempt: u32,
     ) -> Result<WorkerCall> {
+        let prompts = &self.context.prompts;
         let prompt = match stage {
-            Stage::Plan => prompt::plan(&self.recorder.state, &self.context.task_text, attempt),
+            Stage::Plan => prompts.plan(&self.recorder.state, &self.context.task_text, attempt),
             Stage::Implement => {
                 let state = &self.recorder.state;
                 let milestone = state.milestone().ok_or_else(no_milestone)?;
-                prompt::implement(
+                self.context.prompts.implement(
                     state,
                     milestone,
                     &self.context.task_text,
@@ -42,7 +42,7 @@ impl Driver {
                 let change = self.change()?;
                 let state = &self.recorder.state;
                 let milestone = state.milestone().ok_or_else(no_milestone)?;
-                prompt::review(
+                self.context.prompts.review(
                     state,
                     milestone,
                     &self.context.task_text,
@@ -169,7 +169,7 @@ impl Driver {
         if end == crate::harness::process::End::Cancelled {
             return Ok(None);
         }
-        let (answer, exit_code) = asked.read(end)?;
+        let heard = asked.read(end, self.context.host.clock.now())?;
         let hashed =
             hash_log(&asked.log).map_err(|source| Error::io("read", &asked.log, source))?;
         let log = Some(CallLog {
@@ -177,9 +177,9 @@ impl Driver {
             sha256: hashed,
         });
         Ok(Some(CallEnd {
-            answer,
-            exit_code,
-            usage: None,
+            answer: heard.answer,
+            exit_code: heard.exit_code,
+            usage: heard.usage,
             log,
         }))
     }

@@ -2,8 +2,10 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::phase::config::{Config, Warning};
+use runr_core::phase::event::BinaryCheck;
 use runr_core::phase::model::Stage;
 use runr_core::phase::options::RunOptions;
+use runr_core::phase::prompt::PromptTexts;
 use runr_core::phase::task::{Task, parse_task_at};
 use runr_core::{Code, Error, Result};
 use serde_json::Value;
@@ -13,8 +15,7 @@ use crate::harness::claim::{Own, Wanted};
 use crate::harness::context::Layout;
 use crate::harness::git::{Git, Place};
 use crate::harness::item::ItemRequest;
-use crate::harness::trust;
-use crate::harness::worker;
+use crate::harness::{ping, prompts, trust, worker};
 use crate::host::Host;
 
 /// A request whose task and configuration are read, whose commands are trusted and whose workers
@@ -33,6 +34,12 @@ pub(crate) struct Prepared {
     pub(crate) item: Option<ItemRequest>,
     pub(crate) own: Option<Wanted>,
     pub(crate) host_answers: bool,
+    /// The prompts that the repository brings.
+    pub(crate) prompts: PromptTexts,
+    /// What the workers said to `--version`.
+    pub(crate) binary: BinaryCheck,
+    /// Whether the workers are asked for a word before the run.
+    pub(crate) asks_first: bool,
 }
 
 impl Prepared {
@@ -75,6 +82,12 @@ impl Prepared {
             item: ItemRequest::of(request.flow, &request.refs),
             own,
             host_answers: request.host_answers,
+            prompts: PromptTexts::default(),
+            binary: BinaryCheck {
+                ok: true,
+                results: Vec::new(),
+            },
+            asks_first: false,
         })
     }
 
@@ -105,15 +118,12 @@ impl Prepared {
             .hint("add it to `workers` in .runr/runr.config.json"));
         }
         if !self.host_answers && host.var("RUNR_WORKER_SCRIPT").is_none() {
-            let ask_version =
+            self.asks_first =
                 !self.options.skip_doctor && host.var("RUNR_SKIP_DOCTOR") != Some("1");
-            worker::probe(
-                host,
-                &config,
-                &used_workers(&config, &self.options),
-                ask_version,
-            )?;
+            let used = used_workers(&config, &self.options);
+            self.binary = ping::probe(host, &config, &used, self.asks_first)?;
         }
+        self.prompts = prompts::read(&self.layout)?;
         self.config = config;
         self.warnings = warnings;
         Ok(())
