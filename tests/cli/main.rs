@@ -44,3 +44,4 @@ mod store_errors;
 mod trust;
 mod upgrade;
 mod usage;
+mod workers;

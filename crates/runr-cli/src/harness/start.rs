@@ -1,5 +1,6 @@
 //! From a checked request to a recorded run with a tree to work in.
 
+mod ahead;
 mod begin;
 
 use camino::Utf8Path;
@@ -32,13 +33,13 @@ use super::index::OwnIndex;
 use super::inspect::Guard;
 use super::item;
 use super::owner::{self, Ownership};
-use super::ping;
 use super::prompts;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
-use super::request::{Prepared, used_workers};
+use super::request::Prepared;
 use super::trust::TrustStore;
 use super::worktree;
 use crate::host::Host;
+use ahead::look_ahead;
 use begin::{begin, expect_free_target};
 
 /// Starts a run: directory, claim, record, preflight, tree. A refusal by the preflight is recorded
@@ -195,25 +196,6 @@ pub(crate) fn would_refuse(prepared: &Prepared, host: &Host) -> Result<Option<Er
     let guard = guard_of(prepared, &scope)?;
     let (_, preflight) = look_ahead(prepared, host, &guard)?;
     Ok((!preflight.guard.ok).then(|| refusal(&preflight)))
-}
-
-/// The tree as it is, and whether the run may begin in it. Workers are asked only if nothing else
-/// refuses the run: a word costs time and money.
-fn look_ahead(prepared: &Prepared, host: &Host, guard: &Guard) -> Result<(TreeStatus, Preflight)> {
-    let status = prepared.git.status()?;
-    let found = preflight(prepared, guard, &status);
-    if !found.guard.ok || !prepared.asks_first {
-        return Ok((status, found));
-    }
-    let names = used_workers(&prepared.config, &prepared.options);
-    let ping = ping::ping(host, &prepared.config, &names, &prepared.place.toplevel);
-    // What a worker did to the tree meanwhile is judged like anything else.
-    let status = prepared.git.status()?;
-    let mut found = preflight(prepared, guard, &status);
-    found.guard.reasons.extend(ping.reasons());
-    found.guard.ok = found.guard.reasons.is_empty();
-    found.ping = ping;
-    Ok((status, found))
 }
 
 /// The scope of a run: the configuration's, and what its task adds.
@@ -385,6 +367,9 @@ fn refuse(
 /// well, and saying "dirty" is then the more useful answer.
 fn refusal(preflight: &Preflight) -> Error {
     let guard = &preflight.guard;
+    if let Some(silent) = ahead::silence(preflight) {
+        return silent;
+    }
     let only = |wanted: &str| guard.reasons.iter().all(|reason| reason == wanted);
     let dirty = guard
         .reasons
@@ -403,19 +388,14 @@ fn refusal(preflight: &Preflight) -> Error {
             "add commands to `verification` in .runr/runr.config.json, or pass --allow-unverified",
         );
     }
-    let error = Error::new(
+    Error::new(
         Code::GuardViolation,
         format!("Guard failed: {}", guard.reasons.join(", ")),
-    );
-    if !guard.reasons.is_empty() && preflight.ping.reasons().eq(guard.reasons.iter().cloned()) {
-        let complaints = ping::complaints(&preflight.ping);
-        return error.with("workers", complaints).hint("runr doctor");
-    }
-    error
-        .with("scope_violations", guard.scope_violations.clone())
-        .with("lockfile_violations", guard.lockfile_violations.clone())
-        .with("dirty_files", guard.dirty_files.clone())
-        .hint("review .runr/runr.config.json")
+    )
+    .with("scope_violations", guard.scope_violations.clone())
+    .with("lockfile_violations", guard.lockfile_violations.clone())
+    .with("dirty_files", guard.dirty_files.clone())
+    .hint("review .runr/runr.config.json")
 }
 
 fn shortened(files: &[String]) -> Vec<String> {
