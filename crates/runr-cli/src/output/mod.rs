@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runr_core::Error;
+use runr_core::redact::Redactor;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -19,6 +20,8 @@ pub struct Console {
     err: Sink,
     failed: Arc<Mutex<Option<ErrorKind>>>,
     color: bool,
+    /// What no error may show.
+    secrets: Arc<Vec<String>>,
 }
 
 impl std::fmt::Debug for Console {
@@ -42,6 +45,7 @@ impl Console {
             err: sink(err),
             failed: Arc::default(),
             color: false,
+            secrets: Arc::default(),
         }
     }
 
@@ -53,6 +57,12 @@ impl Console {
 
     pub(crate) fn with_color(mut self, color: bool) -> Self {
         self.color = color;
+        self
+    }
+
+    /// Also keeps these values out of errors, beside what looks like a secret.
+    pub(crate) fn hiding(mut self, secrets: Vec<String>) -> Self {
+        self.secrets = Arc::new(secrets);
         self
     }
 
@@ -123,7 +133,16 @@ impl Console {
         } else {
             "Error:"
         };
-        self.say(&format!("{label} {}", human(error)));
+        let text = Redactor::new(&self.secrets).text(&human(error));
+        self.say(&format!("{label} {text}"));
+    }
+
+    /// An error in the form for programs. What names something stays as it is.
+    pub(crate) fn error_json(&self, error: &Error) {
+        let is_name = |key: &str| ["error", "code", "path", "run_id"].contains(&key);
+        let mut value = error.to_json();
+        Redactor::new(&self.secrets).value(&mut value, &is_name);
+        self.json(&value);
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod payload;
 mod readiness;
+mod redacted;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

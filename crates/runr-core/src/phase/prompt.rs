@@ -10,6 +10,7 @@ use super::evidence::EvidenceGate;
 use super::model::{Milestone, Stage};
 use super::options::AllowDeps;
 use super::state::State;
+use crate::mutant::without;
 use template::Slot;
 
 pub use template::{InvalidTemplate, PromptTexts, Template};
@@ -227,7 +228,7 @@ fn fix(state: &State, output: &str) -> String {
 }
 
 fn requested(state: &State) -> String {
-    if state.review_changes.is_empty() {
+    if state.review_changes.is_empty() || without("review-feedback") {
         return String::new();
     }
     let title = "## The reviewer asked for these changes";

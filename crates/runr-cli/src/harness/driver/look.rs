@@ -9,6 +9,7 @@ use runr_core::phase::evidence::{EvidenceGate, evidence_gate};
 use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
 use runr_core::phase::{prompt, rules};
+use runr_core::redact::Redactor;
 
 use super::Driver;
 use crate::harness::baseline::{digest, prints};
@@ -125,11 +126,13 @@ impl Driver {
                 if patch.len() > prompt::SHOWN_DIFF {
                     break;
                 }
-                let text = shown_file(&self.context.git.dir().join(path));
+                let text = shown_file(&self.context.git.dir().join(path), &self.context.redactor);
                 patch.push_str(&format!("\nnew file {path}\n{text}"));
             }
         }
-        let diff = prompt::shown_diff(stat, &patch);
+        // Before it is cut: of half a token nobody can tell that it is one.
+        let redactor = &self.context.redactor;
+        let diff = prompt::shown_diff(&redactor.text(stat), &redactor.text(&patch));
         let log = self.context.run_dir().join("artifacts/tests_tier0.log");
         let check_log = if log.exists() {
             head_of(&log, 4096)
@@ -141,10 +144,14 @@ impl Driver {
 }
 
 /// The beginning of a file. A link is shown as what it is: its target may be anybody's.
-fn shown_file(path: &Utf8Path) -> String {
+fn shown_file(path: &Utf8Path, redactor: &Redactor) -> String {
     match path.read_link_utf8() {
         Ok(target) => format!("-> {target}\n"),
-        Err(_) if path.is_file() => head_of(path, 4096),
+        // More is read than is shown: a secret must not be cut in two before it is found.
+        Err(_) if path.is_file() => {
+            let text = redactor.text(&head_of(path, 16 * 1024));
+            text.chars().take(4096).collect()
+        }
         Err(_) => String::new(),
     }
 }
