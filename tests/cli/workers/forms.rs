@@ -55,6 +55,15 @@ fn what_a_call_consumed_is_recorded_and_reported() {
     let text = these.runr(&["report", &id]).output().exits(0).stdout;
     let line = "usage: 1290 tokens, $0.50 (calls of unknown cost: codex=1)";
     assert!(text.contains(line), "{text}");
+    for line in [
+        "worker_call_finished claude - plan ok, ",
+        ", 120 tokens, $0.25\n",
+        "worker_call_finished codex - implement ok, ",
+        ", 1050 tokens\n",
+        "preflight supervisor - guard: pass, ping: skipped\n",
+    ] {
+        assert!(text.contains(line), "`{line}` in {text}");
+    }
     let usage = these.sandbox.status(&id)["usage"].clone();
     assert_eq!(usage["cost_usd"], 0.5);
 }

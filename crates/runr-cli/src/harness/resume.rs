@@ -67,6 +67,7 @@ pub(crate) fn resume(
     let config = chosen_config(request, &layout, &snapshot)?;
     let texts = match request.config {
         Some(_) => prompts::read(&layout)?,
+        None if without("frozen-prompts") => prompts::read(&layout)?,
         None => frozen.clone(),
     };
     let prompts = prompts::templates(&texts, &layout)?;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::event::FailureKind;
 use super::reply::{OutputMode, objects};
 use super::rules::{WorkerFailure, head, tail};
+use crate::mutant::without;
 use crate::time::Timestamp;
 
 /// How much of a failed worker's words is kept.
@@ -35,6 +36,7 @@ pub fn told_failure(mode: OutputMode, stdout: &str, now: Timestamp) -> Option<Wo
             Some(_) => {}
         }
     }
+    let problem = problem.filter(|_| !without("told-failure"));
     problem.map(|problem| problem.failure(now))
 }
 
@@ -68,7 +70,9 @@ pub fn failure_by_words(
 /// What a program printed of its own: the lines of a stream of objects quote what it worked on.
 fn own_words(mode: OutputMode, stdout: &str) -> String {
     let quotes = |line: &&str| {
-        mode != OutputMode::Text && line.trim_start().starts_with(['{', '[', '"', '}', ']'])
+        mode != OutputMode::Text
+            && !without("quoted-words")
+            && line.trim_start().starts_with(['{', '[', '"', '}', ']'])
     };
     let lines = stdout.lines().filter(|line| !quotes(line));
     lines.collect::<Vec<_>>().join("\n")

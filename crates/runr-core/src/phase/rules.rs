@@ -182,7 +182,8 @@ fn work(state: &State, policy: &Policy) -> Action {
 /// Whether the recorded cost of the run has reached what it may cost.
 fn is_spent(state: &State) -> bool {
     let spent = state.usage.cost_usd.unwrap_or(0.0);
-    state.options.max_cost.is_some_and(|limit| spent >= limit)
+    let reached = |limit| spent >= limit && !without("cost-limit");
+    state.options.max_cost.is_some_and(reached)
 }
 
 /// The stop record for a reason in this state.
