@@ -259,6 +259,16 @@ export function trustSync(options?: RootOption): JsonObject;
 /** Approves the plan of a run that was started with `approvePlan`; it can be resumed then. */
 export function approve(options: RunOption): Promise<JsonObject>;
 export function approveSync(options: RunOption): JsonObject;
+/** How the tasks of a repository stand; what wants a person comes first. */
+export function tasks(options?: RootOption): Promise<JsonObject[]>;
+export function tasksSync(options?: RootOption): JsonObject[];
+export interface TaskOption extends RootOption {
+  /** The task file; bare names are also looked up in `.runr/tasks/`. */
+  path: string;
+}
+/** Notes that a person did a task. An automated one needs a complete run. */
+export function taskDone(options: TaskOption): Promise<JsonObject>;
+export function taskDoneSync(options: TaskOption): JsonObject;
 
 // --- Store ---------------------------------------------------------------------------------
 

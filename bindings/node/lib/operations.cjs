@@ -68,6 +68,8 @@ const DISK = {
   report_run: ['run_id', 'root'],
   trust: ['root'],
   approve: ['run_id', 'root'],
+  tasks: ['root'],
+  task_done: ['path', 'root'],
   prep: [
     'root',
     'flow',

@@ -32,6 +32,7 @@ mod repair;
 mod repository;
 mod store_fields;
 mod stores;
+mod tasks;
 mod views;
 mod work_items;
 

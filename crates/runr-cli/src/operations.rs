@@ -103,6 +103,8 @@ operations! {
     report_run(run_id, root),
     trust(root),
     approve(run_id, root),
+    tasks(root),
+    task_done(path, root),
     store_create(root, data_store, fields, worktree_check),
     store_read(root, data_store, run_id),
     store_update(root, data_store, run_id, set, unset),
@@ -402,6 +404,15 @@ fn report_run(host: &Host, arguments: &mut Arguments) -> Result<Value> {
 fn approve(host: &Host, arguments: &mut Arguments) -> Result<Value> {
     let run: String = arguments.required("run_id")?;
     json(&crate::approval::approve(host, &arguments.root()?, &run)?)
+}
+
+fn tasks(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    json(&crate::tasks::list(host, &arguments.root()?)?)
+}
+
+fn task_done(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let path: Utf8PathBuf = arguments.required("path")?;
+    json(&crate::tasks::done(host, &arguments.root()?, &path)?)
 }
 
 fn trust(host: &Host, arguments: &mut Arguments) -> Result<Value> {

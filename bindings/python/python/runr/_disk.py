@@ -42,3 +42,16 @@ def approve(run_id: str, root: PathLike = ".") -> dict[str, Any]:
     """Approves the plan of a run that was started with ``approve_plan``; it can be resumed then."""
     args = {"run_id": run_id, "root": _wire.path(root)}
     return cast("dict[str, Any]", _wire.call("approve", args))
+
+
+@only_known_options
+def tasks(root: PathLike = ".") -> list[dict[str, Any]]:
+    """How the tasks of a repository stand; what wants a person comes first."""
+    return cast("list[dict[str, Any]]", _wire.call("tasks", {"root": _wire.path(root)}))
+
+
+@only_known_options
+def task_done(path: PathLike, root: PathLike = ".") -> dict[str, Any]:
+    """Notes that a person did a task. An automated one needs a complete run."""
+    args = {"path": _wire.path(path), "root": _wire.path(root)}
+    return cast("dict[str, Any]", _wire.call("task_done", args))

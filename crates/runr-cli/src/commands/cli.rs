@@ -84,6 +84,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Show how a run stands
     Status(StatusArgs),
+    /// Note that a task for a person is done
+    Task(TaskArgs),
     /// Go on with a stopped or abandoned run
     Resume(ResumeArgs),
     /// Approve the plan of a run that was started with --approve-plan
@@ -121,6 +123,10 @@ pub(crate) struct InitArgs {
     /// Ask instead of detecting (not available yet)
     #[arg(long)]
     pub(crate) interactive: bool,
+    /// Write a section for agents that operate runr into AGENTS.md, or bring it up to date; works
+    /// beside an existing configuration
+    #[arg(long)]
+    pub(crate) agents_md: bool,
     /// Verification commands instead of the detected ones, as tier0
     #[arg(long, value_name = "CMD")]
     pub(crate) verify: Vec<String>,
@@ -227,6 +233,24 @@ pub(crate) struct StatusArgs {
     /// List all runs
     #[arg(long)]
     pub(crate) all: bool,
+    /// List all tasks
+    #[arg(long, conflicts_with_all = ["all", "run"])]
+    pub(crate) tasks: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskArgs {
+    #[command(subcommand)]
+    pub(crate) command: TaskCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskCommand {
+    /// Mark a manual task, or the part of a person in a hybrid one, as completed
+    Done {
+        /// Task file; bare names are also looked up in .runr/tasks/
+        file: Utf8PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

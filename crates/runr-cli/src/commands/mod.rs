@@ -13,6 +13,7 @@ mod resume;
 mod run;
 mod status;
 mod store;
+mod task;
 mod trust;
 
 use std::io::{self, Write};
@@ -90,6 +91,7 @@ pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
         Command::Init(args) => init::execute(&invocation, &args),
         Command::Run(args) => run::execute(&invocation, args, argv),
         Command::Status(args) => status::execute(&invocation, &args),
+        Command::Task(args) => task::execute(&invocation, &args),
         Command::Resume(args) => resume::execute(&invocation, args, argv),
         Command::Approve(args) => approve::execute(&invocation, &args),
         Command::Report(args) => report::execute(&invocation, &args),

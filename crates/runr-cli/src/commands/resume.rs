@@ -4,7 +4,7 @@ use runr_core::Result;
 
 use super::Invocation;
 use super::cli::ResumeArgs;
-use super::run::{allowed, announce, conclude, exit_of, listener};
+use super::run::{allowed, announce, conclude, exit_of, listener, warn};
 use crate::harness::{ConfigSource, Driver, ResumeRequest, plan_resume};
 
 pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) -> Result<u8> {
@@ -42,6 +42,7 @@ pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) 
     announce(call, &driver);
     super::detach::report_recorded(call, &driver)?;
     let outcome = driver.drive()?;
+    warn(call, &mut driver);
     if !call.json {
         conclude(&call.console, &outcome, driver.state());
     }

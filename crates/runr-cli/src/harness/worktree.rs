@@ -39,7 +39,11 @@ pub(crate) fn exclude_own_roots(host: &Host, place: &Place) -> Result<()> {
     let file = Document::new(host.storage.clone(), &info, "exclude")
         .lock_name("runr.lock")
         .durability(Durability::File);
-    let own = [".runr/.runr.lock*", ".runr/quarantine/"];
+    let own = [
+        ".runr/.runr.lock*",
+        ".runr/.task-status.json.tmp",
+        ".runr/quarantine/",
+    ];
     let own = IGNORED_BY_INIT.iter().copied().chain(own);
     let wanted: Vec<String> = own.map(|line| format!("/{line}")).collect();
     let known = file.read()?.unwrap_or_default();

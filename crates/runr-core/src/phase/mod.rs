@@ -7,6 +7,7 @@
 
 pub mod claim;
 pub mod config;
+pub mod deps;
 pub mod event;
 pub mod evidence;
 pub mod failure;
@@ -28,6 +29,7 @@ pub mod state;
 pub mod status;
 pub mod stop;
 pub mod task;
+pub mod task_status;
 pub mod tiers;
 pub mod transitions;
 pub mod usage;
