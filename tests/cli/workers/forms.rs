@@ -56,9 +56,9 @@ fn what_a_call_consumed_is_recorded_and_reported() {
     let line = "usage: 1290 tokens, $0.50 (calls of unknown cost: codex=1)";
     assert!(text.contains(line), "{text}");
     for line in [
-        "worker_call_finished claude - plan ok, ",
+        "worker_call_finished supervisor - claude plan ok, ",
         ", 120 tokens, $0.25\n",
-        "worker_call_finished codex - implement ok, ",
+        "worker_call_finished supervisor - codex implement ok, ",
         ", 1050 tokens\n",
         "preflight supervisor - guard: pass, ping: skipped\n",
     ] {

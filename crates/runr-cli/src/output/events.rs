@@ -96,7 +96,12 @@ pub(crate) fn call_line(record: &Record) -> Option<String> {
     };
     let kind = serde_json::to_value(call.kind).unwrap_or_default();
     let mut parts = vec![
-        format!("{} {}", call.stage, kind.as_str().unwrap_or("ok")),
+        format!(
+            "{} {} {}",
+            call.worker,
+            call.stage,
+            kind.as_str().unwrap_or("ok")
+        ),
         human_duration(call.duration_ms),
     ];
     parts.extend(call.usage.map(|usage| usage_text(&usage)));
