@@ -85,6 +85,8 @@ export const {
   taskDoneSync,
   tasks,
   tasksSync,
+  submit,
+  submitSync,
   trust,
   trustSync,
   Untrusted,

@@ -44,6 +44,7 @@ mod run_store;
 mod status;
 mod store;
 mod store_errors;
+mod submit;
 mod tasks;
 mod third_party;
 mod trust;

@@ -42,7 +42,7 @@ pub(crate) struct Bench {
 type Part = fn(&Bench) -> Result<Vec<Row>, Failure>;
 
 /// The parts, in the order of the table.
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("startup", startup::measure),
     ("run", whole_run::measure),
     ("loop", event_loop::measure),

@@ -23,6 +23,7 @@ pub mod harness;
 mod host;
 pub mod identity;
 mod liveness;
+mod merge;
 pub mod operations;
 #[cfg(feature = "cli")]
 mod output;

@@ -27,6 +27,7 @@ mod arguments;
 mod identity;
 mod ownership;
 mod store;
+mod submit;
 
 use arguments::Arguments;
 use identity::{
@@ -49,6 +50,7 @@ use store::{
 };
 #[cfg(feature = "cli")]
 use store::{store_read_version, store_save_version};
+use submit::submit;
 
 /// A function of the library.
 struct Operation {
@@ -101,6 +103,7 @@ operations! {
     status(run_id, root),
     runs(root),
     report_run(run_id, root),
+    submit(run_id, to, dry_run, squash, push, root),
     trust(root),
     approve(run_id, root),
     tasks(root),

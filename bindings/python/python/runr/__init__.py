@@ -9,7 +9,7 @@ A program drives a run by answering its calls; see :class:`Run`. Every error is 
 """
 
 from ._command import main, run_command
-from ._disk import approve, report_run, runs, status, task_done, tasks, trust
+from ._disk import approve, report_run, runs, status, submit, task_done, tasks, trust
 from ._identity import (
     link_run,
     merge_run_meta,
@@ -148,6 +148,7 @@ __all__ = [
     "select_tiers",
     "status",
     "stop_reasons",
+    "submit",
     "task_done",
     "tasks",
     "trust",

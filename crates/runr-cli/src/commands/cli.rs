@@ -92,6 +92,8 @@ pub(crate) enum Command {
     Approve(ApproveArgs),
     /// Explain what a run did and why it stopped
     Report(ReportArgs),
+    /// Move the commits of a run to a branch, after its checks have passed on the result
+    Submit(SubmitArgs),
     /// Approve the commands of the repository's configuration
     Trust(TrustArgs),
     /// Find or make the work item of an issue, a PR or a branch, before a flow begins
@@ -308,6 +310,36 @@ pub(crate) struct ReportArgs {
     /// How many of the last events to show
     #[arg(long, default_value_t = 50, value_name = "N")]
     pub(crate) tail: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  runr submit latest --to main --dry-run
+  runr submit latest --to main
+  runr submit gh-17 --to main --squash --push
+
+The commits are made again on the tip of the branch, without a checkout, and all checks of the run
+are run on the result. Then the branch moves. A clean tree that has it checked out is brought along;
+otherwise the result is kept as refs/runr/submit/<run id>, and the command that takes it is printed.
+
+Exit status: 0 if the branch has all of it, 1 for a conflict, a failing check or a failed push, 3 if
+the run or the branch is not in a state for it.")]
+pub(crate) struct SubmitArgs {
+    /// Run id, unique prefix, `latest`, or a work item such as gh-17 or '#17'
+    pub(crate) run: String,
+    /// The local branch that takes the commits
+    #[arg(long, value_name = "BRANCH")]
+    pub(crate) to: String,
+    /// Say what would come of it; run no checks and move nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Make one commit of all
+    #[arg(long)]
+    pub(crate) squash: bool,
+    /// Push the branch afterwards, never by force
+    #[arg(long)]
+    pub(crate) push: bool,
 }
 
 #[derive(Debug, Args)]

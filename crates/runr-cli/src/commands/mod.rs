@@ -13,6 +13,7 @@ mod resume;
 mod run;
 mod status;
 mod store;
+mod submit;
 mod task;
 mod trust;
 
@@ -95,6 +96,7 @@ pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
         Command::Resume(args) => resume::execute(&invocation, args, argv),
         Command::Approve(args) => approve::execute(&invocation, &args),
         Command::Report(args) => report::execute(&invocation, &args),
+        Command::Submit(args) => submit::execute(&invocation, &args),
         Command::Trust(args) => trust::execute(&invocation, &args),
         Command::Prep(args) => prep::execute(&invocation, &args),
         Command::Owner(args) => owner::execute(&invocation, &args),

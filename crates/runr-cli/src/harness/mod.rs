@@ -1,8 +1,8 @@
 //! Drives a run: git, worktrees, workers, verification. Every decision is the core's.
 //!
 //! [`Driver`] performs what `phase::rules` decides and pauses only where it needs a reply.
-//! [`start`] and [`resume`] bring a run to that loop; the other files each know one thing about
-//! the outside world.
+//! [`start`] and [`resume`] bring a run to that loop, and [`submit()`] its work to a branch; the other
+//! files each know one thing about the outside world.
 
 mod argument;
 mod baseline;
@@ -28,6 +28,7 @@ mod resume;
 mod script;
 mod snapshot;
 mod start;
+mod submit;
 mod task_file;
 mod task_log;
 mod trust;
@@ -39,6 +40,7 @@ pub use claim::Own;
 pub use driver::{Driver, Fix, WorkerCall};
 pub use recorder::Listener;
 pub use request::{Answered, ConfigSource, Reply, ResumeRequest, RunRequest, TaskSource};
+pub use submit::{SubmitRequest, submit};
 pub use worker::{Answer, display_name};
 
 pub(crate) use context::Layout;

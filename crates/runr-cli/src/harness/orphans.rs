@@ -69,7 +69,8 @@ fn end_children() {
     }
 }
 
-fn end_marked(run_dir: &Utf8Path) {
+/// Ends everything that was started with the mark of this directory, by whomever.
+pub(crate) fn end_marked(run_dir: &Utf8Path) {
     let marker = format!("{MARK}={run_dir}");
     let own = std::process::id();
     for pid in all_processes().filter(|pid| *pid != own && has_environment(*pid, &marker)) {

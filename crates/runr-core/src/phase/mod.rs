@@ -3,7 +3,8 @@
 //! [`model`] holds the words, [`rules`] the machine, [`ops`] the files. [`event`] is what stands in
 //! the timeline, [`state`] its fold. Each further file is one rule: what may be changed ([`scope`],
 //! [`owned`]), what is run ([`tiers`]), what counts as proof ([`evidence`]), what an answer means
-//! ([`reply`], [`failure`], [`usage`]), when a run may go on ([`fingerprint`], [`transitions`]), why it ended ([`stop`]).
+//! ([`reply`], [`failure`], [`usage`]), when a run may go on ([`fingerprint`], [`transitions`]), why it
+//! ended ([`stop`]), where its work goes ([`submit`]).
 
 pub mod claim;
 pub mod config;
@@ -28,6 +29,7 @@ pub mod scope;
 pub mod state;
 pub mod status;
 pub mod stop;
+pub mod submit;
 pub mod task;
 pub mod task_status;
 pub mod tiers;

@@ -22,17 +22,17 @@ const EXAMPLES: [(&str, &str); 3] = [
     (
         "example-bugfix.md",
         "---\ntype: automated\n---\n# Fix a bug\n\n## Goal\nDescribe the wrong behaviour and the right one.\n\n\
-         ## Requirements\n- A test shows the bug and passes after the fix\n\n## Success Criteria\n- All checks pass\n",
+         ## Requirements\n- A test shows the bug and passes after the fix\n\n## Success Criteria\n- All checks pass\n\n## Notes\n- What else whoever does it should know\n",
     ),
     (
         "example-feature.md",
         "---\ntype: automated\n---\n# Add a feature\n\n## Goal\nDescribe what a user can do afterwards.\n\n\
-         ## Requirements\n- Name inputs, outputs and limits\n\n## Success Criteria\n- Tests cover the new behaviour\n",
+         ## Requirements\n- Name inputs, outputs and limits\n\n## Success Criteria\n- Tests cover the new behaviour\n\n## Notes\n- What else whoever does it should know\n",
     ),
     (
         "example-docs.md",
         "---\ntype: automated\nallowlist_add:\n  - docs/**\n  - README.md\n---\n# Improve the documentation\n\n## Goal\n\
-         Name the page and its reader.\n\n## Requirements\n- Every command shown works\n\n## Success Criteria\n- A newcomer finds the way\n",
+         Name the page and its reader.\n\n## Requirements\n- Every command shown works\n\n## Success Criteria\n- A newcomer finds the way\n\n## Notes\n- What else whoever does it should know\n",
     ),
 ];
 
