@@ -63,7 +63,11 @@ pub fn parts_of_diff(printed: &str) -> (&str, &str) {
 #[must_use]
 pub fn shown_diff(stat: &str, patch: &str) -> String {
     let first = |text: &str| -> String { text.chars().take(SHOWN_DIFF).collect() };
-    format!("{}{}", first(stat), first(patch))
+    let mut shown = first(stat);
+    if !shown.is_empty() && !shown.ends_with('\n') {
+        shown.push('\n');
+    }
+    shown + &first(patch)
 }
 
 /// The prompts of a run.
