@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Config, Sandbox, Script, Tree, ok, strings};
+use crate::support::{Config, Sandbox, Script, Tree, approve, milestone, ok, plan, strings};
 
 const BOTH: [Tree; 2] = [Tree::Checkout, Tree::Worktree];
 
@@ -208,6 +208,43 @@ fn other_ignored_files_and_an_untouched_env_are_no_violation() {
     assert_eq!(
         sandbox.changed(&base, &format!("runr/{}", run.id)),
         ["src/y.txt"]
+    );
+}
+
+#[test]
+fn what_the_guard_leaves_out_is_recorded_once() {
+    let sandbox = Sandbox::with(&Config::new());
+    sandbox.write(".gitignore", "*.log\n");
+    sandbox.commit("ignores");
+    let files =
+        |n: u32| ok(json!({"a.log": "x\n", "dist/b.js": "y\n", format!("src/{n}.txt"): "z\n"}));
+    let goals = [milestone("one"), milestone("two")];
+    sandbox.script(&Script::new(
+        plan(&goals),
+        &[files(1), files(2)],
+        &[approve()],
+    ));
+    let run = sandbox.run(&["--worktree"], 0);
+    let told = sandbox.payloads(&run.id, "ignored_changes");
+    let expected = json!({"ignored_count": 2, "ignored_sample": ["dist/b.js", "a.log"], "ignore_check_status": "ok"});
+    assert_eq!(told, [expected]);
+}
+
+#[test]
+fn a_task_that_owns_nothing_that_can_be_named_may_change_nothing() {
+    let sandbox = Sandbox::with(&Config::new());
+    sandbox.write(crate::support::TASK, "---\nowns: ./\n---\n# A task\n");
+    sandbox.commit("a task");
+    sandbox.script(&Script::one(ok(json!({"src/a.txt": "1\n"}))));
+    let run = sandbox.run(&["--worktree"], 1);
+    assert_eq!(
+        sandbox.status(&run.id)["stop_reason"],
+        "ownership_violation"
+    );
+    assert!(
+        run.output.stderr.contains("`owns` names no path"),
+        "{}",
+        run.output
     );
 }
 

@@ -163,11 +163,15 @@ fn the_plan_of_a_dead_run_stops_nobody() {
     assert_eq!(warnings(&next.output), [""; 0], "{}", next.output);
 }
 
+/// So that nothing else is odd about a task.
+const HEADINGS: &str = "## Goal\n## Requirements\n## Success Criteria\n## Notes\n";
+
 #[test]
 fn a_task_that_comes_first_and_is_not_done_is_named_in_a_warning() {
     let sandbox = Sandbox::scripted(&Script::happy(1));
     let late = ".runr/tasks/late.md";
-    let text = format!("---\ndepends_on: [./{TASK}, .runr/tasks/absent.md]\n---\n# Later\n");
+    let text =
+        format!("---\ndepends_on: [./{TASK}, .runr/tasks/absent.md]\n---\n# Later\n{HEADINGS}");
     sandbox.write(late, &text);
     sandbox.commit("a task that comes second");
     let run = || sandbox.runr(&["run", "--task", late, "--json", "--worktree"]);

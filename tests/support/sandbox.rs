@@ -15,7 +15,7 @@ use super::{Command, Config, Event, Output, Running, Script, wait_until};
 pub(crate) const TASK: &str = ".runr/tasks/task.md";
 
 const TASK_TEXT: &str = "# A small task\n\n## Goal\nWrite the parts.\n\n## Requirements\n- Each part is a file.\n\n\
-                         ## Success Criteria\n- The check passes.\n";
+                         ## Success Criteria\n- The check passes.\n\n## Notes\nNone.\n";
 
 /// Where a run works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ mod event_loop;
 mod install;
 mod items;
 mod machine;
+mod output;
 mod owner;
 mod plain;
 mod recording;
@@ -42,7 +43,7 @@ pub(crate) struct Bench {
 type Part = fn(&Bench) -> Result<Vec<Row>, Failure>;
 
 /// The parts, in the order of the table.
-const PARTS: [(&str, Part); 9] = [
+const PARTS: [(&str, Part); 10] = [
     ("startup", startup::measure),
     ("run", whole_run::measure),
     ("loop", event_loop::measure),
@@ -52,6 +53,7 @@ const PARTS: [(&str, Part); 9] = [
     ("owner", owner::measure),
     ("scope", scope::measure),
     ("install", install::measure),
+    ("output", output::measure),
 ];
 
 /// Measures, and prints a table or JSON.

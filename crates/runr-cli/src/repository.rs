@@ -6,7 +6,7 @@ use runr_core::{Code, Error, Result};
 
 mod common_dir;
 
-pub(crate) use common_dir::{shared_repository, shared_root};
+pub(crate) use common_dir::{shared_config, shared_repository, shared_root};
 
 /// The main checkout that `start` lies in, from any folder of it or of one of its worktrees.
 ///

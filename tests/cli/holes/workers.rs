@@ -228,3 +228,23 @@ yes ,1 | tr -d '\\n' | head -c 6000000; echo ']}'";
     assert_eq!(sandbox.status(&id)["stop_reason"], "implement_parse_failed");
     assert!(peak < MEMORY_KB, "{peak} KiB");
 }
+
+#[test]
+fn an_answer_of_any_length_costs_no_memory() {
+    let long = std::env::var_os("RUNR_TEST_LONG").is_some();
+    // One that just fits into what is searched for an answer, and one that does not.
+    for size in [4_000_000, if long { 200_000_000 } else { 40_000_000 }] {
+        let answer = format!(
+            "echo part > src/part.txt
+printf 'BEGIN_JSON{{\"status\":\"ok\",\"handoff_memo\":\"'
+yes 'a memo without end ' | tr -d '\\n' | head -c {size}; echo '\"}}END_JSON'"
+        );
+        let sandbox = processes(Config::new(), "", &answer);
+        let (output, peak) = measured(&sandbox);
+        assert!([Some(0), Some(1)].contains(&output.code), "{output}");
+        assert!(peak < MEMORY_KB, "{peak} KiB for an answer of {size} bytes");
+        let id = sandbox.run_ids().pop().unwrap();
+        let timeline = sandbox.run_dir(&id).join("timeline.jsonl");
+        assert!(fs::metadata(timeline).unwrap().len() < 2 * 1024 * 1024);
+    }
+}

@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 use runr_core::mutant::without;
+use runr_core::phase::budget::larger_budget;
 use runr_core::phase::event::Record;
 use runr_core::phase::options::AllowDeps;
 use runr_core::phase::report::usage_text;
@@ -156,6 +157,15 @@ fn settings(options: &runr_core::phase::options::RunOptions) -> String {
     line
 }
 
+/// The settings with the limits that hold besides.
+fn settings_of(state: &State) -> String {
+    let line = settings(&state.options);
+    match &state.limits {
+        Some(limits) => format!("{line} {limits}"),
+        None => line,
+    }
+}
+
 /// Shows every event as it happens, below a header that names the run.
 pub(crate) fn listener(call: &Invocation<'_>) -> Listener {
     let console: Console = call.console.clone();
@@ -172,11 +182,7 @@ pub(crate) fn listener(call: &Invocation<'_>) -> Listener {
             }
         };
         if matches!(record.kind.as_str(), "run_started" | "run_resumed") {
-            print(&format!(
-                "Run {}\n{}",
-                state.run_id,
-                settings(&state.options)
-            ));
+            print(&format!("Run {}\n{}", state.run_id, settings_of(state)));
         }
         if let Some(line) = event_line(record, state) {
             print(&line);
@@ -301,6 +307,11 @@ pub(crate) fn conclude(console: &Console, outcome: &Outcome, state: &State) {
     say_usage(console, state);
     if let Some(command) = &outcome.suggested_command {
         console.line(&format!("Next: {command}"));
+    }
+    let reason = outcome.stop_reason.as_ref();
+    let larger = reason.and_then(|why| larger_budget(why, &state.options, outcome.run_id.as_str()));
+    if let Some(command) = larger {
+        console.line(&format!("      {command}  (half as much again)"));
     }
     console.line(&format!("      runr report {}", outcome.run_id));
 }

@@ -1,11 +1,13 @@
 //! The loop of a run: performs what the rules decide and pauses only where it needs a reply.
 
+mod arrive;
 mod ask;
 mod call;
 mod judge;
 mod look;
 mod milestone;
 mod own;
+mod turn;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -18,7 +20,7 @@ use runr_core::phase::rules::Action;
 use runr_core::phase::state::State;
 use runr_core::phase::status::Outcome;
 use runr_core::phase::stop::{StopCause, StopReason};
-use runr_core::phase::usage::plausible;
+use runr_core::phase::watchdog::Doing;
 use runr_core::{Code, Error, Result, RunId};
 
 use super::baseline::{Baseline, Leftover};
@@ -26,12 +28,13 @@ use super::context::Context;
 use super::git::TreeStatus;
 use super::index::OwnIndex;
 use super::inspect::Seen;
+use super::notify::Notify;
 use super::orphans;
 use super::owner::Ownership;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
-use super::request::{Answered, Prepared, ResumeRequest, RunRequest};
+use super::request::{Prepared, ResumeRequest, RunRequest};
 use super::task_log;
-use super::worker::CallEnd;
+use super::watchdog::Watchdog;
 use crate::host::Host;
 
 pub use call::{Fix, WorkerCall};
@@ -44,6 +47,8 @@ struct Pending {
 
 /// Drives one run. Dropping it leaves the run as it is; a later resume goes on from there.
 pub struct Driver {
+    // First, so that it is dropped first: nothing must be written to a run that is given free.
+    watchdog: Watchdog,
     context: Context,
     recorder: Recorder,
     ownership: Option<Ownership>,
@@ -52,6 +57,11 @@ pub struct Driver {
     /// The tree as it was judged last; absent until somebody looked.
     seen: Option<Seen>,
     pending: Option<Pending>,
+    /// The tree is to be prepared first, and whether the run was committing before.
+    arrival: Option<bool>,
+    notify: Notify,
+    /// Whether the stop has been told.
+    is_told: bool,
     /// Why the cancel flag was raised, if not by a signal.
     cancel_cause: Arc<OnceLock<StopCause>>,
     warnings: Vec<String>,
@@ -90,7 +100,9 @@ impl Driver {
                     .hint("do it, then mark it as done"),
             );
         }
-        super::start::start(prepared, host, listener)
+        let mut driver = super::start::start(prepared, host, listener)?;
+        driver.yield_turn();
+        Ok(driver)
     }
 
     /// Goes on with a stopped or abandoned run that the caller answers.
@@ -117,7 +129,9 @@ impl Driver {
         host: &Host,
         listener: Option<Listener>,
     ) -> Result<Self> {
-        super::resume::resume(&request, host, listener)
+        let mut driver = super::resume::resume(&request, host, listener)?;
+        driver.yield_turn();
+        Ok(driver)
     }
 
     pub(crate) fn new(
@@ -128,6 +142,13 @@ impl Driver {
         index: OwnIndex,
     ) -> Self {
         Self {
+            watchdog: Self::watchdog_of(&recorder, &context, ownership.is_some()),
+            notify: Notify::new(
+                &context.config,
+                &context.layout,
+                &context.run_id,
+                &context.host,
+            ),
             context,
             recorder,
             ownership,
@@ -135,6 +156,8 @@ impl Driver {
             index,
             seen: None,
             pending: None,
+            arrival: None,
+            is_told: false,
             cancel_cause: Arc::default(),
             warnings: Vec::new(),
             left_out: (0, Vec::new()),
@@ -182,82 +205,24 @@ impl Driver {
         Arc::clone(&self.cancel_cause)
     }
 
-    /// Works until a reply is needed; `None` when the run has ended.
-    ///
-    /// # Errors
-    /// `E_USAGE` while a call is unanswered; storage errors that could not be recorded.
-    pub fn next_call(&mut self) -> Result<Option<WorkerCall>> {
-        if let Some(pending) = &self.pending {
-            return Err(Error::new(
-                Code::Usage,
-                format!("call {} is not answered yet", pending.call.id),
-            ));
-        }
-        let Some(call) = self.advance()? else {
-            return Ok(None);
-        };
-        self.announce(&call, None, None)?;
-        self.pending = Some(Pending {
-            call: call.clone(),
-            since: Instant::now(),
-        });
-        Ok(Some(call))
-    }
-
-    /// Answers a call.
-    ///
-    /// # Errors
-    /// `E_CALL_LATE` for a call that is no longer open, or past its deadline.
-    pub fn reply(&mut self, call_id: &str, reply: impl Into<Answered>) -> Result<()> {
-        let open = self
-            .pending
-            .as_ref()
-            .is_some_and(|pending| pending.call.id == call_id);
-        let Some(pending) = self.pending.take_if(|_| open) else {
-            return Err(late());
-        };
-        let call = pending.call;
-        let over = self.recorder.state.is_stopped() || self.ended_by_claim()?;
-        if over || self.context.host.clock.now() > call.deadline {
-            let ignored = Event::LateWorkerResultIgnored {
-                stage: call.stage,
-                worker: call.worker.clone(),
-            };
-            self.recorder.record(SUPERVISOR, &ignored)?;
-            if !self.recorder.state.is_stopped() {
-                self.stop_because(
-                    StopReason::WorkerCallTimeout,
-                    Some(format!("{} answered too late", call.worker)),
-                )?;
-            }
-            return Err(late());
-        }
-        let answered = reply.into();
-        let end = CallEnd {
-            answer: answered.reply.into(),
-            exit_code: None,
-            usage: answered.usage.and_then(plausible),
-            log: None,
-        };
-        let settled = self.settle(&call, pending.since.elapsed(), end);
-        if let Err(error) = &settled {
-            self.end_after(error)?;
-        }
-        settled
-    }
-
     /// Answers every call with the configured workers until the run has ended.
     ///
     /// # Errors
     /// Storage errors that could not be recorded.
     pub fn drive(&mut self) -> Result<Outcome> {
+        self.take_turn();
         if self.context.host.signals.is_some() {
             // The process is there for this run alone.
             orphans::adopt();
         }
         while let Some(call) = self.advance()? {
             let since = Instant::now();
-            match self.ask(&call) {
+            self.watchdog.progress(Doing::Worker);
+            let asked = self.ask(&call);
+            self.watchdog.progress(Doing::Phase);
+            match asked {
+                // It came while the watchdog was at it; the next turn of the loop stops the run.
+                Ok(Some(_)) if self.watchdog.passed().is_some() => self.ignore_answer(&call)?,
                 Ok(Some(end)) => {
                     if let Err(error) = self.settle(&call, since.elapsed(), end) {
                         self.end_after(&error)?;
@@ -275,13 +240,15 @@ impl Driver {
     /// # Errors
     /// Storage errors.
     pub fn interrupt(&mut self, cause: StopCause) -> Result<()> {
+        self.take_turn();
         self.pending = None;
-        if self.recorder.state.is_stopped() {
-            return Ok(());
+        if !self.recorder.state.is_stopped() {
+            let mut stop = rules::stop_of(&self.recorder.state, StopReason::Interrupted, None);
+            stop.cause = Some(cause);
+            self.stop(stop)?;
         }
-        let mut stop = rules::stop_of(&self.recorder.state, StopReason::Interrupted, None);
-        stop.cause = Some(cause);
-        self.stop(stop)
+        self.leave();
+        Ok(())
     }
 
     /// Performs actions until a worker must be asked or the run has ended.
@@ -294,6 +261,10 @@ impl Driver {
             if self.ended_by_claim()? {
                 continue;
             }
+            if let Some(stop) = self.overdue() {
+                self.stop(stop)?;
+                continue;
+            }
             if self.context.host.cancel.is_cancelled() {
                 let cause = *self.cancel_cause.get().unwrap_or(&StopCause::Signal);
                 self.interrupt(cause)?;
@@ -303,14 +274,20 @@ impl Driver {
                 self.end_regardless(&error)?;
                 continue;
             }
+            self.watchdog.progress(Doing::Phase);
+            if let Some(was_committing) = self.arrival.take() {
+                self.arrive(was_committing)?;
+                continue;
+            }
             let now = self.context.host.clock.now();
             match rules::next(&self.recorder.state, &self.context.policy, now) {
                 Action::Call {
                     stage,
                     worker,
                     attempt,
-                } => match self.compose(stage, worker, attempt) {
-                    Ok(call) => return Ok(Some(call)),
+                } => match self.compose_in_place(stage, worker, attempt) {
+                    Ok(Some(call)) => return Ok(Some(call)),
+                    Ok(None) => {}
                     Err(error) => self.end_after(&error)?,
                 },
                 action => {
@@ -393,7 +370,7 @@ impl Driver {
 
     /// Notes how the run left its task, once.
     fn note_ended(&mut self) {
-        if self.ownership.is_none() {
+        if self.ownership.is_none() || self.is_told {
             return;
         }
         let Context {
@@ -408,9 +385,11 @@ impl Driver {
 
     /// Gives the run, its tree and its claim free.
     pub(crate) fn leave(&mut self) {
+        self.watchdog.end();
         self.note_ended();
         let state = &self.recorder.state;
-        if self.ownership.is_some() && state.is_stopped() && !state.is_complete() {
+        let has_ended = self.ownership.is_some() && state.is_stopped();
+        if has_ended && !state.is_complete() {
             // A worker can have written the file; a resume must not go by that. It says what it
             // says if the disk fails.
             drop(self.baseline.save(&self.recorder.files));
@@ -418,15 +397,13 @@ impl Driver {
         self.pending = None;
         // Whoever takes the run over finds its target free.
         self.context.claim = None;
+        if has_ended {
+            self.tell();
+        }
         self.ownership = None;
     }
 }
 
 fn no_milestone() -> Error {
     Error::internal("there is no milestone to work on")
-}
-
-fn late() -> Error {
-    Error::new(Code::CallLate, "Reply came after the deadline or stop")
-        .hint("ask for the next call")
 }

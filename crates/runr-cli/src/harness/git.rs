@@ -1,8 +1,9 @@
 //! The real git, in an environment that runs no code of the repository.
 //!
-//! Hooks, the file-system monitor, external diffs and pagers are off; nothing of `GIT_*` is
-//! inherited; nothing prompts. Every call is counted, so that the cost of a milestone is known.
+//! Hooks, the file-system monitor, external diffs, pagers and the repository's own filters are off;
+//! nothing of `GIT_*` is inherited; nothing prompts. Every call is counted, so that the cost of a milestone is known.
 
+mod filters;
 mod parse;
 mod program;
 mod user;
@@ -11,8 +12,8 @@ mod watch;
 use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::mutant::without;
@@ -46,6 +47,9 @@ const HARDENED: &[&str] = &[
     "advice.detachedHead=false",
     "-c",
     "advice.graftFileDeprecated=false",
+    // It would run the program that checks them.
+    "-c",
+    "log.showSignature=false",
 ];
 
 /// Git in one directory.
@@ -61,6 +65,8 @@ pub(crate) struct Git {
     /// for as long as a git of its works.
     held: Option<Arc<File>>,
     watch: Arc<Watch>,
+    /// Settings in place of the repository's filters, once they are known.
+    filters: Arc<OnceLock<Vec<filters::Setting>>>,
 }
 
 /// Where a checkout and its repository are.
@@ -85,6 +91,7 @@ impl Git {
             calls: Arc::default(),
             held: None,
             watch: Watch::start(),
+            filters: Arc::default(),
         }
     }
 
@@ -141,8 +148,22 @@ impl Git {
     }
 
     fn command(&self, args: &[&str]) -> Command {
+        let look = || filters::overrides(&self.dir, || self.hardened());
+        let filters = self.filters.get_or_init(look);
+        let mut command = self.hardened();
+        command.args(args);
+        // Not as arguments: the name of a filter may have anything in it.
+        command.env("GIT_CONFIG_COUNT", filters.len().to_string());
+        for (n, (key, value)) in filters.iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{n}"), key);
+            command.env(format!("GIT_CONFIG_VALUE_{n}"), value);
+        }
+        command
+    }
+
+    fn hardened(&self) -> Command {
         let mut command = Command::new(program());
-        command.current_dir(&self.dir).args(HARDENED).args(args);
+        command.current_dir(&self.dir).args(HARDENED);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GIT_") {
                 command.env_remove(&name);

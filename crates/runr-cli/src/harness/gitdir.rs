@@ -19,8 +19,17 @@ const RULES: [&str; 7] = [
 /// A settings file above this size is told by its size and times.
 const READ_LIMIT: u64 = 1024 * 1024;
 
+/// What the HEAD of a tree names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Head {
+    Branch(String),
+    Detached,
+    /// Only git can tell.
+    Unknown,
+}
+
 /// Where git keeps what belongs to one working tree.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GitDir {
     /// The `.git` of the tree: the directory, or a file that names it.
     link: Utf8PathBuf,
@@ -63,6 +72,18 @@ impl GitDir {
     /// The index that people and workers see.
     pub(crate) fn index(&self) -> Utf8PathBuf {
         self.own.join("index")
+    }
+
+    /// Whether this is still where the `.git` of `tree` leads: then git takes `tree` for the top of a
+    /// working tree, and this for its directory.
+    pub(crate) fn is_still_of(&self, tree: &Utf8Path) -> bool {
+        self.own.join("HEAD").exists() && Self::of(tree).is_ok_and(|now| now == *self)
+    }
+
+    /// What is checked out.
+    pub(crate) fn head(&self) -> Head {
+        let text = std::fs::read_to_string(self.own.join("HEAD")).unwrap_or_default();
+        head_of(text.trim_end())
     }
 
     /// What is gone of what every repository has, and how to go on without it.
@@ -116,6 +137,16 @@ impl GitDir {
     }
 }
 
+fn head_of(text: &str) -> Head {
+    let is_id = matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    match text.strip_prefix("ref: refs/heads/") {
+        // What stands there where branches are kept in tables.
+        Some(".invalid") | None if !is_id => Head::Unknown,
+        Some(branch) => Head::Branch(branch.to_owned()),
+        None => Head::Detached,
+    }
+}
+
 /// The print of a rule: of what stands in it, also behind a link.
 fn rule_print(path: &Utf8Path) -> Result<Print> {
     let is_short = path
@@ -153,6 +184,19 @@ fn without_branches(config: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn head_names_a_branch_or_a_commit_or_git_must_be_asked() {
+        let branch = Head::Branch("runr/2026".to_owned());
+        assert_eq!(head_of("ref: refs/heads/runr/2026"), branch);
+        assert_eq!(
+            head_of(&"0123456789abcdef0123"[..20].repeat(2)),
+            Head::Detached
+        );
+        for other in ["", "ref: refs/heads/.invalid", "ref: refs/tags/x", "0123"] {
+            assert_eq!(head_of(other), Head::Unknown, "{other}");
+        }
+    }
 
     #[test]
     fn only_sections_of_single_branches_are_left_out() {

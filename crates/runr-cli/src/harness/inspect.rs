@@ -147,7 +147,7 @@ fn look(
         .then(|| "a directory was replaced by a symbolic link".to_owned());
     let scope = guard.scope.check(&sorted.judged);
     let foreign = manifest::foreign_packages(git, guard, expected_head, &scope.semantic_changed)?;
-    let owned = (!guard.owns.is_empty())
+    let owned = (!guard.owns.is_empty() && !without("owned-paths"))
         .then(|| check_owned_paths(&sorted.judged, &guard.owns, Some(&guard.env_allowlist)))
         .transpose()?;
     let own_work = |path: &&String| !baseline.dirty.contains_key(*path);
@@ -201,7 +201,7 @@ fn sort_out(
         }
         let link = links
             .above(tree, path)
-            .filter(|_| !guard.scope.is_noise(path));
+            .filter(|_| !guard.scope.is_noise(path) && !without("links-above"));
         if let Some(link) = link {
             if !unchanged(&baseline.dirty, link)? {
                 sorted.links.insert(link.to_owned());

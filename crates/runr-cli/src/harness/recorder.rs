@@ -1,6 +1,6 @@
 //! Appends events to the timeline and keeps the fold beside it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use runr_core::phase::event::{Event, Record};
 use runr_core::phase::model::Phase;
@@ -24,7 +24,9 @@ pub(crate) struct Recorder {
     pub(crate) files: RunFiles,
     pub(crate) state: State,
     clock: Arc<dyn Clock>,
-    listener: Option<Listener>,
+    listener: Option<Arc<Mutex<Listener>>>,
+    /// The type of the last record.
+    last_kind: String,
     /// How long the timeline is if nobody else has appended.
     length: u64,
 }
@@ -41,9 +43,27 @@ impl Recorder {
             files,
             state,
             clock,
-            listener,
+            listener: listener.map(|listener| Arc::new(Mutex::new(listener))),
+            last_kind: String::new(),
             length: 0,
         }
+    }
+
+    /// A copy for whoever writes next in place of this one; of both only one may go on.
+    pub(crate) fn twin(&self) -> Self {
+        Self {
+            files: self.files.clone(),
+            state: self.state.clone(),
+            clock: Arc::clone(&self.clock),
+            listener: self.listener.clone(),
+            last_kind: self.last_kind.clone(),
+            length: self.length,
+        }
+    }
+
+    /// The type of the last record that was written or read.
+    pub(crate) fn last_kind(&self) -> &str {
+        &self.last_kind
     }
 
     pub(crate) fn record(&mut self, source: &str, event: &Event) -> Result<()> {
@@ -203,9 +223,13 @@ impl Recorder {
     fn fold(&mut self, records: &[Record]) {
         for record in records {
             self.state.fold_in(record);
-            if let Some(listener) = &mut self.listener {
+            if let Some(listener) = &self.listener {
+                let mut listener = listener.lock().unwrap_or_else(PoisonError::into_inner);
                 listener(record, &self.state);
             }
+        }
+        if let Some(last) = records.last() {
+            self.last_kind.clone_from(&last.kind);
         }
         // While it runs, a run's state is the fold; the file is for those who look later. It is a
         // cache: the stop is recorded, and the next reader folds it.
@@ -239,6 +263,7 @@ fn speaker<'a>(event: &Event, given: &'a str) -> &'a str {
         | Event::NoChangesEvidenceFailed { .. }
         | Event::ReviewComplete { .. }
         | Event::ParseFailed(_) => given,
+        Event::CommandStarted(command) if command.kind != "verify" => SUPERVISOR,
         Event::CommandStarted(_)
         | Event::Verification(_)
         | Event::VerifyFailedRetry(_)

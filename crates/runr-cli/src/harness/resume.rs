@@ -22,6 +22,7 @@ use runr_core::phase::rules;
 use runr_core::phase::state::{State, Step};
 use runr_core::phase::stop::{StopCause, StopReason};
 use runr_core::phase::task::{Task, parse_task};
+use runr_core::phase::watchdog::Limits;
 use runr_core::{Code, Error, Result};
 
 use self::claim::claiming;
@@ -39,7 +40,7 @@ use super::process;
 use super::recorder::{Listener, RESUME, Recorder};
 use super::request::{ResumeRequest, load_config, used_workers};
 use super::snapshot::Snapshot;
-use super::{ping, prompts, start, trust};
+use super::{ping, prompts, setup, start, trust};
 use crate::host::Host;
 
 pub(crate) use self::plan::plan_resume;
@@ -80,6 +81,7 @@ pub(crate) fn resume(
         ping::probe(host, &config, &used, ask_version)?;
     }
     let workers = Workers::of(host, request.host_answers)?;
+    let limits = Limits::new(&config, |name| host.var(name))?;
 
     refuse_unverified(&config, &before)?;
     let task = parse_task(&task_text)?;
@@ -91,7 +93,9 @@ pub(crate) fn resume(
     let claim = claiming
         .map(|claiming| claiming.claim(&run_id, host.cancel.clone()))
         .transpose()?;
-    let died_at_work = before.in_flight.is_some() || before.running_command.is_some();
+    // After the stop only the user's own command can have been at work, and not in the tree.
+    let at_work = before.in_flight.is_some() || before.running_command.is_some();
+    let died_at_work = at_work && !before.is_stopped();
     // A commit without its record can only come from a driver that was committing.
     let was_committing =
         before.open_phase == Some(Phase::Checkpoint) && before.step == Step::Entered;
@@ -121,6 +125,10 @@ pub(crate) fn resume(
         changed.write(&files)?;
     }
     ownership.hold_tree(reopened.tree_lock);
+    let is_bare = state.open_phase.is_none() || !reopened.events.is_empty();
+    let unprepared = state.options.worktree
+        && (is_bare || setup::is_unready(&files)?)
+        && setup::is_wanted(&config, &layout.repo_root);
     let files = files.redacting(context::redactor(&config, host));
     let mut recorder = Recorder::new(files, state, host.clock.clone(), listener);
     let mut events = chosen.events(&recorder.state);
@@ -128,7 +136,7 @@ pub(crate) fn resume(
     events.extend(scope.map(|to| scope_changed(&recorder.state, to, &config)));
     recorder.record_all(RESUME, &events)?;
     let facts = claim.as_ref().map(|claim| claim.facts().clone());
-    let resumed = resumed(&recorder.state, request, facts, reopened.lost_work);
+    let resumed = resumed(&recorder.state, request, facts, limits, reopened.lost_work);
     recorder.record(RESUME, &resumed)?;
     let context = context_of(
         host,
@@ -144,7 +152,11 @@ pub(crate) fn resume(
     );
     let mut driver = Driver::new(context, recorder, Some(ownership), baseline, reopened.index);
     driver.note_begun();
-    driver.take_up(was_committing)?;
+    if unprepared {
+        driver.prepare_first(was_committing);
+    } else {
+        driver.take_up(was_committing)?;
+    }
     Ok(driver)
 }
 
@@ -153,6 +165,7 @@ fn resumed(
     state: &State,
     request: &ResumeRequest,
     claim: Option<RunClaim>,
+    limits: Limits,
     lost_work: bool,
 ) -> Event {
     let phase = match rules::reentry(state) {
@@ -171,6 +184,7 @@ fn resumed(
             ..overridden(&state.options, request)
         },
         claim,
+        limits: Some(limits),
     }))
 }
 
@@ -355,10 +369,16 @@ fn context_of(
     let path = state.task_path.as_deref();
     let stem = path.and_then(|path| Utf8Path::new(path).file_stem());
     let run_dir = layout.store().run_dir(&run_id);
+    let mut env = context::child_env(&run_id, &run_dir, claim.as_ref().map(Claim::facts));
+    env.extend(setup::variables(
+        &layout.repo_root,
+        git.dir(),
+        state.branch.as_deref(),
+    ));
     Context {
         policy: context::policy(&config, state.options.worker.as_deref()),
         redactor: context::redactor(&config, host),
-        env: context::child_env(&run_id, &run_dir, claim.as_ref().map(Claim::facts)),
+        env,
         min_tier: task.verification_tier,
         task_stem: stem.unwrap_or("task").to_owned(),
         task_text: task.body,

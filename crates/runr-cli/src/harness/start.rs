@@ -17,6 +17,7 @@ use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
 use runr_core::phase::task::Task;
 use runr_core::phase::tiers::{TierInput, select_tiers};
+use runr_core::phase::watchdog::Limits;
 use runr_core::store::RunPaths;
 use runr_core::{Code, Error, Result};
 use serde_json::json;
@@ -31,10 +32,12 @@ use super::gitdir::GitDir;
 use super::index::OwnIndex;
 use super::inspect::Guard;
 use super::item;
+use super::notify::Notify;
 use super::owner::{self, Ownership};
 use super::prompts;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::Prepared;
+use super::setup;
 use super::task_file::task_name;
 use super::task_log;
 use super::trust::TrustStore;
@@ -52,6 +55,7 @@ pub(crate) fn start(
 ) -> Result<Driver> {
     let host = &host.below();
     let workers = Workers::of(host, prepared.host_answers)?;
+    let limits = Limits::new(&prepared.config, |name| host.var(name))?;
     expect_free_target(&prepared, host)?;
     let tree_lock = take_ground(&prepared, host)?;
     let scope = frozen_scope(&prepared.config, &prepared.task);
@@ -69,6 +73,7 @@ pub(crate) fn start(
     let mut recorder = Recorder::new(files, State::default(), host.clock.clone(), listener);
     let mut started = run_started(&prepared, &run.run_id, scope, &status);
     started.work_item = begun.item;
+    started.limits = Some(limits);
     started.claim = claim.as_ref().map(|claim| claim.facts().clone());
     let item = started.work_item.clone();
     let events = [
@@ -94,15 +99,15 @@ pub(crate) fn start(
         .and_then(|()| settle_in(&prepared, host, &mut recorder, &guard, status, locks));
     match settled {
         Ok(ready) => {
+            let fresh = prepared.options.worktree
+                && setup::is_wanted(&prepared.config, &prepared.layout.repo_root);
             let context = context_of(prepared, host, run.run_id, ready.git, workers, claim)?;
-            let mut driver = Driver::new(
-                context,
-                recorder,
-                Some(ready.ownership),
-                ready.baseline,
-                ready.index,
-            );
+            let owned = Some(ready.ownership);
+            let mut driver = Driver::new(context, recorder, owned, ready.baseline, ready.index);
             driver.note_begun();
+            if fresh {
+                driver.prepare_first(false);
+            }
             Ok(driver)
         }
         Err(error) => {
@@ -116,7 +121,12 @@ pub(crate) fn start(
                 &run.run_id,
                 &recorder.state,
             ));
-            Err(error.with("run_id", run.run_id.as_str()))
+            let notify = Notify::new(&prepared.config, &prepared.layout, &run.run_id, host);
+            let problem = notify.tell(&mut recorder, host.clock.now());
+            let error = error.with("run_id", run.run_id.as_str());
+            Err(problem
+                .into_iter()
+                .fold(error, |error, words| error.with("warning", words)))
         }
     }
 }
@@ -190,11 +200,18 @@ fn context_of(
         .as_ref()
         .and_then(|path| path.file_stem());
     let run_dir = prepared.layout.store().run_dir(&run_id);
+    let branch = planned_branch(&prepared, &run_id);
+    let mut env = context::child_env(&run_id, &run_dir, claim.as_ref().map(Claim::facts));
+    env.extend(setup::variables(
+        &prepared.layout.repo_root,
+        git.dir(),
+        branch.as_deref(),
+    ));
     Ok(Context {
         policy: context::policy(&prepared.config, prepared.options.worker.as_deref()),
         prompts,
         redactor: context::redactor(&prepared.config, host),
-        env: context::child_env(&run_id, &run_dir, claim.as_ref().map(Claim::facts)),
+        env,
         min_tier: prepared.task.verification_tier,
         task_stem: stem.unwrap_or("task").to_owned(),
         run_id,
@@ -349,6 +366,7 @@ fn run_started(
         current_branch: prepared.place.branch.clone(),
         changed_files: status.changed.iter().take(1000).cloned().collect(),
         milestones: prepared.task.fallback_milestones.clone(),
+        limits: None,
     }
 }
 

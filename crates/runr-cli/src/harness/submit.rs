@@ -237,7 +237,7 @@ impl Submission<'_> {
         match remote::push(self.host, &self.git, remote, &self.branch) {
             Ok(()) => Push::Done(remote.clone()),
             Err(error) => Push::Failed {
-                // Addresses may hold a password.
+                // What the other side says is anybody's.
                 words: redactor(&self.config, self.host).text(&error.to_string()),
                 recipe: vec![submit::push(remote, self.branch.name())],
             },

@@ -1,17 +1,21 @@
 //! The tree a run works in: a worktree of its own, or the user's checkout on a branch of its own.
 
+mod removal;
+
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::Result;
 use runr_core::fs::{Document, Durability, Lock, LockGuard, Wait};
 use runr_core::id::RunId;
 use runr_core::phase::event::Worktree;
 use runr_core::phase::owned::IGNORED_BY_INIT;
-use runr_core::{Code, Error, Result};
 
 use super::context::Layout;
 use super::git::{Git, Place};
 use crate::host::Host;
+
+pub(crate) use removal::{remove_half_made, remove_scratch};
 
 /// The lock of what concerns the whole repository.
 const REPOSITORY_LOCK: &str = ".runr.lock";
@@ -103,26 +107,6 @@ pub(crate) fn add_again(
         None => git.run(&[&add[..], &["--detach", dir.as_str(), sha]].concat())?,
     };
     Ok(made(dir, sha, branch))
-}
-
-/// Removes a worktree whose harness died and in which nothing is worth keeping. It is ours only if its
-/// `.git` leads to this repository; anything else is somebody's.
-pub(crate) fn remove_half_made(git: &Git, layout: &Layout, tree: &Utf8Path) -> Result<()> {
-    let link = std::fs::read_to_string(tree.join(".git")).unwrap_or_default();
-    let records = layout.repo_root.join(".git/worktrees");
-    let target = link.trim().strip_prefix("gitdir:").map(str::trim);
-    if !target.is_some_and(|target| Utf8Path::new(target).starts_with(&records)) {
-        return Err(Error::new(
-            Code::Io,
-            format!("cannot create worktree {tree}: the path exists and is not the run's"),
-        )
-        .at(tree)
-        .hint("move the directory away, then try again"));
-    }
-    if !git.succeeds(&["worktree", "remove", "--force", "--force", tree.as_str()])? {
-        std::fs::remove_dir_all(tree).map_err(|source| Error::io("remove", tree, source))?;
-    }
-    Ok(())
 }
 
 /// Two gits that add worktrees at once trip over each other's half-written records.

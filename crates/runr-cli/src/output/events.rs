@@ -32,6 +32,9 @@ fn detail(event: &Event, state: &State) -> Option<String> {
         Event::WorktreeCreated(tree) | Event::WorktreeRecreated(tree) => {
             format!(" - {}", tree.worktree_path)
         }
+        Event::CommandStarted(command) if command.kind != "verify" => {
+            format!(" - {}: {}", command.kind, command.command)
+        }
         Event::PhaseStart { phase } => format!(" → {phase}"),
         Event::PlanGenerated(plan) => format!(" - {} milestones", plan.milestones.len()),
         Event::ImplementComplete(done) => format!(" - {} files changed", done.changed_files.len()),

@@ -139,7 +139,7 @@ impl Console {
 
     /// An error in the form for programs. What names something stays as it is.
     pub(crate) fn error_json(&self, error: &Error) {
-        let is_name = |key: &str| ["error", "code", "path", "run_id"].contains(&key);
+        let is_name = |key: &str| ["error", "code", "path"].contains(&key);
         let mut value = error.to_json();
         Redactor::new(&self.secrets).value(&mut value, &is_name);
         self.json(&value);

@@ -27,6 +27,11 @@ pub(crate) fn shared_repository(start: &Utf8Path) -> Result<Repository> {
     }
 }
 
+/// The configuration that all checkouts of the repository around `start` share.
+pub(crate) fn shared_config(start: &Utf8Path) -> Option<Utf8PathBuf> {
+    Some(common_dir(&real(start))?.join("config"))
+}
+
 /// What does not exist has no other name.
 fn real(start: &Utf8Path) -> Utf8PathBuf {
     start

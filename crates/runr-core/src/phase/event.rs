@@ -17,9 +17,9 @@ use crate::time::Timestamp;
 
 pub use payload::{
     AutoResume, CallFinished, CallStarted, CheckpointSource, CommandResult, CommandStarted,
-    FailureKind, GuardViolation, ImplementComplete, ParseFailed, Preflight, PreflightGuard,
-    ProcessIdentity, ReviewLoop, RunResumed, RunStarted, ScopeLock, Stop, TaskPaths, TierResult,
-    Usage, Verification, VerificationEvidence, VerifyFailedRetry, Worktree,
+    FailureKind, GuardViolation, ImplementComplete, Overdue, ParseFailed, Preflight,
+    PreflightGuard, ProcessIdentity, ReviewLoop, RunResumed, RunStarted, ScopeLock, Stop,
+    TaskPaths, TierResult, Usage, Verification, VerificationEvidence, VerifyFailedRetry, Worktree,
 };
 pub use readiness::{BinaryCheck, BinaryResult, PingCategory, PingCheck, PingResult};
 

@@ -3,9 +3,11 @@
 //! [`model`] holds the words, [`rules`] the machine, [`ops`] the files. [`event`] is what stands in
 //! the timeline, [`state`] its fold. Each further file is one rule: what may be changed ([`scope`],
 //! [`owned`]), what is run ([`tiers`]), what counts as proof ([`evidence`]), what an answer means
-//! ([`reply`], [`failure`], [`usage`]), when a run may go on ([`fingerprint`], [`transitions`]), why it
-//! ended ([`stop`]), where its work goes ([`submit`]).
+//! ([`reply`], [`failure`], [`usage`]), when a run may go on ([`fingerprint`], [`transitions`]), how long it may take
+//! ([`watchdog`]), why it ended ([`stop`], [`budget`], [`wait`]), where its work goes ([`submit`]), what
+//! comes into a worktree and when it may go ([`include`], [`removal`]).
 
+pub mod budget;
 pub mod claim;
 pub mod config;
 pub mod deps;
@@ -15,12 +17,14 @@ pub mod failure;
 mod field;
 pub mod fingerprint;
 mod front_matter;
+pub mod include;
 pub mod model;
 pub mod ops;
 pub mod options;
 pub mod owned;
 mod preset;
 pub mod prompt;
+pub mod removal;
 pub mod reply;
 pub mod reply_schema;
 pub mod report;
@@ -35,3 +39,5 @@ pub mod task_status;
 pub mod tiers;
 pub mod transitions;
 pub mod usage;
+pub mod wait;
+pub mod watchdog;

@@ -8,6 +8,7 @@ mod failure;
 mod implement;
 mod plan;
 mod review;
+mod setup;
 mod verify;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use failure::{WorkerFailure, after_parse_failure, after_worker_failure};
 pub use implement::{ForeignPackages, Inspection, after_implement, changed_after_verify, guard};
 pub use plan::{after_plan, named_directory};
 pub use review::after_review;
+pub use setup::{after_setup, dirty_after};
 pub use verify::{VerifyPass, after_verify};
 
 /// Failed VERIFY passes that are sent back before the run stops.
@@ -196,6 +198,8 @@ pub fn stop_of(state: &State, reason: StopReason, error: Option<String>) -> Stop
         cause: None,
         retry_at: None,
         other_run: None,
+        log: None,
+        overdue: None,
     }
 }
 

@@ -175,7 +175,8 @@ impl ScopeRules {
 
     /// Whether `path` is a lockfile that must not change.
     fn is_lockfile(&self, path: &str) -> bool {
-        self.lockfiles.contains(path) || self.lockfile_patterns.matches(path)
+        let listed = self.lockfiles.contains(path) || self.lockfile_patterns.matches(path);
+        listed && !without("lockfiles")
     }
 
     /// Judges changed files.

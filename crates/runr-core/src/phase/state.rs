@@ -14,6 +14,7 @@ use super::event::{ScopeLock, TaskPaths, Usage, VerificationEvidence};
 use super::model::{Milestone, Phase, Stage, Tier};
 use super::options::RunOptions;
 use super::stop::{StopCause, StopReason};
+use super::watchdog::Limits;
 use crate::time::Timestamp;
 
 pub use fold::fold;
@@ -186,6 +187,8 @@ pub struct State {
     pub options: RunOptions,
     /// The claim of the last session.
     pub claim: Option<RunClaim>,
+    /// The limits of the last session.
+    pub limits: Option<Limits>,
     pub session: Session,
     /// VERIFY passes of the present milestone, over all sessions; numbers their logs.
     pub verify_passes: u32,
@@ -255,6 +258,7 @@ impl Default for State {
             running_command: None,
             options: RunOptions::default(),
             claim: None,
+            limits: None,
             session: Session {
                 started_at: None,
                 ticks: 0,

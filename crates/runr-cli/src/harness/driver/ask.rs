@@ -19,12 +19,23 @@ use crate::harness::script;
 use crate::harness::worker::{Answer, CallEnd, CallLog, ProcessCall, failed};
 
 impl Driver {
-    pub(super) fn compose(
+    /// The next question, unless the tree is not the one to ask it in: then the run has stopped.
+    pub(super) fn compose_in_place(
         &mut self,
         stage: Stage,
         worker: String,
         attempt: u32,
-    ) -> Result<WorkerCall> {
+    ) -> Result<Option<WorkerCall>> {
+        match self.out_of_place()? {
+            Some(stop) => {
+                self.recorder.record_all(SUPERVISOR, &stop)?;
+                Ok(None)
+            }
+            None => self.compose(stage, worker, attempt).map(Some),
+        }
+    }
+
+    fn compose(&mut self, stage: Stage, worker: String, attempt: u32) -> Result<WorkerCall> {
         let prompts = &self.context.prompts;
         let prompt = match stage {
             Stage::Plan => prompts.plan(&self.recorder.state, &self.context.task_text, attempt),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use camino::Utf8Path;
 use runr_core::Result;
+use runr_core::mutant::without;
 use runr_core::phase::event::Event;
 use runr_core::phase::evidence::{EvidenceGate, evidence_gate};
 use runr_core::phase::state::State;
@@ -13,6 +14,7 @@ use runr_core::redact::Redactor;
 
 use super::Driver;
 use crate::harness::baseline::{digest, prints};
+use crate::harness::gitdir::Head;
 use crate::harness::inspect::{Seen, inspect};
 use crate::harness::process::head_of;
 use crate::harness::recorder::SUPERVISOR;
@@ -33,18 +35,34 @@ impl Driver {
         if seen.is_blind() || seen.status.branch == state.branch {
             return None;
         }
-        let actual = seen.status.branch.clone();
-        let error = format!(
-            "the tree is on {}, not on {}",
-            name(actual.as_ref()),
-            name(state.branch.as_ref())
-        );
-        let stop = rules::stop_of(state, StopReason::WorktreeBranchMismatch, Some(error));
-        let mismatch = Event::WorktreeBranchMismatch {
-            expected_branch: state.branch.clone(),
-            actual,
+        Some(on_another_branch(state, seen.status.branch.clone()))
+    }
+
+    /// The stop for a tree that is not the recorded one, or not on the recorded branch, right before
+    /// a worker is sent there. Read from git's files: it is asked often, and git is slow to start.
+    pub(super) fn out_of_place(&self) -> Result<Option<Vec<Event>>> {
+        if without("tree-place") {
+            return Ok(None);
+        }
+        let state = &self.recorder.state;
+        let git_dir = self.index.git_dir();
+        let tree = self.context.git.dir();
+        if !git_dir.is_still_of(tree) {
+            let error = format!("{tree} is not the worktree that the run was given");
+            return Ok(Some(mismatch(state, None, error)));
+        }
+        let branch = match git_dir.head() {
+            Head::Branch(branch) => Some(branch),
+            Head::Detached => None,
+            Head::Unknown => {
+                let args = ["rev-parse", "--symbolic-full-name", "HEAD"];
+                let name = self.context.git.run(&args)?;
+                name.trim_end()
+                    .strip_prefix("refs/heads/")
+                    .map(str::to_owned)
+            }
         };
-        Some(vec![mismatch, Event::Stop(Box::new(stop))])
+        Ok((branch != state.branch).then(|| on_another_branch(state, branch)))
     }
 
     /// One value for the content of everything that would be committed.
@@ -141,6 +159,24 @@ impl Driver {
         };
         Ok(prompt::Change { diff, check_log })
     }
+}
+
+fn on_another_branch(state: &State, actual: Option<String>) -> Vec<Event> {
+    let error = format!(
+        "the tree is on {}, not on {}",
+        name(actual.as_ref()),
+        name(state.branch.as_ref())
+    );
+    mismatch(state, actual, error)
+}
+
+fn mismatch(state: &State, actual: Option<String>, error: String) -> Vec<Event> {
+    let stop = rules::stop_of(state, StopReason::WorktreeBranchMismatch, Some(error));
+    let mismatch = Event::WorktreeBranchMismatch {
+        expected_branch: state.branch.clone(),
+        actual,
+    };
+    vec![mismatch, Event::Stop(Box::new(stop))]
 }
 
 /// The beginning of a file. A link is shown as what it is: its target may be anybody's.

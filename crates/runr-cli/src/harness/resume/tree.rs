@@ -15,7 +15,7 @@ use crate::harness::git::{Git, TreeStatus};
 use crate::harness::gitdir::GitDir;
 use crate::harness::index::OwnIndex;
 use crate::harness::inspect::Guard;
-use crate::harness::{owner, worktree};
+use crate::harness::{owner, setup, worktree};
 use crate::host::Host;
 
 /// The tree of a run that is opened again.
@@ -45,9 +45,10 @@ impl Reopened {
         if state.options.worktree {
             let half_made = state.worktree_path.is_none() && tree.exists();
             if half_made {
-                worktree::remove_half_made(git, layout, &tree)?;
+                worktree::remove_half_made(git, layout, files, &tree, state.expected_head())?;
             }
             if !tree.exists() {
+                setup::note_unready(files)?;
                 let made = worktree::add_again(
                     host,
                     layout,

@@ -6,10 +6,10 @@ use runr_core::{Error, Result};
 
 use super::{planned_branch, planned_tree};
 use crate::harness::claim::{Claim, Claiming, Wanted};
-use crate::harness::item;
 use crate::harness::owner::Ownership;
 use crate::harness::request::Prepared;
 use crate::harness::snapshot::Snapshot;
+use crate::harness::{context, item};
 use crate::host::Host;
 
 /// The claim that a run is to make, if it is to make one.
@@ -93,9 +93,10 @@ fn create(prepared: &Prepared, host: &Host) -> Result<RunPaths> {
         .worker
         .as_deref()
         .unwrap_or(&prepared.config.phases.implement);
+    let redactor = context::redactor(&prepared.config, host);
     let command = prepared.config.workers.get(name).map(|worker| {
         let words = std::iter::once(&worker.bin).chain(&worker.args);
-        words.cloned().collect::<Vec<_>>().join(" ")
+        redactor.text(&words.cloned().collect::<Vec<_>>().join(" "))
     });
     let repository = crate::repository::at(&prepared.layout.repo_root)?;
     let now = host.clock.now();
@@ -106,7 +107,7 @@ fn create(prepared: &Prepared, host: &Host) -> Result<RunPaths> {
         .create_harness_run(now, |id| NewRun {
             run_id: id.clone(),
             repo_id: repository.repo_id.to_string(),
-            title: prepared.task.name().to_owned(),
+            title: redactor.text(prepared.task.name()),
             runner: name.to_owned(),
             runner_cmd: command.clone().unwrap_or_default(),
             parent_branch: branch_before.clone(),

@@ -8,6 +8,7 @@ use crate::phase::evidence::CommandRun;
 use crate::phase::model::{Milestone, Phase, Stage, Tier};
 use crate::phase::options::RunOptions;
 use crate::phase::stop::{StopCause, StopReason};
+use crate::phase::watchdog::Limits;
 
 /// The scope as it was frozen at the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +64,8 @@ pub struct RunStarted {
     pub milestones: Vec<Milestone>,
     /// The claim the run works under; absent without one, and for a run that was refused.
     pub claim: Option<RunClaim>,
+    /// The limits in effect.
+    pub limits: Option<Limits>,
 }
 
 /// The checks before the first side effect.
@@ -397,6 +400,9 @@ pub struct RunResumed {
     /// The claim of the session.
     #[serde(default)]
     pub claim: Option<RunClaim>,
+    /// The limits from here on.
+    #[serde(default)]
+    pub limits: Option<Limits>,
 }
 
 /// The end of a run, or of one of its sessions.
@@ -417,6 +423,27 @@ pub struct Stop {
     /// Of `parallel_file_collision`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_run: Option<String>,
+    /// The log that shows what failed, where the stop is about a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// Where the run stood when a watchdog stopped it.
+    #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+    pub overdue: Option<Overdue>,
+}
+
+/// What a watchdog saw when a limit had passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overdue {
+    /// The phase the run was in.
+    pub phase: Phase,
+    /// The type of its last record.
+    pub last_event_type: String,
+    /// Since the last progress.
+    pub elapsed_ms: u64,
+    /// The limit.
+    pub timeout_ms: u64,
+    /// Whether a worker was at work.
+    pub worker_in_flight: bool,
 }
 
 /// A step of the retries within a process; what does not apply is absent.

@@ -444,6 +444,7 @@ fn resumed(claim: Option<RunClaim>) -> Event {
         remaining_milestones: 1,
         options: RunOptions::default(),
         claim,
+        limits: None,
     }))
 }
 

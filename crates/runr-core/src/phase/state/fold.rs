@@ -194,6 +194,7 @@ impl State {
         self.owned_paths = started.owned_paths.clone();
         self.options = started.options.clone();
         self.claim.clone_from(&started.claim);
+        self.limits = started.limits;
         self.base_sha.clone_from(&started.base_sha);
         self.branch.clone_from(&started.branch);
         self.current_branch.clone_from(&started.current_branch);
@@ -257,6 +258,7 @@ impl State {
         self.phase_started_at = Some(at);
         self.asking = Asking::default();
         self.in_flight = None;
+        self.running_command = None;
         self.session.reopened = false;
         self.session.ticks += 1;
         self.ticks_used += 1;
@@ -348,6 +350,9 @@ impl State {
             self.owned_paths = Default::default();
         }
         self.claim.clone_from(&resumed.claim);
+        self.limits = resumed.limits;
+        let open = self.last_verify_failure.as_ref();
+        self.last_failed_log = open.and_then(|failure| failure.log.clone());
         self.phase = resumed.resume_phase;
         self.phase_attempt = 0;
         self.phase_started_at = Some(at);
@@ -368,6 +373,9 @@ impl State {
         self.other_run.clone_from(&stop.other_run);
         if stop.error.is_some() {
             self.last_error.clone_from(&stop.error);
+        }
+        if stop.log.is_some() {
+            self.last_failed_log.clone_from(&stop.log);
         }
         self.phase_started_at = Some(at);
         self.in_flight = None;

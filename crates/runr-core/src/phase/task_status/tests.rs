@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::error::Code;
-use crate::fs::{Durability, MemoryFs, Storage, create_dirs};
+use crate::fs::{Durability, FaultFs, MemoryFs, Storage, create_dirs};
 
 const TASK: &str = ".runr/tasks/a.md";
 
@@ -170,5 +170,24 @@ fn what_is_no_status_file_is_named_with_its_place_and_never_replaced() {
         assert_eq!(error.code(), Code::StoreCorrupt, "{text}");
         assert_eq!(error.context()["line"], line);
         assert_eq!(file.document.read().unwrap().as_deref(), Some(text));
+    }
+}
+
+#[test]
+fn a_note_costs_one_flush() {
+    let fs = FaultFs::new(MemoryFs::new().into());
+    create_dirs(&fs.storage(), "/r/.runr".into(), 0o777, Durability::None).unwrap();
+    let file = TaskStatusFile::open(fs.storage(), "/r".into());
+    let run = id("20260101000000");
+    for event in [TaskEvent::Begun { run_id: &run }, TaskEvent::Done] {
+        drop(fs.take_calls());
+        assert!(file.note(TASK, &[event], at(0)).unwrap());
+        assert_eq!(FaultFs::flushes(&fs.take_calls()), 1);
+        assert!(!file.note(TASK, &[event], at(1)).unwrap());
+        assert_eq!(
+            FaultFs::flushes(&fs.take_calls()),
+            0,
+            "what changes nothing writes nothing"
+        );
     }
 }

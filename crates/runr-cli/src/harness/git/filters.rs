@@ -1,0 +1,90 @@
+//! Clean and smudge filters: git runs them whenever it looks at content, so those that a repository
+//! brings along are left out. Those of the user's own settings, such as git-lfs, stay.
+
+use std::process::{Command, Output, Stdio};
+
+use camino::Utf8Path;
+use runr_core::mutant::without;
+
+use crate::repository::shared_config;
+
+/// What must stand in the configuration of a repository that sets a filter there, or elsewhere.
+const SIGNS: [&str; 3] = ["filter", "include", "worktreeconfig"];
+
+/// A setting and its value.
+pub(super) type Setting = (String, String);
+
+/// The settings under which the repository's own filters do not run. `start` starts git there.
+pub(super) fn overrides(dir: &Utf8Path, start: impl FnOnce() -> Command) -> Vec<Setting> {
+    if without("repository-filters") || !may_set_filters(dir) {
+        return Vec::new();
+    }
+    let mut command = start();
+    command.args([
+        "config",
+        "--null",
+        "--show-scope",
+        "--includes",
+        "--get-regexp",
+        r"^filter\..*\.(clean|smudge|process|required)$",
+    ]);
+    let listed = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
+    // Without an answer there is no git that could run a filter.
+    listed.map_or_else(|_| Vec::new(), |Output { stdout, .. }| harmless(&stdout))
+}
+
+/// Whether the shared configuration can lead to a filter; a look at it is cheaper than a process.
+fn may_set_filters(dir: &Utf8Path) -> bool {
+    let text = shared_config(dir).and_then(|path| std::fs::read(path).ok());
+    text.is_none_or(|text| {
+        let text = String::from_utf8_lossy(&text).to_lowercase();
+        SIGNS.iter().any(|sign| text.contains(sign))
+    })
+}
+
+/// For everything that the repository sets: what the user has set instead, else nothing.
+fn harmless(listed: &[u8]) -> Vec<Setting> {
+    let listed = String::from_utf8_lossy(listed);
+    let mut words = listed.split_terminator('\0');
+    let (mut users, mut own) = (Vec::new(), Vec::new());
+    while let (Some(scope), Some(setting)) = (words.next(), words.next()) {
+        let (key, value) = setting.split_once('\n').unwrap_or((setting, "true"));
+        match scope {
+            "local" | "worktree" => own.push(key.to_owned()),
+            _ => users.push((key.to_owned(), value.to_owned())),
+        }
+    }
+    own.sort();
+    own.dedup();
+    let replaced = own.into_iter().map(|key| {
+        let users = users.iter().rfind(|(name, _)| *name == key);
+        let nothing = if key.ends_with(".required") {
+            "false"
+        } else {
+            ""
+        };
+        let value = users.map_or(nothing, |(_, value)| value).to_owned();
+        (key, value)
+    });
+    replaced.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_repository_sets_is_what_the_user_has_set_or_nothing() {
+        let listed = b"global\0filter.lfs.clean\ngit-lfs clean\0local\0filter.lfs.clean\nevil\0\
+            worktree\0filter.a=b.process\nevil\0local\0filter.x.required\0";
+        let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(
+            harmless(listed),
+            [
+                set("filter.a=b.process", ""),
+                set("filter.lfs.clean", "git-lfs clean"),
+                set("filter.x.required", "false"),
+            ]
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! Removing a worktree: the facts, the decision, the deed.
+
+use camino::Utf8Path;
+use runr_core::phase::ops::RunFiles;
+use runr_core::phase::removal::{Keep, TreeFacts, may_remove};
+use runr_core::{Code, Error, Result};
+
+use crate::harness::context::Layout;
+use crate::harness::git::Git;
+
+/// An index to compare with, so that nothing which stands in the tree's own can hide a change.
+const INDEX: &str = "removal-index";
+
+/// Removes a worktree that git had not made to its end when the harness died: nothing ever worked in
+/// it, unless somebody else has done so since.
+pub(crate) fn remove_half_made(
+    git: &Git,
+    layout: &Layout,
+    files: &RunFiles,
+    tree: &Utf8Path,
+    made_at: &str,
+) -> Result<()> {
+    let facts = facts(git, layout, files, tree, made_at)?;
+    remove(git, tree, &facts)
+}
+
+/// Removes a worktree that was made to run checks in: whatever they left there is nobody's work.
+pub(crate) fn remove_scratch(git: &Git, layout: &Layout, tree: &Utf8Path) -> Result<()> {
+    let facts = TreeFacts {
+        is_ours: is_of(layout, tree),
+        ..TreeFacts::default()
+    };
+    remove(git, tree, &facts)
+}
+
+fn remove(git: &Git, tree: &Utf8Path, facts: &TreeFacts) -> Result<()> {
+    may_remove(facts).map_err(|keep| kept(tree, &keep))?;
+    if !git.succeeds(&["worktree", "remove", "--force", "--force", tree.as_str()])? {
+        std::fs::remove_dir_all(tree).map_err(|source| Error::io("remove", tree, source))?;
+    }
+    Ok(())
+}
+
+/// What is known of the worktree of a run that nobody drives, which was made at a commit. What it
+/// lacks of that commit is no work; what it has besides may be.
+fn facts(
+    git: &Git,
+    layout: &Layout,
+    files: &RunFiles,
+    tree: &Utf8Path,
+    made_at: &str,
+) -> Result<TreeFacts> {
+    let is_ours = is_of(layout, tree);
+    if !is_ours {
+        return Ok(TreeFacts::default());
+    }
+    let index = files.dir().join(INDEX);
+    let (own, records) = (git.at(tree).judging_by(&index), git.at(tree));
+    let status = own.run(&["read-tree", "HEAD"]).and_then(|_| own.status());
+    drop(std::fs::remove_file(&index));
+    let Ok(status) = status else {
+        // Git had not come as far as a tree that it knows, nor as any file.
+        return Ok(TreeFacts {
+            is_ours,
+            changed: all_but_git(tree)?,
+            ..TreeFacts::default()
+        });
+    };
+    let is_there = |path: &&String| tree.join(path).symlink_metadata().is_ok();
+    let ahead = format!("{made_at}..HEAD");
+    Ok(TreeFacts {
+        is_ours,
+        is_driven: false,
+        changed: status.changed.iter().filter(is_there).cloned().collect(),
+        only_here: match records.run(&["rev-list", "--count", &ahead]) {
+            Ok(count) => count.trim().parse().unwrap_or(usize::MAX),
+            Err(_) => 0, // Without a HEAD there are no commits.
+        },
+    })
+}
+
+fn all_but_git(tree: &Utf8Path) -> Result<Vec<String>> {
+    let failed = |source| Error::io("read", tree, source);
+    let mut names = Vec::new();
+    for entry in tree.read_dir_utf8().map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name().to_owned();
+        if name != ".git" {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Whether the `.git` of a directory leads to this repository.
+fn is_of(layout: &Layout, tree: &Utf8Path) -> bool {
+    let link = std::fs::read_to_string(tree.join(".git")).unwrap_or_default();
+    let records = layout.repo_root.join(".git/worktrees");
+    let target = link.trim().strip_prefix("gitdir:").map(str::trim);
+    target.is_some_and(|target| Utf8Path::new(target).starts_with(&records))
+}
+
+fn kept(tree: &Utf8Path, keep: &Keep) -> Error {
+    Error::new(Code::Io, format!("cannot create worktree {tree}: {keep}"))
+        .at(tree)
+        .hint("move the directory away, then try again")
+}
