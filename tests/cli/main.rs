@@ -55,4 +55,5 @@ mod trust;
 mod upgrade;
 mod usage;
 mod watchdog;
+mod workers;
 mod worktrees;

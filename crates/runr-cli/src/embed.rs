@@ -12,7 +12,7 @@ use runr_core::phase::stop::StopCause;
 use runr_core::{Code, Error, Result, RunId};
 use serde::de::DeserializeOwned;
 
-use crate::harness::{Driver, Listener, Reply, ResumeRequest, RunRequest};
+use crate::harness::{Answered, Driver, Listener, ResumeRequest, RunRequest};
 use crate::host::Host;
 use crate::output::Console;
 
@@ -180,12 +180,13 @@ impl Session {
             .transpose()
     }
 
-    /// Answers a call: `{"reply": object or text}` or `{"fail": {"kind", "message", "retry_at"}}`.
+    /// Answers a call: `{"reply": object or text}` or `{"fail": {"kind", "message", "retry_at"}}`,
+    /// each with an optional `usage` beside it.
     ///
     /// # Errors
     /// `E_CALL_LATE` after the deadline or the stop, `E_USAGE` for an unusable answer.
     pub fn reply(&self, call_id: &str, reply: &str) -> Result<()> {
-        let reply: Reply = parse("reply", reply)?;
+        let reply: Answered = parse("reply", reply)?;
         self.driver().reply(call_id, reply)
     }
 

@@ -8,7 +8,7 @@ use runr_core::phase::stop::StopReason;
 
 use super::Invocation;
 use super::cli::ReportArgs;
-use crate::output::events::{event_line, last_lines, read_log};
+use crate::output::events::{call_line, event_line, last_lines, read_log};
 use crate::views::{self, Found};
 
 pub(crate) fn execute(call: &Invocation<'_>, args: &ReportArgs) -> Result<u8> {
@@ -82,8 +82,9 @@ fn last_events(call: &Invocation<'_>, records: &[Record], state: &State, tail: u
         let detail = summary
             .strip_prefix(record.kind.as_str())
             .unwrap_or(summary);
+        let told = call_line(record).unwrap_or_default();
         let line = format!(
-            "{} {} {} {}{detail}",
+            "{} {} {} {}{detail}{told}",
             record.seq, record.timestamp, record.kind, record.source
         );
         call.console.line(line.trim_end());

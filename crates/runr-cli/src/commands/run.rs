@@ -5,6 +5,7 @@ use runr_core::mutant::without;
 use runr_core::phase::budget::larger_budget;
 use runr_core::phase::event::Record;
 use runr_core::phase::options::AllowDeps;
+use runr_core::phase::report::usage_text;
 use runr_core::phase::state::State;
 use runr_core::phase::status::Outcome;
 use runr_core::phase::stop::StopReason;
@@ -274,6 +275,7 @@ pub(crate) fn conclude(console: &Console, outcome: &Outcome, state: &State) {
         if let Some(branch) = &state.branch {
             console.line(&format!("Branch: {branch}"));
         }
+        say_usage(console, state);
         console.line(&format!("Next: runr report {}", outcome.run_id));
         return;
     }
@@ -302,6 +304,7 @@ pub(crate) fn conclude(console: &Console, outcome: &Outcome, state: &State) {
     for line in last_lines(&read_log(state, state.last_failed_log.as_deref()), 15) {
         console.line(&format!("    {}", crate::output::printable(line)));
     }
+    say_usage(console, state);
     if let Some(command) = &outcome.suggested_command {
         console.line(&format!("Next: {command}"));
     }
@@ -311,6 +314,19 @@ pub(crate) fn conclude(console: &Console, outcome: &Outcome, state: &State) {
         console.line(&format!("      {command}  (half as much again)"));
     }
     console.line(&format!("      runr report {}", outcome.run_id));
+}
+
+/// What the run consumed, as far as its workers told.
+fn say_usage(console: &Console, state: &State) {
+    let told = usage_text(&state.usage);
+    if told.is_empty() {
+        return;
+    }
+    let silent = match state.unknown_cost_calls {
+        0 => String::new(),
+        calls => format!(" (calls of unknown cost: {calls})"),
+    };
+    console.line(&format!("Usage: {told}{silent}"));
 }
 
 /// 0 when complete, 130 when the user stopped it, else 1.

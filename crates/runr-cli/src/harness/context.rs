@@ -13,6 +13,7 @@ use runr_core::phase::event::ScopeLock;
 use runr_core::phase::model::{Stage, Tier};
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::options::AllowDeps;
+use runr_core::phase::prompt::Prompts;
 use runr_core::phase::rules::Policy;
 use runr_core::phase::scope::{ScopePolicy, ScopeRules};
 use runr_core::phase::state::State;
@@ -123,6 +124,7 @@ pub(crate) struct Context {
     /// Git in the tree the run works in.
     pub(crate) git: Git,
     pub(crate) config: Config,
+    pub(crate) prompts: Prompts,
     pub(crate) policy: Policy,
     pub(crate) task_text: String,
     pub(crate) task_stem: String,

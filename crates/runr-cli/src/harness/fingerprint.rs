@@ -12,7 +12,8 @@ use runr_core::{Code, Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::worker::{self, Versions};
+use super::ping::{self, Versions};
+use super::worker;
 use crate::host::Host;
 
 /// Where a run keeps it.
@@ -50,7 +51,7 @@ impl Fingerprint {
             .is_file()
             .then(|| worker::find_on_path(host, "node"))
             .flatten()
-            .and_then(|node| worker::version_of_binary(&node).ok());
+            .and_then(|node| ping::version_of_binary(host, &node).ok());
         let sha256 = |name: &str| {
             let bytes = std::fs::read(tree.join(name)).ok()?;
             Some(super::hex(&Sha256::digest(bytes)))

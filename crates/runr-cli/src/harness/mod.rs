@@ -20,7 +20,10 @@ mod notify;
 mod orphans;
 mod others;
 mod owner;
+mod ping;
 mod process;
+mod prompts;
+mod question;
 mod recorder;
 mod request;
 mod resume;
@@ -40,13 +43,14 @@ mod worktree;
 pub use claim::Own;
 pub use driver::{Driver, Fix, WorkerCall};
 pub use recorder::Listener;
-pub use request::{ConfigSource, Reply, ResumeRequest, RunRequest, TaskSource};
+pub use request::{Answered, ConfigSource, Reply, ResumeRequest, RunRequest, TaskSource};
 pub use submit::{SubmitRequest, submit};
 pub use worker::{Answer, display_name};
 
 pub(crate) use context::Layout;
 pub(crate) use git::Git;
 pub(crate) use others::{complete_tasks, oddities, warnings};
+pub(crate) use ping::version_of;
 pub(crate) use process::{is_alive, tail_of};
 pub(crate) use request::{Prepared, load_config};
 pub(crate) use resume::plan_resume;
@@ -54,7 +58,7 @@ pub(crate) use start::{start, would_refuse};
 pub(crate) use task_file::{TaskFile, task_name};
 pub(crate) use task_log::{end_of, file as task_status_file};
 pub(crate) use trust::TrustStore;
-pub(crate) use worker::{find_binary, version_of};
+pub(crate) use worker::find_binary;
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;

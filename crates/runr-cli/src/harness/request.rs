@@ -1,10 +1,11 @@
 //! What a caller asks for, read and checked before anything is touched.
 
 mod prepared;
+mod wire;
 
 use camino::Utf8PathBuf;
 use runr_core::identity::Flow;
-use runr_core::phase::event::FailureKind;
+use runr_core::phase::event::{FailureKind, Usage};
 use runr_core::phase::options::{AllowDeps, RunOptions};
 use runr_core::phase::rules::WorkerFailure;
 use runr_core::phase::task::Task;
@@ -244,9 +245,8 @@ pub struct ResumeRequest {
     pub host_answers: bool,
 }
 
-/// What a caller answers to a call. The JSON form is `{"reply": ..}` or `{"fail": {..}}`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// What a caller answers to a call.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
     /// A reply: text to be read, or the object itself.
     Reply(Value),
@@ -255,10 +255,8 @@ pub enum Reply {
         /// In which way.
         kind: FailureKind,
         /// In its words.
-        #[serde(default)]
         message: String,
         /// When a usage limit ends.
-        #[serde(default)]
         retry_at: Option<String>,
     },
 }
@@ -278,5 +276,23 @@ impl From<Reply> for Answer {
                 retry_at,
             }),
         }
+    }
+}
+
+/// An answer with what it cost. The JSON form is `{"reply": ..}` or
+/// `{"fail": {"kind", "message", "retry_at"}}`, and beside it `"usage": {"input_tokens",
+/// "output_tokens", "cost_usd"}`, as far as the caller knows.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "wire::Answered")]
+pub struct Answered {
+    /// The answer.
+    pub reply: Reply,
+    /// What the call consumed.
+    pub usage: Option<Usage>,
+}
+
+impl From<Reply> for Answered {
+    fn from(reply: Reply) -> Self {
+        Self { reply, usage: None }
     }
 }

@@ -20,6 +20,7 @@ use runr_core::phase::event::{Event, Moved, RunResumed, ScopeLock};
 use runr_core::phase::model::Phase;
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::options::RunOptions;
+use runr_core::phase::prompt::{PromptTexts, Prompts};
 use runr_core::phase::rules;
 use runr_core::phase::state::{State, Step};
 use runr_core::phase::stop::{StopCause, StopReason};
@@ -43,7 +44,7 @@ use super::process;
 use super::recorder::{Listener, RESUME, Recorder};
 use super::request::{ResumeRequest, load_config, used_workers};
 use super::snapshot::{Snapshot, config_sha256};
-use super::{setup, start, trust, worker};
+use super::{ping, prompts, setup, start, trust};
 use crate::host::Host;
 
 pub(crate) use self::plan::plan_resume;
@@ -62,12 +63,19 @@ pub(crate) fn resume(
     let Snapshot {
         config: snapshot,
         task_text,
+        prompts: frozen,
     } = Snapshot::read(&files)?;
     if before.is_complete() {
         return finished(host, layout, run_id, files, before, snapshot);
     }
     refuse_unstarted(&files, &before)?;
     let config = chosen_config(request, &layout, &snapshot)?;
+    let texts = match request.config {
+        Some(_) => prompts::read(&layout)?,
+        None if without("frozen-prompts") => prompts::read(&layout)?,
+        None => frozen.clone(),
+    };
+    let prompts = prompts::templates(&texts, &layout)?;
     if config.command_list() != Config::default().command_list() {
         trust::check(host, &layout.repo_root, &config)?;
     }
@@ -114,19 +122,20 @@ pub(crate) fn resume(
         reopened.judge_from_head(&files)?;
     }
     let scope = scope_change(state, &snapshot, &config, &task);
-    let frozen = scope.as_ref().unwrap_or(&state.scope_lock);
+    let lock = scope.as_ref().unwrap_or(&state.scope_lock);
     let options = overrides::options(&state.options, request);
-    let guard = context::guard(&config, frozen, &options.allow_deps, &task.owns_raw)?;
+    let guard = context::guard(&config, lock, &options.allow_deps, &task.owns_raw)?;
     refuse_first_dirt(&reopened, &guard, state)?;
     let mut baseline = reopened.baseline(&files, &guard, state)?;
     if scope.is_some() {
         baseline.extend(guard.guarded_prints(reopened.git.dir(), &reopened.status)?);
     }
     baseline.save(&files)?;
-    if config != snapshot {
+    if config != snapshot || texts != frozen {
         let changed = Snapshot {
             config: config.clone(),
             task_text: task_text.clone(),
+            prompts: texts,
         };
         changed.write(&files)?;
     }
@@ -165,6 +174,7 @@ pub(crate) fn resume(
         run_id,
         reopened.git,
         config,
+        prompts,
         workers,
         task,
         &recorder.state,
@@ -218,13 +228,14 @@ fn probe(
     host: &Host,
     config: &Config,
     before: &State,
-) -> Result<worker::Versions> {
+) -> Result<ping::Versions> {
     if request.host_answers || host.var("RUNR_WORKER_SCRIPT").is_some() {
-        return Ok(worker::Versions::new());
+        return Ok(ping::Versions::new());
     }
     let ask_version = host.var("RUNR_SKIP_DOCTOR") != Some("1") && !before.options.skip_doctor;
     let used = used_workers(config, &before.options);
-    worker::probe(host, config, &used, ask_version)
+    let check = ping::probe(host, config, &used, ask_version)?;
+    Ok(ping::versions(&check))
 }
 
 /// The run that is meant; without an argument the newest one that is not complete.
@@ -336,6 +347,7 @@ fn context_of(
     run_id: RunId,
     git: Git,
     config: Config,
+    prompts: Prompts,
     workers: Workers,
     task: Task,
     state: &State,
@@ -362,6 +374,7 @@ fn context_of(
         run_id,
         git,
         config,
+        prompts,
         workers,
         compiled: Default::default(),
         claim,
@@ -378,6 +391,7 @@ fn finished(
     config: Config,
 ) -> Result<Driver> {
     let index = OwnIndex::at(GitDir::main(&layout.repo_root), files.dir());
+    let prompts = prompts::templates(&PromptTexts::default(), &layout)?;
     let context = Context {
         policy: context::policy(&config, None),
         redactor: context::redactor(&config, host),
@@ -390,6 +404,7 @@ fn finished(
         layout,
         run_id,
         config,
+        prompts,
         workers: Workers::Host,
         compiled: Default::default(),
         claim: None,

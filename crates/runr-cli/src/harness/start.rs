@@ -1,12 +1,13 @@
 //! From a checked request to a recorded run with a tree to work in.
 
+mod ahead;
 mod begin;
 
 use runr_core::fs::LockGuard;
 use runr_core::id::RunId;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{
-    Event, Preflight, PreflightGuard, RunStarted, ScopeLock, TaskPaths, Worktree,
+    Event, PingCheck, Preflight, PreflightGuard, RunStarted, ScopeLock, TaskPaths, Worktree,
 };
 use runr_core::phase::model::RiskLevel;
 use runr_core::phase::rules;
@@ -32,6 +33,8 @@ use super::inspect::Guard;
 use super::item;
 use super::notify::Notify;
 use super::owner::{self, Ownership};
+use super::ping;
+use super::prompts;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::Prepared;
 use super::setup;
@@ -41,6 +44,7 @@ use super::task_log;
 use super::trust::TrustStore;
 use super::worktree;
 use crate::host::Host;
+use ahead::look_ahead;
 use begin::{begin, expect_free_target};
 
 /// Starts a run: directory, claim, record, preflight, tree. A refusal by the preflight is recorded
@@ -55,13 +59,13 @@ pub(crate) fn start(
     let limits = Limits::new(&prepared.config, |name| host.var(name))?;
     expect_free_target(&prepared, host)?;
     let tree_lock = take_ground(&prepared, host)?;
-    let status = prepared.git.status()?;
     let scope = frozen_scope(&prepared.config, &prepared.task);
     let guard = guard_of(&prepared, &scope)?;
-    let preflight = preflight(&prepared, &guard, &status);
+    let (status, preflight) = look_ahead(&prepared, host, &guard)?;
 
     approve_callers_commands(host, &prepared)?;
     let verdict = preflight.guard.clone();
+    let refusal = (!verdict.ok).then(|| refusal(&preflight));
     let begun = begin(&prepared, host, verdict.ok)?;
     let (run, claim) = (begun.run, begun.claim);
     prepared.git = prepared.git.clone().holding(begun.ownership.inheritable()?);
@@ -78,8 +82,8 @@ pub(crate) fn start(
         Event::Preflight(Box::new(preflight)),
     ];
     recorder.record_all(SUPERVISOR, &events)?;
-    if !verdict.ok {
-        let refusal = refuse(&mut recorder, &run, &verdict)?;
+    if let Some(refusal) = refusal {
+        let refusal = refuse(&mut recorder, &run, &verdict, refusal)?;
         // The refusal is what there is to tell.
         drop(task_log::refused(
             host,
@@ -98,7 +102,7 @@ pub(crate) fn start(
         Ok(ready) => {
             let fresh = prepared.options.worktree
                 && setup::is_wanted(&prepared.config, &prepared.layout.repo_root);
-            let context = context_of(prepared, host, run.run_id, ready.git, workers, claim);
+            let context = context_of(prepared, host, run.run_id, ready.git, workers, claim)?;
             let owned = Some(ready.ownership);
             let mut driver = Driver::new(context, recorder, owned, ready.baseline, ready.index);
             driver.note_begun();
@@ -174,7 +178,7 @@ fn settle_in(
     let git_dir = GitDir::of(git.dir())?;
     baseline.rules = git_dir.rules()?;
     baseline.save(&files)?;
-    let versions = prepared.versions.clone();
+    let versions = ping::versions(&prepared.binary);
     Fingerprint::take(host, git.dir(), versions).write(&files)?;
     let index = OwnIndex::take(git_dir, files.dir())?;
     Ok(Ready {
@@ -192,7 +196,8 @@ fn context_of(
     git: Git,
     workers: Workers,
     claim: Option<Claim>,
-) -> Context {
+) -> Result<Context> {
+    let prompts = prompts::templates(&prepared.prompts, &prepared.layout)?;
     let stem = prepared
         .task_path
         .as_ref()
@@ -205,8 +210,9 @@ fn context_of(
         git.dir(),
         branch.as_deref(),
     ));
-    Context {
+    Ok(Context {
         policy: context::policy(&prepared.config, prepared.options.worker.as_deref()),
+        prompts,
         redactor: context::redactor(&prepared.config, host),
         env,
         min_tier: prepared.task.verification_tier,
@@ -220,17 +226,16 @@ fn context_of(
         workers,
         compiled: Default::default(),
         claim,
-    }
+    })
 }
 
 /// What would refuse this run now; nothing is written.
 pub(crate) fn would_refuse(prepared: &Prepared, host: &Host) -> Result<Option<Error>> {
     expect_free_target(prepared, host)?;
-    let status = prepared.git.status()?;
     let scope = frozen_scope(&prepared.config, &prepared.task);
     let guard = guard_of(prepared, &scope)?;
-    let verdict = preflight(prepared, &guard, &status).guard;
-    Ok((!verdict.ok).then(|| refusal(&verdict)))
+    let (_, preflight) = look_ahead(prepared, host, &guard)?;
+    Ok((!preflight.guard.ok).then(|| refusal(&preflight)))
 }
 
 /// The scope of a run: the configuration's, and what its task adds.
@@ -294,6 +299,8 @@ fn preflight(prepared: &Prepared, guard: &Guard, status: &TreeStatus) -> Preflig
     result.ok = result.reasons.is_empty();
     Preflight {
         guard: result,
+        binary: prepared.binary.clone(),
+        ping: PingCheck::skipped(),
         tiers: selected.tiers,
         tier_reasons: selected.reasons,
     }
@@ -365,8 +372,12 @@ fn run_started(
 }
 
 /// Records the refusal and returns it as the error the caller sees.
-fn refuse(recorder: &mut Recorder, run: &RunPaths, guard: &PreflightGuard) -> Result<Error> {
-    let error = refusal(guard);
+fn refuse(
+    recorder: &mut Recorder,
+    run: &RunPaths,
+    guard: &PreflightGuard,
+    error: Error,
+) -> Result<Error> {
     let stop = rules::stop_of(
         &recorder.state,
         StopReason::GuardViolation,
@@ -389,7 +400,11 @@ fn refuse(recorder: &mut Recorder, run: &RunPaths, guard: &PreflightGuard) -> Re
 
 /// One reason with a code of its own uses that code; a dirty tree's files are often out of scope as
 /// well, and saying "dirty" is then the more useful answer.
-fn refusal(guard: &PreflightGuard) -> Error {
+fn refusal(preflight: &Preflight) -> Error {
+    let guard = &preflight.guard;
+    if let Some(silent) = ahead::silence(preflight) {
+        return silent;
+    }
     let only = |wanted: &str| guard.reasons.iter().all(|reason| reason == wanted);
     let dirty = guard
         .reasons

@@ -1,16 +1,15 @@
 //! Asks a configured worker: a child process, or the script that stands in for one.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
-
 use camino::{Utf8Path, Utf8PathBuf};
-use runr_core::phase::config::{Config, Worker};
+use runr_core::phase::config::Worker;
 use runr_core::phase::event::{FailureKind, Usage};
+use runr_core::phase::failure::{failure_by_words, told_failure};
 use runr_core::phase::model::Stage;
 use runr_core::phase::reply::{parse_reply, unwrap_output};
 use runr_core::phase::rules::WorkerFailure;
+use runr_core::phase::usage::usage_of;
 use runr_core::redact::Redactor;
-use runr_core::{Code, Error, Result};
+use runr_core::{Error, Result, Timestamp};
 
 use super::process::{self, End, Spec, What};
 use crate::host::Host;
@@ -18,10 +17,8 @@ use crate::host::Host;
 /// How much of an output is searched for the answer, from its end, and then from its beginning; what
 /// else a worker prints is progress.
 const ANSWER_LIMIT: u64 = 4 * 1024 * 1024;
-const PROBE: Duration = Duration::from_secs(5);
-
-/// What workers call their versions, by their configured names.
-pub(crate) type Versions = BTreeMap<String, String>;
+/// How much is looked at of what a failed worker complains of.
+const STDERR_LIMIT: u64 = 256 * 1024;
 
 /// What a worker gave back.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +36,13 @@ pub(crate) struct CallEnd {
     pub(crate) exit_code: Option<i32>,
     pub(crate) usage: Option<Usage>,
     pub(crate) log: Option<CallLog>,
+}
+
+/// What a process said.
+pub(crate) struct Heard {
+    pub(crate) answer: Answer,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) usage: Option<Usage>,
 }
 
 /// A log by its path in the run directory.
@@ -76,90 +80,14 @@ fn is_runnable(path: &Utf8Path) -> bool {
         .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
-/// What `--version` printed, within five seconds.
-pub(crate) fn version_of(host: &Host, worker: &Worker) -> std::result::Result<String, String> {
-    match find_binary(host, worker) {
-        Some(binary) => version_of_binary(&binary),
-        None => Err("not on PATH".to_owned()),
+/// The arguments of a worker that works in `cwd`.
+pub(crate) fn arguments(name: &str, worker: &Worker, cwd: &Utf8Path) -> Vec<String> {
+    let mut args = worker.args.clone();
+    // It looks for its repository by itself otherwise, and may find another one.
+    if name == "codex" || Utf8Path::new(&worker.bin).file_name() == Some("codex") {
+        args.extend(["-C".to_owned(), cwd.to_string()]);
     }
-}
-
-/// The same of a program.
-pub(crate) fn version_of_binary(binary: &Utf8Path) -> std::result::Result<String, String> {
-    use std::os::unix::process::CommandExt;
-    let mut child = std::process::Command::new(binary)
-        .arg("--version")
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .process_group(0)
-        .spawn()
-        .map_err(|problem| problem.to_string())?;
-    let group = rustix::process::Pid::from_child(&child);
-    let deadline = Instant::now() + PROBE;
-    loop {
-        match child.try_wait() {
-            Err(problem) => return Err(problem.to_string()),
-            Ok(Some(status)) if status.success() => break,
-            Ok(Some(status)) => return Err(format!("`--version` failed: {status}")),
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
-            Ok(None) => {
-                let pid = rustix::process::Pid::from_child(&child);
-                // Already gone is as good.
-                let _gone = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-                let _reaped = child.wait();
-                return Err("`--version` did not answer within 5 s".to_owned());
-            }
-        }
-    }
-    // What it left behind may hold the pipe open.
-    let _gone = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-    let output = child
-        .wait_with_output()
-        .map_err(|problem| problem.to_string())?;
-    Ok(String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_owned())
-}
-
-/// Makes sure that every worker a run may ask can be started; their versions, where they are asked
-/// for them.
-///
-/// # Errors
-/// `E_WORKER_NOT_FOUND`.
-pub(crate) fn probe(
-    host: &Host,
-    config: &Config,
-    names: &[&str],
-    ask_version: bool,
-) -> Result<Versions> {
-    let mut versions = Versions::new();
-    for name in names {
-        let missing = |detail: &str| {
-            Error::new(
-                Code::WorkerNotFound,
-                format!("{} not found", display_name(name)),
-            )
-            .with("worker", *name)
-            .with("detail", detail)
-            .hint("runr doctor")
-        };
-        let worker = config
-            .workers
-            .get(name)
-            .ok_or_else(|| missing("not configured"))?;
-        if find_binary(host, worker).is_none() {
-            return Err(missing(&format!("`{}` is not on PATH", worker.bin)));
-        }
-        if ask_version {
-            let version = version_of(host, worker).map_err(|why| missing(&why))?;
-            versions.insert((*name).to_owned(), version);
-        }
-    }
-    Ok(versions)
+    args
 }
 
 /// One call of a process worker.
@@ -178,10 +106,7 @@ impl ProcessCall<'_> {
     /// Starts the worker up to its gate.
     pub(crate) fn spawn(&self) -> Result<process::Gated> {
         let mut argv = vec![self.worker.bin.clone()];
-        argv.extend(self.worker.args.iter().cloned());
-        if self.name == "codex" {
-            argv.extend(["-C".to_owned(), self.cwd.to_string()]);
-        }
+        argv.extend(arguments(self.name, self.worker, self.cwd));
         let stderr = Utf8PathBuf::from(format!("{}.err", self.log));
         let spec = Spec {
             what: What::Program(&argv),
@@ -195,33 +120,44 @@ impl ProcessCall<'_> {
             .map_err(|source| Error::io("start worker", Utf8Path::new(&self.worker.bin), source))
     }
 
-    /// What the finished process said. Exit code and timeout are looked at before any word.
-    pub(crate) fn read(&self, end: End) -> Result<(Answer, Option<i32>)> {
+    /// What the finished process said, and what it consumed. How it ended is looked at before any
+    /// word.
+    pub(crate) fn read(&self, end: End, now: Timestamp) -> Result<Heard> {
         let unreadable = |source| Error::io("read", &self.log, source);
-        let code = match end {
+        let stdout = process::tail_of(&self.log, ANSWER_LIMIT).map_err(unreadable)?;
+        let (answer, exit_code) = match end {
             End::TimedOut => {
-                let message = "the call passed its deadline".to_owned();
-                return Ok((failed(FailureKind::Timeout, message), None));
+                let message = "the call passed its deadline";
+                (failed(FailureKind::Timeout, message), None)
             }
             End::Cancelled => {
-                let message = "the call was interrupted".to_owned();
-                return Ok((failed(FailureKind::Crash, message), None));
+                let message = "the call was interrupted";
+                (failed(FailureKind::Crash, message), None)
             }
-            End::Exited(code) => code,
+            End::Exited(code) => (self.answer(code, &stdout, now), Some(code)),
         };
-        let stdout = process::tail_of(&self.log, ANSWER_LIMIT).map_err(unreadable)?;
-        let (text, is_answer) = self.find_answer(&stdout);
-        if code == 0 || is_answer {
-            return Ok((Answer::Text(text), Some(code)));
+        Ok(Heard {
+            answer,
+            exit_code,
+            usage: usage_of(self.worker.output, &stdout),
+        })
+    }
+
+    fn answer(&self, exit_code: i32, stdout: &str, now: Timestamp) -> Answer {
+        let mode = self.worker.output;
+        if let Some(failure) = told_failure(mode, stdout, now) {
+            return Answer::Failed(failure);
         }
-        let stderr = process::tail_of(&Utf8PathBuf::from(format!("{}.err", self.log)), 4096)
-            .unwrap_or_default();
-        let said = format!("{stderr}\n{}", runr_core::phase::rules::tail(&stdout, 4096));
-        let message = format!(
-            "exit code {code}: {}",
-            runr_core::phase::rules::tail(said.trim(), 500)
-        );
-        Ok((failed(kind_of(&said), message), Some(code)))
+        let (text, is_answer) = self.find_answer(stdout);
+        if exit_code == 0 || is_answer {
+            return Answer::Text(text);
+        }
+        let stderr = Utf8PathBuf::from(format!("{}.err", self.log));
+        let stderr = process::tail_of(&stderr, STDERR_LIMIT).unwrap_or_default();
+        if stdout.trim().is_empty() && parse_reply(self.stage, &stderr).is_ok() {
+            return Answer::Text(stderr);
+        }
+        Answer::Failed(failure_by_words(exit_code, mode, stdout, &stderr, now))
     }
 
     /// The text that should hold the reply, and whether it does. `tail` is the end of the output.
@@ -250,54 +186,9 @@ pub(crate) fn failed(kind: FailureKind, message: impl Into<String>) -> Answer {
     })
 }
 
-/// What a failed worker's words point to.
-fn kind_of(said: &str) -> FailureKind {
-    let said = said.to_lowercase();
-    let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    if any(&[
-        "rate limit",
-        "rate_limit",
-        "usage limit",
-        "too many requests",
-        "429",
-    ]) {
-        FailureKind::RateLimit
-    } else if any(&[
-        "unauthorized",
-        "not logged in",
-        "please log in",
-        "login expired",
-        "invalid api key",
-        "401",
-    ]) {
-        FailureKind::Auth
-    } else if any(&[
-        "econnrefused",
-        "enotfound",
-        "network error",
-        "connection refused",
-        "could not resolve",
-    ]) {
-        FailureKind::Network
-    } else {
-        FailureKind::Crash
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_failed_worker_is_told_apart_by_its_words() {
-        assert_eq!(
-            kind_of("Error: 429 Too Many Requests"),
-            FailureKind::RateLimit
-        );
-        assert_eq!(kind_of("Please log in first"), FailureKind::Auth);
-        assert_eq!(kind_of("connect ECONNREFUSED"), FailureKind::Network);
-        assert_eq!(kind_of("Segmentation fault"), FailureKind::Crash);
-    }
 
     #[test]
     fn claude_has_a_name_of_its_own() {

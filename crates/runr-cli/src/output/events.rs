@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 use runr_core::phase::event::{Event, Record, RunResumed};
-use runr_core::phase::report::human_duration;
+use runr_core::phase::report::{human_duration, usage_text};
 use runr_core::phase::state::State;
 
 use super::printable;
@@ -21,10 +21,14 @@ fn detail(event: &Event, state: &State) -> Option<String> {
             " - task: {}",
             started.task_path.as_deref().unwrap_or(&started.task)
         ),
-        Event::Preflight(preflight) => format!(
-            " - guard: {}",
-            if preflight.guard.ok { "pass" } else { "FAIL" }
-        ),
+        Event::Preflight(preflight) => {
+            let passed = |ok| if ok { "pass" } else { "FAIL" };
+            let ping = match &preflight.ping {
+                ping if ping.skipped => "skipped",
+                ping => passed(ping.ok),
+            };
+            format!(" - guard: {}, ping: {ping}", passed(preflight.guard.ok))
+        }
         Event::WorktreeCreated(tree) | Event::WorktreeRecreated(tree) => {
             format!(" - {}", tree.worktree_path)
         }
@@ -122,6 +126,25 @@ fn changed(resumed: &RunResumed) -> String {
     } else {
         format!(" ({})", named.join(", "))
     }
+}
+
+/// How a worker call went, for those who look back; while it happens its phase says enough.
+pub(crate) fn call_line(record: &Record) -> Option<String> {
+    let Event::WorkerCallFinished(call) = record.event()? else {
+        return None;
+    };
+    let kind = serde_json::to_value(call.kind).unwrap_or_default();
+    let mut parts = vec![
+        format!(
+            "{} {} {}",
+            call.worker,
+            call.stage,
+            kind.as_str().unwrap_or("ok")
+        ),
+        human_duration(call.duration_ms),
+    ];
+    parts.extend(call.usage.map(|usage| usage_text(&usage)));
+    Some(printable(&format!(" - {}", parts.join(", "))))
 }
 
 /// The text of a log of a run; empty if it cannot be read, which must not hide the event.

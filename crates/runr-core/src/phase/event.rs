@@ -5,6 +5,7 @@
 //! event: only the path of its log and the log's SHA-256.
 
 mod payload;
+mod readiness;
 mod redacted;
 mod resumed;
 
@@ -21,6 +22,7 @@ pub use payload::{
     ProcessIdentity, ReviewLoop, RunStarted, ScopeLock, Stop, TaskPaths, TierResult, Usage,
     Verification, VerificationEvidence, VerifyFailedRetry, Worktree,
 };
+pub use readiness::{BinaryCheck, BinaryResult, PingCategory, PingCheck, PingResult};
 pub use resumed::{CheckpointSource, Delta, Moved, Override, RunResumed};
 
 /// One line of the timeline.

@@ -3,7 +3,7 @@
 //! [`model`] holds the words, [`rules`] the machine, [`ops`] the files. [`event`] is what stands in
 //! the timeline, [`state`] its fold. Each further file is one rule: what may be changed ([`scope`],
 //! [`owned`]), what is run ([`tiers`]), what counts as proof ([`evidence`]), what an answer means
-//! ([`reply`]), when a run may go on ([`fingerprint`], [`transitions`]), how long it may take
+//! ([`reply`], [`failure`], [`usage`]), when a run may go on ([`fingerprint`], [`transitions`]), how long it may take
 //! ([`watchdog`]), why it ended ([`stop`], [`budget`], [`wait`]), where its work goes ([`submit`]), what
 //! comes into a worktree and when it may go ([`include`], [`removal`]).
 
@@ -13,6 +13,7 @@ pub mod config;
 pub mod deps;
 pub mod event;
 pub mod evidence;
+pub mod failure;
 mod field;
 pub mod fingerprint;
 mod front_matter;
@@ -37,5 +38,6 @@ pub mod task;
 pub mod task_status;
 pub mod tiers;
 pub mod transitions;
+pub mod usage;
 pub mod wait;
 pub mod watchdog;

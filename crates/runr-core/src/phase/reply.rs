@@ -28,16 +28,33 @@ pub enum OutputMode {
 pub fn unwrap_output(mode: OutputMode, stdout: &str) -> String {
     let found = match mode {
         OutputMode::Text => None,
-        OutputMode::Json => value_of(stdout)
-            .ok()
-            .and_then(|object| first_text(&object, &["result", "content", "message"])),
+        OutputMode::Json => objects(mode, stdout)
+            .filter_map(|object| first_text(&object, &["result", "content", "message"]))
+            .last(),
         OutputMode::Jsonl => {
-            let objects = stdout.lines().filter_map(|line| value_of(line).ok());
-            let texts: Vec<_> = objects.filter_map(|object| spoken(&object)).collect();
+            let texts: Vec<_> = objects(mode, stdout)
+                .filter_map(|object| spoken(&object))
+                .collect();
             (!texts.is_empty()).then(|| texts.join("\n"))
         }
     };
     found.unwrap_or_else(|| stdout.to_owned())
+}
+
+/// The JSON objects of a worker's output, in the form in which it is configured to answer: one
+/// object or a list of them, or one in each line. Where one object was expected and there are
+/// lines, those that say of themselves that they are results.
+pub(super) fn objects(mode: OutputMode, stdout: &str) -> Box<dyn Iterator<Item = Value> + '_> {
+    let in_lines = || stdout.lines().filter_map(|line| value_of(line).ok());
+    match mode {
+        OutputMode::Text => Box::new(std::iter::empty()),
+        OutputMode::Jsonl => Box::new(in_lines().filter(Value::is_object)),
+        OutputMode::Json => match value_of(stdout) {
+            Ok(Value::Array(items)) => Box::new(items.into_iter().filter(Value::is_object)),
+            Ok(value) => Box::new(std::iter::once(value).filter(Value::is_object)),
+            Err(_) => Box::new(in_lines().filter(|value| value["type"] == "result")),
+        },
+    }
 }
 
 /// What a line of a stream adds to the answer.
@@ -45,6 +62,7 @@ fn spoken(object: &Value) -> Option<String> {
     match object["type"].as_str()? {
         "item.completed" => first_text(&object["item"], &["text"]),
         "response" | "turn.completed" => first_text(object, &["content", "message", "text"]),
+        "result" => first_text(object, &["result"]),
         _ => None,
     }
 }
@@ -347,5 +365,10 @@ mod tests {
             unwrap_output(OutputMode::Text, r#"{"result":"x"}"#),
             r#"{"result":"x"}"#
         );
+        let results = "starting\n{\"type\":\"system\",\"message\":\"m\"}\n{\"type\":\"result\",\"result\":\"r\"}\n";
+        assert_eq!(unwrap_output(OutputMode::Jsonl, results), "r");
+        assert_eq!(unwrap_output(OutputMode::Json, results), "r");
+        let list = r#"[{"type":"system"},{"type":"result","result":"r"}]"#;
+        assert_eq!(unwrap_output(OutputMode::Json, list), "r");
     }
 }

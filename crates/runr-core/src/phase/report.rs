@@ -16,7 +16,7 @@ use super::model::Phase;
 use crate::time::Timestamp;
 use counts::Counts;
 
-pub use text::{human_duration, kpi_text};
+pub use text::{human_duration, kpi_text, usage_text};
 
 /// The report; the order of the fields is part of the promise.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -131,7 +131,7 @@ pub struct Consumption {
     pub output_tokens: Option<u64>,
     /// US dollars; absent where no call told.
     pub cost_usd: Option<f64>,
-    /// Calls that told nothing.
+    /// Calls that did not tell their cost.
     pub unknown_calls: u32,
 }
 

@@ -186,7 +186,8 @@ fn work(state: &State, policy: &Policy) -> Action {
 /// Whether the recorded cost of the run has reached what it may cost.
 fn is_spent(state: &State) -> bool {
     let spent = state.usage.cost_usd.unwrap_or(0.0);
-    state.options.max_cost.is_some_and(|limit| spent >= limit)
+    let reached = |limit| spent >= limit && !without("cost-limit");
+    state.options.max_cost.is_some_and(reached)
 }
 
 /// The stop record for a reason in this state.
@@ -255,7 +256,7 @@ fn listed(files: &[String]) -> Vec<String> {
 }
 
 /// The first `bytes` bytes of a text, cut at a character boundary.
-fn head(text: &str, bytes: usize) -> &str {
+pub(super) fn head(text: &str, bytes: usize) -> &str {
     let mut to = text.len().min(bytes);
     while !text.is_char_boundary(to) {
         to -= 1;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use runr_core::mutant::without;
 use runr_core::phase::event::{CallStarted, Event, FailureKind, ProcessIdentity};
 use runr_core::phase::model::Stage;
-use runr_core::phase::prompt;
 use runr_core::phase::reply::parse_reply;
 use runr_core::phase::reply_schema::reply_schema;
 use runr_core::phase::rules;
@@ -36,12 +36,13 @@ impl Driver {
     }
 
     fn compose(&mut self, stage: Stage, worker: String, attempt: u32) -> Result<WorkerCall> {
+        let prompts = &self.context.prompts;
         let prompt = match stage {
-            Stage::Plan => prompt::plan(&self.recorder.state, &self.context.task_text, attempt),
+            Stage::Plan => prompts.plan(&self.recorder.state, &self.context.task_text, attempt),
             Stage::Implement => {
                 let state = &self.recorder.state;
                 let milestone = state.milestone().ok_or_else(no_milestone)?;
-                prompt::implement(
+                self.context.prompts.implement(
                     state,
                     milestone,
                     &self.context.task_text,
@@ -54,7 +55,7 @@ impl Driver {
                 let change = self.change()?;
                 let state = &self.recorder.state;
                 let milestone = state.milestone().ok_or_else(no_milestone)?;
-                prompt::review(
+                self.context.prompts.review(
                     state,
                     milestone,
                     &self.context.task_text,
@@ -112,6 +113,7 @@ impl Driver {
     fn pause_before(&self, attempt: u32) -> bool {
         let base = match attempt {
             0 | 1 => return true,
+            _ if without("retry-pause") => return true,
             2 => 250,
             _ => 1000,
         };
@@ -182,15 +184,15 @@ impl Driver {
         if end == End::Cancelled {
             return Ok(None);
         }
-        let (answer, exit_code) = asked.read(end)?;
+        let heard = asked.read(end, self.context.host.clock.now())?;
         let log = Some(CallLog {
             path: relative,
             sha256,
         });
         Ok(Some(CallEnd {
-            answer,
-            exit_code,
-            usage: None,
+            answer: heard.answer,
+            exit_code: heard.exit_code,
+            usage: heard.usage,
             log,
         }))
     }

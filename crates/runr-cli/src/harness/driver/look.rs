@@ -119,7 +119,6 @@ impl Driver {
 
     /// What the reviewer is shown: summary and patch, then the files git does not know yet.
     pub(super) fn change(&mut self) -> Result<prompt::Change> {
-        const SHOWN: usize = 8000;
         let head = self.recorder.state.expected_head().to_owned();
         let args = [
             "diff",
@@ -131,7 +130,9 @@ impl Driver {
             &head,
             "--",
         ];
-        let mut diff = self.context.git.run_capped(&args, 64 * 1024)?;
+        let told = self.context.git.run_capped(&args, 64 * 1024)?;
+        let (stat, patch) = prompt::parts_of_diff(&told);
+        let mut patch = patch.to_owned();
         if let Some(seen) = &self.seen {
             let judged: HashSet<&String> = seen.to_commit.iter().collect();
             for path in seen
@@ -140,16 +141,16 @@ impl Driver {
                 .iter()
                 .filter(|path| judged.contains(path))
             {
-                if diff.len() > SHOWN {
+                if patch.len() > prompt::SHOWN_DIFF {
                     break;
                 }
                 let text = shown_file(&self.context.git.dir().join(path), &self.context.redactor);
-                diff.push_str(&format!("\nnew file {path}\n{text}"));
+                patch.push_str(&format!("\nnew file {path}\n{text}"));
             }
         }
         // Before it is cut: of half a token nobody can tell that it is one.
-        let diff = self.context.redactor.text(&diff);
-        let diff = diff.chars().take(SHOWN).collect();
+        let redactor = &self.context.redactor;
+        let diff = prompt::shown_diff(&redactor.text(stat), &redactor.text(&patch));
         let log = self.context.run_dir().join("artifacts/tests_tier0.log");
         let check_log = if log.exists() {
             head_of(&log, 4096)

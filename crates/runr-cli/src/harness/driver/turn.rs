@@ -6,13 +6,14 @@ use runr_core::fs::CancelFlag;
 use runr_core::phase::event::{Event, Stop};
 use runr_core::phase::rules;
 use runr_core::phase::stop::StopReason;
+use runr_core::phase::usage::plausible;
 use runr_core::phase::watchdog::{Doing, Limits};
 use runr_core::{Code, Error, Result};
 
 use super::{Driver, Pending, WorkerCall};
 use crate::harness::baseline::Leftover;
 use crate::harness::recorder::{Recorder, SUPERVISOR};
-use crate::harness::request::Reply;
+use crate::harness::request::Answered;
 use crate::harness::task_log;
 use crate::harness::verify::millis;
 use crate::harness::watchdog::{Left, Watchdog};
@@ -55,9 +56,9 @@ impl Driver {
     ///
     /// # Errors
     /// `E_CALL_LATE` for a call that is no longer open, or past its deadline.
-    pub fn reply(&mut self, call_id: &str, reply: Reply) -> Result<()> {
+    pub fn reply(&mut self, call_id: &str, reply: impl Into<Answered>) -> Result<()> {
         self.take_turn();
-        let taken = self.take_reply(call_id, reply);
+        let taken = self.take_reply(call_id, reply.into());
         if self.is_over() {
             self.leave();
         }
@@ -65,7 +66,7 @@ impl Driver {
         taken
     }
 
-    fn take_reply(&mut self, call_id: &str, reply: Reply) -> Result<()> {
+    fn take_reply(&mut self, call_id: &str, answered: Answered) -> Result<()> {
         let open = self
             .pending
             .as_ref()
@@ -82,9 +83,9 @@ impl Driver {
             return Err(late());
         }
         let end = CallEnd {
-            answer: reply.into(),
+            answer: answered.reply.into(),
             exit_code: None,
-            usage: None,
+            usage: answered.usage.and_then(plausible),
             log: None,
         };
         let settled = self.settle(&call, pending.since.elapsed(), end);

@@ -2,8 +2,10 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::phase::config::{Config, Warning};
+use runr_core::phase::event::BinaryCheck;
 use runr_core::phase::model::Stage;
 use runr_core::phase::options::RunOptions;
+use runr_core::phase::prompt::PromptTexts;
 use runr_core::phase::task::{Task, parse_task};
 use runr_core::{Code, Error, Result};
 use serde_json::Value;
@@ -14,8 +16,7 @@ use crate::harness::context::Layout;
 use crate::harness::git::{Git, Place};
 use crate::harness::item::ItemRequest;
 use crate::harness::task_file::TaskFile;
-use crate::harness::trust;
-use crate::harness::worker;
+use crate::harness::{ping, prompts, trust, worker};
 use crate::host::Host;
 
 /// A request whose task and configuration are read, whose commands are trusted and whose workers
@@ -34,8 +35,12 @@ pub(crate) struct Prepared {
     pub(crate) item: Option<ItemRequest>,
     pub(crate) own: Option<Wanted>,
     pub(crate) host_answers: bool,
-    /// Of the workers that were asked for it.
-    pub(crate) versions: worker::Versions,
+    /// The prompts that the repository brings.
+    pub(crate) prompts: PromptTexts,
+    /// What the workers said to `--version`.
+    pub(crate) binary: BinaryCheck,
+    /// Whether the workers are asked for a word before the run.
+    pub(crate) asks_first: bool,
 }
 
 impl Prepared {
@@ -82,7 +87,12 @@ impl Prepared {
             item: ItemRequest::of(request.flow, &request.refs),
             own,
             host_answers: request.host_answers,
-            versions: worker::Versions::new(),
+            prompts: PromptTexts::default(),
+            binary: BinaryCheck {
+                ok: true,
+                results: Vec::new(),
+            },
+            asks_first: false,
         })
     }
 
@@ -113,15 +123,12 @@ impl Prepared {
             .hint("add it to `workers` in .runr/runr.config.json"));
         }
         if !self.host_answers && host.var("RUNR_WORKER_SCRIPT").is_none() {
-            let ask_version =
+            self.asks_first =
                 !self.options.skip_doctor && host.var("RUNR_SKIP_DOCTOR") != Some("1");
-            self.versions = worker::probe(
-                host,
-                &config,
-                &used_workers(&config, &self.options),
-                ask_version,
-            )?;
+            let used = used_workers(&config, &self.options);
+            self.binary = ping::probe(host, &config, &used, self.asks_first)?;
         }
+        self.prompts = prompts::read(&self.layout)?;
         self.config = config;
         self.warnings = warnings;
         Ok(())

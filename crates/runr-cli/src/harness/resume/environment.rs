@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::harness::baseline::Leftover;
 use crate::harness::fingerprint::{Fingerprint, LOCKFILES, refusal};
 use crate::harness::git::{Git, TreeStatus};
-use crate::harness::worker::Versions;
+use crate::harness::ping::Versions;
 use crate::host::Host;
 
 /// The environment of a resume, compared with that of the run.

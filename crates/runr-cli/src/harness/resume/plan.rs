@@ -18,9 +18,9 @@ use super::{choose, chosen_config, driver_lives, overrides, probe, scope_change}
 use crate::harness::baseline::Leftover;
 use crate::harness::context::{self, Layout};
 use crate::harness::git::{Git, TreeStatus};
+use crate::harness::ping::Versions;
 use crate::harness::request::ResumeRequest;
 use crate::harness::snapshot::Snapshot;
-use crate::harness::worker::Versions;
 use crate::harness::{checkpoint, trust};
 use crate::host::Host;
 
@@ -36,6 +36,7 @@ pub(crate) fn plan_resume(host: &Host, request: &ResumeRequest) -> Result<serde_
     let Snapshot {
         config: snapshot,
         task_text,
+        ..
     } = Snapshot::read(&files)?;
     // Looking at a tree runs git, and git runs what its repository configures.
     let config = chosen_config(request, &layout, &snapshot)?;

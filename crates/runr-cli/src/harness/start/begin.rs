@@ -123,6 +123,7 @@ fn freeze(prepared: &Prepared, run: &RunPaths) -> Result<()> {
     let snapshot = Snapshot {
         config: prepared.config.clone(),
         task_text: prepared.task_text.clone(),
+        prompts: prepared.prompts.clone(),
     };
     snapshot.write(&files)?;
     // For people; a resume takes the task from the snapshot.

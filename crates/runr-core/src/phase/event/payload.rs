@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::readiness::{BinaryCheck, PingCheck};
 use crate::phase::claim::RunClaim;
 use crate::phase::evidence::CommandRun;
 use crate::phase::model::{Milestone, Phase, Stage, Tier};
@@ -72,6 +73,12 @@ pub struct RunStarted {
 pub struct Preflight {
     /// What the guard said.
     pub guard: PreflightGuard,
+    /// Whether the workers can be started.
+    #[serde(default)]
+    pub binary: BinaryCheck,
+    /// Whether they answer.
+    #[serde(default)]
+    pub ping: PingCheck,
     /// Tiers the last milestone will run.
     pub tiers: Vec<Tier>,
     /// Why these tiers.

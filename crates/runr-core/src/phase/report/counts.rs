@@ -78,9 +78,7 @@ impl Consumption {
         let input = usage["input_tokens"].as_u64();
         let output = usage["output_tokens"].as_u64();
         let cost = usage["cost_usd"].as_f64();
-        if input.is_none() && output.is_none() && cost.is_none() {
-            self.unknown_calls += 1;
-        }
+        self.unknown_calls += u32::from(cost.is_none());
         add_known(&mut self.input_tokens, input, u64::saturating_add);
         add_known(&mut self.output_tokens, output, u64::saturating_add);
         add_known(&mut self.cost_usd, cost, |sum, told| sum + told);

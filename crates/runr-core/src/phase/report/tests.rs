@@ -387,7 +387,7 @@ fn the_key_figures_name_trouble_usage_and_a_repeated_failure() {
         "  worker_calls: unknown\n",
         "  phases: none\n",
         "  reliability: fallback_count=1\n",
-        "  usage: 7 tokens, $1.50 (unknown calls: 1)\n",
+        "  usage: 7 tokens, $1.50 (calls of unknown cost: codex=1)\n",
         "  repeated failure: aa\n",
     ] {
         assert!(text.contains(line), "{line:?} in {text}");

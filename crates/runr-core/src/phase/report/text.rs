@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Report, Usage};
+use crate::phase::event::Usage as Told;
 
 /// The run and its key figures, one per line, with a newline at the end.
 #[must_use]
@@ -131,25 +132,37 @@ fn reliability(report: &Report) -> String {
     }
 }
 
-/// Empty when no call told anything.
+/// Empty when no call told anything. Whose calls left their cost open is named.
 fn usage(usage: &Usage) -> String {
     let total = &usage.total;
+    let told = usage_text(&Told {
+        input_tokens: total.input_tokens,
+        output_tokens: total.output_tokens,
+        cost_usd: total.cost_usd,
+    });
+    let silent = usage.by_worker.iter();
+    let silent = silent.filter(|(_, worker)| worker.unknown_calls > 0);
+    let silent = joined(silent.map(|(name, worker)| format!("{name}={}", worker.unknown_calls)));
+    if told.is_empty() || silent.is_empty() {
+        told
+    } else {
+        format!("{told} (calls of unknown cost: {silent})")
+    }
+}
+
+/// Tokens and cost as people read them: `1234 tokens, $0.56`; empty where nothing is known.
+#[must_use]
+pub fn usage_text(usage: &Told) -> String {
     let mut parts = Vec::new();
-    if total.input_tokens.is_some() || total.output_tokens.is_some() {
-        let tokens = total
-            .input_tokens
-            .unwrap_or(0)
-            .saturating_add(total.output_tokens.unwrap_or(0));
+    if usage.input_tokens.is_some() || usage.output_tokens.is_some() {
+        let (input, output) = (usage.input_tokens, usage.output_tokens);
+        let tokens = input.unwrap_or(0).saturating_add(output.unwrap_or(0));
         parts.push(format!("{tokens} tokens"));
     }
-    if let Some(cost) = total.cost_usd {
+    if let Some(cost) = usage.cost_usd {
         parts.push(format!("${cost:.2}"));
     }
-    let told = parts.join(", ");
-    if !told.is_empty() && total.unknown_calls > 0 {
-        return format!("{told} (unknown calls: {})", total.unknown_calls);
-    }
-    told
+    parts.join(", ")
 }
 
 fn joined(parts: impl Iterator<Item = String>) -> String {

@@ -4,8 +4,8 @@ mod resume;
 
 use super::{Asking, InFlight, Session, State, Step, VerifyFailure};
 use crate::phase::event::{
-    CallFinished, Event, Preflight, ProcessIdentity, Record, RunStarted, Stop, Usage,
-    VerifyFailedRetry, Worktree,
+    CallFinished, Event, Preflight, ProcessIdentity, Record, RunStarted, Stop, VerifyFailedRetry,
+    Worktree,
 };
 use crate::phase::fingerprint::review_fingerprint;
 use crate::phase::model::{Phase, Stage, Verdict};
@@ -365,20 +365,6 @@ impl State {
     fn set_retries(&mut self, retries: u32) {
         self.milestone_retries = retries;
         self.verification_failures = retries;
-    }
-}
-
-impl Usage {
-    fn add(&mut self, other: &Self) {
-        fn sum<T: std::ops::Add<Output = T> + Copy>(a: Option<T>, b: Option<T>) -> Option<T> {
-            match (a, b) {
-                (Some(a), Some(b)) => Some(a + b),
-                (a, b) => a.or(b),
-            }
-        }
-        self.input_tokens = sum(self.input_tokens, other.input_tokens);
-        self.output_tokens = sum(self.output_tokens, other.output_tokens);
-        self.cost_usd = sum(self.cost_usd, other.cost_usd);
     }
 }
 
