@@ -4,20 +4,25 @@
 //! the timeline, [`state`] its fold. Each further file is one rule: what may be changed ([`scope`],
 //! [`owned`]), what is run ([`tiers`]), what counts as proof ([`evidence`]), what an answer means
 //! ([`reply`]), when a run may go on ([`fingerprint`], [`transitions`]), why it ended ([`stop`]).
+//! What is left for those who come later is made of the [`story`] of a run: its [`diagnosis`], its
+//! [`handoff`]s and its [`receipt`].
 
 pub mod claim;
 pub mod config;
+pub mod diagnosis;
 pub mod event;
 pub mod evidence;
 mod field;
 pub mod fingerprint;
 mod front_matter;
+pub mod handoff;
 pub mod model;
 pub mod ops;
 pub mod options;
 pub mod owned;
 mod preset;
 pub mod prompt;
+pub mod receipt;
 pub mod reply;
 pub mod reply_schema;
 pub mod report;
@@ -26,6 +31,7 @@ pub mod scope;
 pub mod state;
 pub mod status;
 pub mod stop;
+pub mod story;
 pub mod task;
 pub mod tiers;
 pub mod transitions;
