@@ -32,6 +32,7 @@ mod owner_exec;
 mod parallel;
 mod permissions;
 mod prep;
+mod receipt;
 mod refusals;
 mod report;
 mod resume;

@@ -25,6 +25,7 @@ use super::git::TreeStatus;
 use super::index::OwnIndex;
 use super::inspect::Seen;
 use super::owner::Ownership;
+use super::receipt::Ending;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::{Prepared, Reply, ResumeRequest, RunRequest};
 use super::worker::CallEnd;
@@ -148,6 +149,11 @@ impl Driver {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         Outcome::new(self.context.run_id.clone(), &self.recorder.state)
+    }
+
+    /// What the last stop left behind; absent while the run goes on.
+    pub(crate) fn ending(&self) -> Option<&Ending> {
+        self.recorder.ending.as_ref()
     }
 
     /// How many git processes this driver started.

@@ -4,6 +4,7 @@
 //! inherited; nothing prompts. Every call is counted, so that the cost of a milestone is known.
 
 mod parse;
+mod stream;
 mod watch;
 
 use std::fs::File;

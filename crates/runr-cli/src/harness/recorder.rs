@@ -8,6 +8,9 @@ use runr_core::phase::ops::{RunFiles, TIMELINE};
 use runr_core::phase::state::State;
 use runr_core::{Clock, Code, Error, Result, Timestamp};
 
+use super::git::Git;
+use super::receipt::{self, Ending};
+
 /// Speaks for the driver.
 pub(crate) const SUPERVISOR: &str = "supervisor";
 /// Speaks for the checks.
@@ -27,6 +30,10 @@ pub(crate) struct Recorder {
     listener: Option<Listener>,
     /// How long the timeline is if nobody else has appended.
     length: u64,
+    /// Tells what the run has committed.
+    git: Git,
+    /// What the last stop left behind.
+    pub(crate) ending: Option<Ending>,
 }
 
 impl Recorder {
@@ -35,6 +42,7 @@ impl Recorder {
         state: State,
         clock: Arc<dyn Clock>,
         listener: Option<Listener>,
+        git: Git,
     ) -> Self {
         // Zero is never right for a timeline that is there, so the first look reads it.
         Self {
@@ -43,6 +51,8 @@ impl Recorder {
             clock,
             listener,
             length: 0,
+            git,
+            ending: None,
         }
     }
 
@@ -211,6 +221,7 @@ impl Recorder {
         // cache: the stop is recorded, and the next reader folds it.
         if records.iter().any(|record| record.kind == "stop") {
             drop(self.files.write_state(&self.state));
+            self.ending = Some(receipt::leave(&self.files, &self.state, &self.git));
         }
     }
 

@@ -37,7 +37,7 @@ use super::process;
 use super::recorder::{Listener, RESUME, Recorder};
 use super::request::{ResumeRequest, load_config, used_workers};
 use super::snapshot::Snapshot;
-use super::{start, trust, worker};
+use super::{receipt, start, trust, worker};
 use crate::host::Host;
 
 pub(crate) use self::plan::plan_resume;
@@ -58,6 +58,7 @@ pub(crate) fn resume(
         task_text,
     } = Snapshot::read(&files)?;
     if before.is_complete() {
+        receipt::repair(&files, &before, &Git::new(&layout.repo_root));
         return finished(host, layout, run_id, files, before, snapshot);
     }
     refuse_unstarted(&files, &before)?;
@@ -90,8 +91,8 @@ pub(crate) fn resume(
     // A commit without its record can only come from a driver that was committing.
     let was_committing =
         before.open_phase == Some(Phase::Checkpoint) && before.step == Step::Entered;
-    let state = end_what_is_left(&files, host)?;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
+    let state = end_what_is_left(&files, host, &git)?;
     claim.as_ref().map_or(Ok(()), Claim::check)?;
     let mut reopened = Reopened::new(&layout, &files, &state, &git, host)?;
     if !died_at_work {
@@ -120,7 +121,7 @@ pub(crate) fn resume(
         changed.write(&files)?;
     }
     ownership.hold_tree(reopened.tree_lock);
-    let mut recorder = Recorder::new(files, state, host.clock.clone(), listener);
+    let mut recorder = Recorder::new(files, state, host.clock.clone(), listener, git);
     let mut events = chosen.events(&recorder.state);
     events.append(&mut reopened.events);
     events.extend(scope.map(|to| scope_changed(&recorder.state, to, &config)));
@@ -279,7 +280,7 @@ fn driver_lives(files: &RunFiles) -> bool {
 }
 
 /// Records a dead owner, ends its children, and returns the state from there.
-fn end_what_is_left(files: &RunFiles, host: &Host) -> Result<State> {
+fn end_what_is_left(files: &RunFiles, host: &Host, git: &Git) -> Result<State> {
     let mut state = files.state()?;
     let worker = state
         .in_flight
@@ -299,6 +300,7 @@ fn end_what_is_left(files: &RunFiles, host: &Host) -> Result<State> {
         stop.cause = Some(StopCause::OwnerLost);
         let record = files.append(host.clock.now(), RESUME, &Event::Stop(Box::new(stop)))?;
         state.fold_in(&record);
+        receipt::leave(files, &state, git);
     }
     Ok(state)
 }
@@ -376,13 +378,14 @@ fn finished(
     config: Config,
 ) -> Result<Driver> {
     let index = OwnIndex::at(GitDir::main(&layout.repo_root), files.dir());
+    let git = Git::new(&layout.repo_root);
     let context = Context {
         policy: context::policy(&config, None),
         env: Vec::new(),
         min_tier: None,
         task_stem: String::new(),
         task_text: String::new(),
-        git: Git::new(&layout.repo_root),
+        git: git.clone(),
         host: host.clone(),
         layout,
         run_id,
@@ -391,7 +394,7 @@ fn finished(
         compiled: Default::default(),
         claim: None,
     };
-    let recorder = Recorder::new(files, state, host.clock.clone(), None);
+    let recorder = Recorder::new(files, state, host.clock.clone(), None, git);
     Ok(Driver::new(
         context,
         recorder,

@@ -61,7 +61,8 @@ pub(crate) fn start(
     let (run, claim) = (begun.run, begun.claim);
     prepared.git = prepared.git.clone().holding(begun.ownership.inheritable()?);
     let files = prepared.layout.files(&run.run_id);
-    let mut recorder = Recorder::new(files, State::default(), host.clock.clone(), listener);
+    let (clock, git) = (host.clock.clone(), prepared.git.clone());
+    let mut recorder = Recorder::new(files, State::default(), clock, listener, git);
     let mut started = run_started(&prepared, &run.run_id, scope, &status);
     started.work_item = begun.item;
     started.claim = claim.as_ref().map(|claim| claim.facts().clone());

@@ -18,9 +18,6 @@ use super::stop::StopReason;
 use super::story::{End, Story};
 use crate::error::Result;
 
-/// Why a run stopped, for people.
-pub const STOP_PAGE: &str = "handoffs/stop.md";
-
 /// What the pages of a stop are made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Told<'a> {
@@ -105,7 +102,7 @@ pub fn pages(told: Told<'_>) -> Result<Vec<Page>> {
         let text = to_text(&complete(told))?;
         Page::new("complete", "handoffs/complete.json", text)
     } else {
-        Page::new("stop", STOP_PAGE, stop::text(told))
+        Page::new("stop", "handoffs/stop.md", stop::text(told))
     });
     Ok(pages)
 }

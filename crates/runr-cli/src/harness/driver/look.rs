@@ -2,15 +2,17 @@
 
 use std::collections::HashSet;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::Result;
 use runr_core::phase::event::Event;
 use runr_core::phase::evidence::{EvidenceGate, evidence_gate};
+use runr_core::phase::model::Tier;
 use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
 use runr_core::phase::{prompt, rules};
 
 use super::Driver;
+use super::milestone::label;
 use crate::harness::baseline::{digest, prints};
 use crate::harness::inspect::{Seen, inspect};
 use crate::harness::process::head_of;
@@ -129,13 +131,18 @@ impl Driver {
             }
         }
         let diff = diff.chars().take(SHOWN).collect();
-        let log = self.context.run_dir().join("artifacts/tests_tier0.log");
-        let check_log = if log.exists() {
-            head_of(&log, 4096)
-        } else {
-            String::new()
-        };
+        let log = self.last_log_of_tier0();
+        let check_log = log.map_or(String::new(), |log| head_of(&log, 4096));
         Ok(prompt::Change { diff, check_log })
+    }
+
+    /// The log of the last check of tier0 that the milestone has.
+    fn last_log_of_tier0(&self) -> Option<Utf8PathBuf> {
+        let state = &self.recorder.state;
+        let label = label(state);
+        let logs = self.context.run_dir().join("logs/verify");
+        let log = |n| logs.join(format!("{label}-{}-{n}.log", Tier::Tier0));
+        (1..).map(log).take_while(|log| log.exists()).last()
     }
 }
 
