@@ -253,6 +253,13 @@ export function runsSync(options?: RootOption): JsonObject[];
 /** The report on a run: times, verifications, workers, outcome and what to do next. */
 export function reportRun(options: RunOption): Promise<JsonObject>;
 export function reportRunSync(options: RunOption): JsonObject;
+/**
+ * Whether the files and commits of a run are still as the receipt of its last stop says. `ok` is the
+ * sum of `entries`, whose `status` is `OK`, `CHANGED` or `MISSING`. Nothing is written, and nothing
+ * of the repository is executed.
+ */
+export function verifyReceipt(options: RunOption): Promise<JsonObject>;
+export function verifyReceiptSync(options: RunOption): JsonObject;
 /** Approves the command list of a repository, without a prompt. */
 export function trust(options?: RootOption): Promise<JsonObject>;
 export function trustSync(options?: RootOption): JsonObject;

@@ -86,6 +86,8 @@ export const {
   Untrusted,
   unwrapOutput,
   upsertIndex,
+  verifyReceipt,
+  verifyReceiptSync,
   version,
   WorkerCall,
 } = runr;

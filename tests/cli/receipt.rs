@@ -200,7 +200,8 @@ fn a_worker_that_fails_itself_leaves_a_receipt() {
         ("429 Too Many Requests", "rate_limited"),
     ] {
         let complaint = format!("echo '{said}' >&2; exit 1");
-        let config = Config::new().worker("claude", "sh", &["-c", &complaint]);
+        let worker = |config: Config, name| config.worker(name, "sh", &["-c", &complaint]);
+        let config = worker(worker(Config::new(), "claude"), "codex");
         let sandbox = Sandbox::with(&config);
         let run = sandbox.run(&["--skip-doctor"], 1);
         let words = [said, "logs/worker/m01-a1-plan-1.log"];

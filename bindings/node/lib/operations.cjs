@@ -66,6 +66,7 @@ const DISK = {
   status: ['run_id', 'root'],
   runs: ['root'],
   report_run: ['run_id', 'root'],
+  verify_receipt: ['run_id', 'root'],
   trust: ['root'],
   approve: ['run_id', 'root'],
   prep: [

@@ -85,7 +85,7 @@ fn the_report_names_the_failed_command_and_shows_its_end() {
     for words in [
         format!("\nfailed_command: {command} (tier0)\nresult: exit 7\nlog: {log}\n  line 11\n"),
         "  line 50\n".to_owned(),
-        "the pass before failed in the same way: ".to_owned(),
+        "it failed in the same way twice running: ".to_owned(),
         format!(
             "\nlast verification: {}\n",
             sandbox.file(&run.id, log).display()

@@ -9,7 +9,7 @@ A program drives a run by answering its calls; see :class:`Run`. Every error is 
 """
 
 from ._command import main, run_command
-from ._disk import approve, report_run, runs, status, trust
+from ._disk import approve, report_run, runs, status, trust, verify_receipt
 from ._identity import (
     link_run,
     merge_run_meta,
@@ -151,4 +151,5 @@ __all__ = [
     "trust",
     "unwrap_output",
     "upsert_index",
+    "verify_receipt",
 ]

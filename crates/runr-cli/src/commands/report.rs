@@ -142,7 +142,7 @@ fn failed_check(call: &Invocation<'_>, state: &State, failure: &FailedCheck) {
     }
     if let Some(fingerprint) = &failure.repeated {
         print(&format!(
-            "the pass before failed in the same way: {fingerprint}"
+            "it failed in the same way twice running: {fingerprint}"
         ));
     }
 }

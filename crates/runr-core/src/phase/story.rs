@@ -85,7 +85,7 @@ pub struct FailedCheck {
     pub command: String,
     /// How it ended; absent if its time was over before it could start.
     pub result: Option<CommandResult>,
-    /// Of failure and output, if the pass before failed in the same way.
+    /// The fingerprint of a failure of this check that came twice running.
     pub repeated: Option<String>,
 }
 
@@ -157,9 +157,9 @@ impl Story {
             Event::WorkerCallFinished(finished) => self.call_finished(finished),
             Event::ImplementComplete(done) => self.chapter(*at).done = Some(done),
             Event::Verification(ran) => self.checked(ran, *at),
-            Event::VerifyFailedRetry(failed) if failed.same_as_previous => {
+            Event::VerifyFailedRetry(failed) => {
                 if let Some(failure) = &mut self.failure {
-                    failure.repeated = Some(failed.fingerprint);
+                    failure.repeated = failed.same_as_previous.then_some(failed.fingerprint);
                 }
             }
             Event::VerifyComplete {
@@ -254,11 +254,13 @@ impl Story {
             let result = ran.command_results.iter().find(failed).cloned();
             let unrun = ran.commands.get(ran.command_results.len());
             let command = result.as_ref().map(|result| &result.command).or(unrun);
+            let command = command.cloned().unwrap_or_default();
+            let before = self.failure.take().filter(|f| f.command == command);
             self.failure = Some(FailedCheck {
                 tier: ran.tier,
-                command: command.cloned().unwrap_or_default(),
+                command,
                 result,
-                repeated: None,
+                repeated: before.and_then(|failure| failure.repeated),
             });
         }
         self.chapter(at).checks.push(ran);

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::process::Stdio;
 use std::sync::atomic::Ordering;
 
+use runr_core::mutant::without;
 use runr_core::{Error, Result};
 
 use super::Git;
@@ -72,7 +73,7 @@ impl Git {
         let args = ["cat-file", "--batch-check=%(objectname) %(objecttype)"];
         let mut child = self
             .command(&args)
-            .envs(STAY_HERE)
+            .envs(STAY_HERE.iter().filter(|_| !without("no-fetch")).copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

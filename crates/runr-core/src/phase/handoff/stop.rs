@@ -171,7 +171,7 @@ fn check(failure: &FailedCheck, output: &str) -> String {
     }
     if let Some(fingerprint) = &failure.repeated {
         text.push_str(&format!(
-            "- The pass before failed in the same way: {fingerprint}\n"
+            "- It failed in the same way twice running: {fingerprint}\n"
         ));
     }
     let lines: Vec<&str> = output.lines().collect();
