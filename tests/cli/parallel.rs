@@ -153,6 +153,17 @@ fn the_same_planned_file_is_shown_in_a_worktree_and_stops_elsewhere() {
 }
 
 #[test]
+fn the_plan_of_a_dead_run_stops_nobody() {
+    let sandbox = Sandbox::scripted(&expecting().sleeping("implement", 20_000));
+    let (dead, running) = sandbox.run_until_implement(&["--worktree"]);
+    running.kill();
+    assert_eq!(sandbox.status(&dead)["liveness"], "stale");
+    sandbox.script(&expecting());
+    let next = sandbox.run(&[], 0);
+    assert_eq!(warnings(&next.output), [""; 0], "{}", next.output);
+}
+
+#[test]
 fn a_task_that_comes_first_and_is_not_done_is_named_in_a_warning() {
     let sandbox = Sandbox::scripted(&Script::happy(1));
     let late = ".runr/tasks/late.md";

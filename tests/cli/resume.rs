@@ -354,3 +354,22 @@ fn a_lost_worktree_is_made_again_at_the_last_checkpoint() {
     );
     assert_eq!(sandbox.checkpoints(&id).len(), 2);
 }
+
+#[test]
+fn a_lost_detached_worktree_is_made_again_at_the_last_checkpoint() {
+    let sandbox = Sandbox::scripted(&Script::happy(2));
+    let run = sandbox.run(&["--worktree", "--no-branch", "--max-ticks", "5"], 1);
+    let first = sandbox.status(&run.id)["checkpoint_sha"].clone();
+    let place = sandbox.worktree(&run.id);
+    std::fs::remove_dir_all(&place).unwrap();
+    sandbox.write("src/later.txt", "later\n");
+    sandbox.commit("later work on main");
+    sandbox.runr(&["resume", &run.id]).output().exits(0);
+    let head = sandbox.git_in(&place, &["rev-parse", "HEAD"]);
+    assert_eq!(
+        json!(sandbox.git(&["rev-parse", &format!("{head}^")])),
+        first,
+        "the second milestone stands on the first"
+    );
+    assert!(!place.join("src/later.txt").exists());
+}

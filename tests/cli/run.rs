@@ -356,3 +356,31 @@ fn every_tier_of_the_last_milestone_is_run_with_ci_set() {
         .collect();
     assert_eq!(json!(tiers), json!(["tier0", "tier0", "tier1", "tier2"]));
 }
+
+#[test]
+fn a_held_index_lock_ends_the_run_with_a_reason() {
+    let step = json!({"files": {".git/index.lock": "a git is working\n"}, "writes": {"src/a.txt": "a\n"}, "reply": {"status": "ok", "handoff_memo": "done"}});
+    let steps = [step, ok(json!({"src/a.txt": "b\n"}))];
+    let script = Script::new(plan(&[milestone("goal 1")]), &steps, &[approve()]);
+    let sandbox = Sandbox::scripted(&script);
+    let run = sandbox.run(&[], 1);
+    let status = sandbox.status(&run.id);
+    assert_eq!(status["stop_reason"], "internal_error", "{status}");
+    assert!(
+        status["last_error"]
+            .as_str()
+            .unwrap()
+            .contains("index.lock"),
+        "{status}"
+    );
+    assert_eq!(sandbox.payloads(&run.id, "stop").len(), 1);
+    std::fs::remove_file(sandbox.repo().join(".git/index.lock")).unwrap();
+    sandbox.runr(&["resume", &run.id]).output().exits(0);
+}
+
+#[test]
+fn the_exit_status_of_a_stopped_run_is_not_0() {
+    let sandbox = Sandbox::scripted(&Script::one(blocked("no key")));
+    sandbox.run_command(&[]).output().exits(1);
+    sandbox.run_command(&["--max-ticks", "1"]).output().exits(1);
+}

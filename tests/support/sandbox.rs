@@ -223,6 +223,10 @@ impl Sandbox {
             .env("TERM", "dumb")
             .env("COLUMNS", "100")
             .env("TZ", "UTC");
+        // A safety step that is left out, to see that a test notices.
+        if let Some(step) = std::env::var_os("RUNR_MUTANT") {
+            command = command.env("RUNR_MUTANT", step);
+        }
         for (name, dir) in [
             ("CONFIG", "config"),
             ("STATE", "state"),

@@ -3,6 +3,7 @@
 //! Absolute times do not travel from one machine to the next, ratios do. Goals are printed, never
 //! judged: a busy machine must not fail a build.
 
+mod event_loop;
 mod items;
 mod machine;
 mod owner;
@@ -39,9 +40,10 @@ pub(crate) struct Bench {
 type Part = fn(&Bench) -> Result<Vec<Row>, Failure>;
 
 /// The parts, in the order of the table.
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("startup", startup::measure),
     ("run", whole_run::measure),
+    ("loop", event_loop::measure),
     ("storage", storage::measure),
     ("store", store::measure),
     ("items", items::measure),

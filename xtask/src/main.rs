@@ -31,10 +31,10 @@ cargo xtask <task>
   bench    medians beside those of a peer; prints goals, judges nothing
              --json   the rows as JSON
              --rounds N   9 unless told
-             --only startup|run|storage|store   one part (may be repeated)
+             --only startup|run|loop|storage|..   one part (may be repeated)
   faults   the suites that break storage and kill processes
              --long   full counts instead of short forms
-  mutants  leaves out the safety steps of storage one by one: a test must fail each time
+  mutants  leaves out the safety steps one by one: a test must fail each time
              STEP...  these steps only
 ";
 

@@ -1,7 +1,7 @@
-//! Tests of the tests: leaves out the safety steps of storage and store, one at a time. Each time
+//! Tests of the tests: leaves out the safety steps of the core and of the harness, one at a time. Each time
 //! the test that stands for the step must fail.
 //!
-//! The steps are the places in `runr-core` that ask `without("step")`. One build with
+//! The steps are the places that ask `without("step")`. One build with
 //! `--cfg runr_mutants` holds them all and is told by `RUNR_MUTANT` which one to leave out, so a
 //! step more costs one run of one test.
 
@@ -23,6 +23,18 @@ const HUNG: Duration = Duration::from_secs(60);
 
 /// The test program of the library's own tests.
 const LIBRARY: &str = "runr_core";
+
+/// The test programs of the command line; all others are the core's.
+const OF_THE_COMMAND_LINE: [&str; 3] = ["cli", "kills", "faults"];
+
+/// The package of a test program.
+fn package(program: &str) -> &'static str {
+    if OF_THE_COMMAND_LINE.contains(&program) {
+        "runr-cli"
+    } else {
+        "runr-core"
+    }
+}
 
 /// Where the test programs are.
 type Programs = BTreeMap<String, PathBuf>;
@@ -95,12 +107,26 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Failure> {
 /// Cargo calls this program in place of rustc for the crates of the workspace, and keeps what it
 /// makes apart from what rustc makes, as it does for clippy. So nothing else has to be built anew.
 fn build(mutants: &[Mutant]) -> Result<Programs, Failure> {
+    let mut programs = Programs::new();
+    for of in ["runr-core", "runr-cli"] {
+        let named = mutants.iter().map(|mutant| mutant.program);
+        let wanted: BTreeSet<_> = named.filter(|program| package(program) == of).collect();
+        if !wanted.is_empty() {
+            programs.append(&mut build_of(of, &wanted)?);
+        }
+    }
+    Ok(programs)
+}
+
+fn build_of(package: &str, wanted: &BTreeSet<&str>) -> Result<Programs, Failure> {
     let this = std::env::current_exe().map_err(|why| format!("where am I? {why}"))?;
     let mut build = cargo(&["test", "--no-run", "--quiet", "--locked"]);
-    build.args(["--package", "runr-core", "--lib"]);
-    let programs: BTreeSet<_> = mutants.iter().map(|mutant| mutant.program).collect();
-    for program in programs.into_iter().filter(|program| *program != LIBRARY) {
-        build.args(["--test", program]);
+    build.args(["--package", package]);
+    for program in wanted {
+        match *program {
+            LIBRARY => build.arg("--lib"),
+            program => build.args(["--test", program]),
+        };
     }
     let output = build
         .arg("--message-format=json-render-diagnostics")
@@ -150,7 +176,7 @@ fn tests(program: &str, names: &[&str], programs: &Programs) -> Result<Command, 
     tests
         .arg("--exact")
         .args(names)
-        .current_dir(places::root().join("crates/runr-core"))
+        .current_dir(places::root().join("crates").join(package(program)))
         .env_remove("RUNR_TEST_LONG")
         .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::{CancelFlag, Durability, Storage, create_dirs};
+use runr_core::redact::secret_values;
 use runr_core::{Clock, Result, Timestamp};
 
 /// The surroundings of a command. Library code takes them from here and from nowhere else.
@@ -84,6 +85,13 @@ impl Host {
             .get(name)
             .map(String::as_str)
             .filter(|value| !value.is_empty())
+    }
+
+    /// The values of variables whose names say that they are secret.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let variables = self.env.iter();
+        secret_values(variables.map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
     /// The directory of runr's own user-level settings.

@@ -5,7 +5,8 @@
 //! liveness come in as values. What touches the disk goes through [`fs`].
 //!
 //! Dependencies between the parts point one way:
-//! `phase -> ownership -> { identity, store } -> { fs, json, glob } -> { error, time, id, hash }`.
+//! `phase -> ownership -> { identity, store } -> { fs, json, glob, redact } ->
+//! { error, time, id, hash }`.
 
 #![forbid(unsafe_code)]
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
@@ -22,6 +23,7 @@ pub mod mutant;
 pub mod ownership;
 pub mod phase;
 mod printable;
+pub mod redact;
 pub mod store;
 pub mod time;
 #[cfg(test)]

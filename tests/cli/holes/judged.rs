@@ -94,6 +94,17 @@ fn a_reviewer_that_edits_and_approves_is_stopped() {
     assert_eq!(sandbox.git(&["rev-parse", &format!("runr/{id}")]), base);
 }
 
+#[test]
+fn a_reviewer_that_leaves_a_file_outside_the_scope_is_stopped() {
+    let mut review = approve();
+    review["files"] = json!({"other/part.txt": "slipped in\n"});
+    let step = ok(json!({"src/part.txt": "a part\n"}));
+    let script = Script::new(plan(&[milestone("goal 1")]), &[step], &[review]);
+    let sandbox = Sandbox::scripted(&script);
+    let id = stops(&sandbox, &["--worktree"], "guard_violation");
+    assert_eq!(violations(&sandbox, &id), ["other/part.txt"]);
+}
+
 /// An answer that nothing needs to be done, with proof enough for an unchanged tree.
 fn no_changes() -> Value {
     let evidence = json!({"grep_output": "src/base.txt:1:base"});

@@ -47,6 +47,11 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
+    /// Times that other programs measured.
+    pub(crate) fn of(ours: Vec<Duration>, peers: Vec<Duration>) -> Self {
+        Self { ours, peers }
+    }
+
     /// Measures both `rounds` times; who comes first changes from round to round.
     pub(crate) fn measure(
         rounds: usize,

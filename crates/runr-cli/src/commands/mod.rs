@@ -71,6 +71,7 @@ impl<'a> Invocation<'a> {
 /// program's name.
 #[must_use]
 pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
+    let console = &console.clone().hiding(host.secrets());
     if let Some((global, words)) = cli::compat_words(argv) {
         let invocation = Invocation::new(host, console.clone(), global, false);
         return owner::compat::execute(&invocation, &words);
@@ -111,7 +112,7 @@ pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
 /// Prints an error in the form asked for and returns its exit status.
 pub(crate) fn print_error(console: &Console, error: &Error, json: bool) -> u8 {
     if json {
-        console.json(&error.to_json());
+        console.error_json(error);
     } else {
         console.error(error);
     }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use runr_core::fs::Document;
+use runr_core::fs::{Document, Durability};
 use runr_core::id::RunId;
 use runr_core::phase::event::Event;
 use runr_core::phase::ops::to_text;
@@ -214,7 +214,10 @@ pub(crate) fn record(
     };
     let name = format!("{}.json", commit.sha);
     let written = host.make_dirs(checkpoints).and_then(|()| {
-        Document::new(host.storage.clone(), checkpoints, &name).replace(&to_text(&sidecar)?)
+        // The timeline is the record; a power cut may take this one, and a resume does without it.
+        Document::new(host.storage.clone(), checkpoints, &name)
+            .durability(Durability::File)
+            .replace(&to_text(&sidecar)?)
     });
     let mut events = Vec::new();
     if let Err(error) = &written {

@@ -15,6 +15,7 @@ use runr_core::phase::ops::RunFiles;
 use runr_core::phase::rules::Policy;
 use runr_core::phase::scope::{ScopePolicy, ScopeRules};
 use runr_core::phase::state::State;
+use runr_core::redact::Redactor;
 use runr_core::store::RunStore;
 use runr_core::{Error, Result};
 
@@ -124,6 +125,8 @@ pub(crate) struct Context {
     pub(crate) min_tier: Option<Tier>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) workers: Workers,
+    /// Keeps secrets out of all that the run leaves behind.
+    pub(crate) redactor: Redactor,
     pub(crate) compiled: RefCell<Option<Compiled>>,
     /// The claim the run works under, if it needs one, until the run has ended.
     pub(crate) claim: Option<Claim>,
@@ -225,6 +228,15 @@ pub(crate) fn policy(config: &Config, worker: Option<&str>) -> Policy {
         workers: config.workers.keys().map(str::to_owned).collect(),
         max_review_rounds: config.resilience.max_review_rounds,
     }
+}
+
+/// What no log, event or prompt of a run may hold: the secrets of this process's environment, and
+/// what looks like one. Only the configuration can turn it off.
+pub(crate) fn redactor(config: &Config, host: &Host) -> Redactor {
+    if !config.receipts.redact {
+        return Redactor::off();
+    }
+    Redactor::new(&host.secrets())
 }
 
 /// The variables every child of a run gets: whom it works for, and under which claim.

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use runr_core::fs::CancelFlag;
+use runr_core::mutant::without;
 use runr_core::phase::event::{Event, Stop};
 use runr_core::phase::rules;
 use runr_core::phase::rules::Action;
@@ -322,6 +323,9 @@ impl Driver {
 
     /// Ends a run whose last step could not be recorded.
     fn end_after(&mut self, error: &Error) -> Result<()> {
+        if without("phase-errors") {
+            return Err(Error::internal(error.to_string()));
+        }
         if error.code() == Code::StoreCorrupt {
             return self.end_regardless(error);
         }

@@ -4,6 +4,7 @@
 //! inherited; nothing prompts. Every call is counted, so that the cost of a milestone is known.
 
 mod parse;
+mod program;
 mod stream;
 mod watch;
 
@@ -14,10 +15,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::mutant::without;
 use runr_core::{Code, Error, Result};
 
 pub(crate) use parse::{Touched, TreeStatus};
 use parse::{parse_status, parse_touched};
+pub(crate) use program::installed;
+use program::program;
 use watch::{PATIENCE, Watch};
 
 const HARDENED: &[&str] = &[
@@ -138,7 +142,7 @@ impl Git {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("git");
+        let mut command = Command::new(program());
         command.current_dir(&self.dir).args(HARDENED).args(args);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GIT_") {
@@ -294,7 +298,11 @@ impl Git {
             "--porcelain=v2",
             "--branch",
             "-z",
-            "-uall",
+            if without("untracked-files") {
+                "-unormal"
+            } else {
+                "-uall"
+            },
             "--ignored=traditional",
             "--renames",
             "--ignore-submodules=none",

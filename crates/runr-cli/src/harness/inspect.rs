@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use camino::Utf8Path;
 use runr_core::Result;
+use runr_core::mutant::without;
 use runr_core::phase::owned::{
     check_owned_paths, is_init_gitignore_change, is_own_output, is_protected,
 };
@@ -37,7 +38,7 @@ impl Guard {
     /// repository of its own, whose files git does not tell.
     fn is_guarded(&self, path: &str) -> bool {
         let name = path.trim_end_matches('/');
-        if is_own_output(name) || self.scope.is_noise(name) {
+        if without("ignored-files") || is_own_output(name) || self.scope.is_noise(name) {
             return false;
         }
         let inside = path.ends_with('/') && self.scope.is_denied(&format!("{name}/any"));
@@ -255,7 +256,7 @@ fn committed_since(
     status: &TreeStatus,
     expected: &str,
 ) -> Result<(Touched, Option<String>)> {
-    if status.head == expected {
+    if status.head == expected || without("committed-range") {
         return Ok((Touched::default(), None));
     }
     let touched = git.touched_between(expected, &status.head)?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::{Lock, LockGuard, Storage, Wait};
+use runr_core::mutant::without;
 use runr_core::phase::ops::{Live, OWNER_LOCK, RunFiles};
 use runr_core::{Clock, Code, Error, Result};
 use sha2::{Digest, Sha256};
@@ -57,7 +58,12 @@ impl Ownership {
 /// # Errors
 /// `E_RUN_ACTIVE` when another process drives the run.
 fn take_owner_lock(files: &RunFiles, storage: &Storage) -> Result<LockGuard> {
-    match Lock::acquire(storage, files.dir(), OWNER_LOCK, Wait::UpTo(PATIENCE)) {
+    let name = if without("owner-lock") {
+        format!("{OWNER_LOCK}.{}", std::process::id())
+    } else {
+        OWNER_LOCK.to_owned()
+    };
+    match Lock::acquire(storage, files.dir(), &name, Wait::UpTo(PATIENCE)) {
         Err(error) if error.code() == Code::LockTimeout => {
             let mut busy = Error::new(Code::RunActive, "Run is still running")
                 .with("run_id", files.run_id().as_str())
@@ -80,6 +86,9 @@ fn tree_lock_name(tree: &Utf8Path) -> Result<String> {
         .canonicalize_utf8()
         .map_err(|source| Error::io("resolve", tree, source))?;
     let digest = super::hex(&Sha256::digest(real.as_str()));
+    if without("tree-lock") {
+        return Ok(format!(".tree-{}.lock", std::process::id()));
+    }
     Ok(format!(".tree-{}.lock", &digest[..16]))
 }
 

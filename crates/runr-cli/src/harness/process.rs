@@ -4,6 +4,11 @@
 //! before it becomes the real program. Its identity is journalled while it waits, so whatever does
 //! work is known to the timeline, and a driver that dies early leaves nothing running: the gate
 //! sees the end of its input and goes.
+//!
+//! What a child prints reaches its log by way of the driver, which blanks the secrets in it: see
+//! [`capture`].
+
+mod capture;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -13,10 +18,12 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use runr_core::fs::CancelFlag;
+use runr_core::mutant::without;
 use runr_core::phase::event::ProcessIdentity;
+use runr_core::redact::Redactor;
 use rustix::process::{Pid, Signal};
-use sha2::{Digest, Sha256};
 
+use self::capture::Capture;
 use crate::ownership::CLAIM_VARIABLES;
 use crate::processes::{
     all_processes, boot_id, exit_code, members, pid_of, signal_group, stat_of, wait_unreaped,
@@ -37,6 +44,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) stdout: &'a Utf8Path,
     /// Where standard error goes; absent: into the same file.
     pub(crate) stderr: Option<&'a Utf8Path>,
+    /// What no log may hold.
+    pub(crate) redactor: &'a Redactor,
 }
 
 /// A program that reads its prompt from standard input, or a command line for the shell.
@@ -50,7 +59,17 @@ pub(crate) enum What<'a> {
 pub(crate) struct Gated {
     child: Child,
     stdin: ChildStdin,
+    stdout: Capture,
+    stderr: Option<Capture>,
     pub(crate) identity: ProcessIdentity,
+}
+
+/// How a child ended, and what its log holds.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) end: End,
+    /// SHA-256 of the log of standard output.
+    pub(crate) sha256: String,
 }
 
 /// How a child ended.
@@ -69,10 +88,11 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> io::Result<Gated> {
     const PROGRAM: &str = r#"IFS= read -r go || exit 125; exec "$@""#;
     const COMMAND: &str =
         r#"IFS= read -r go || exit 125; exec </dev/null; go=$1; set --; eval "$go""#;
-    let stdout = log_file(spec.stdout)?;
-    let stderr = match spec.stderr {
-        Some(path) => log_file(path)?,
-        None => stdout.try_clone()?,
+    let (stdout, out) = Capture::start(spec.stdout, spec.redactor)?;
+    // One pipe for both keeps the order in which they were written.
+    let (stderr, err) = match spec.stderr {
+        Some(path) => Capture::start(path, spec.redactor).map(|(log, pipe)| (Some(log), pipe))?,
+        None => (None, out.try_clone()?),
     };
     let (script, words) = match spec.what {
         What::Program(argv) => (PROGRAM, argv),
@@ -94,8 +114,8 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> io::Result<Gated> {
         .env_remove("GIT_INDEX_FILE")
         .envs(spec.env.iter().map(|(key, value)| (key, value)))
         .stdin(Stdio::piped())
-        .stdout(stdout)
-        .stderr(stderr)
+        .stdout(out)
+        .stderr(err)
         .process_group(0)
         .spawn()?;
     let identity = identity_of(child.id());
@@ -103,6 +123,8 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> io::Result<Gated> {
         Some(stdin) => Ok(Gated {
             child,
             stdin,
+            stdout,
+            stderr,
             identity,
         }),
         None => Err(io::Error::other("the child has no standard input")),
@@ -119,27 +141,20 @@ pub(crate) fn private_file(path: &Utf8Path) -> io::Result<File> {
         .open(path)
 }
 
-fn log_file(path: &Utf8Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    File::options()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-}
-
 impl Gated {
     /// Opens the gate, sends `input`, and waits for the end, the deadline or a cancel. Whatever is
-    /// left of the process group is killed before this returns.
+    /// left of the process group is killed before this returns, and all it printed is in the log.
     pub(crate) fn run(
         self,
         input: &str,
         deadline: Instant,
         cancel: &CancelFlag,
-    ) -> io::Result<End> {
+    ) -> io::Result<Ended> {
         let Self {
             mut child,
             mut stdin,
+            stdout,
+            stderr,
             ..
         } = self;
         let pid = Pid::from_child(&child);
@@ -170,18 +185,27 @@ impl Gated {
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
         };
-        if verdict.is_some() {
+        if verdict.is_some() && !without("whole-group") {
             signal_group(pid, Signal::TERM);
             // Gone or not after the grace period, SIGKILL follows.
             let _gone = ended.recv_timeout(GRACE);
         }
         // The leader is not reaped yet, so its number cannot mean another group.
-        signal_group(pid, Signal::KILL);
+        if without("whole-group") {
+            // Gone or not, the wait tells.
+            let _gone = rustix::process::kill_process(pid, Signal::KILL);
+        } else {
+            signal_group(pid, Signal::KILL);
+        }
         let status = child.wait()?;
         drop(waiter.join());
         // Not waited for: a child of the child may hold the pipe open for ever.
         drop(feeder);
-        Ok(verdict.unwrap_or(End::Exited(exit_code(status))))
+        stderr.map_or(Ok(String::new()), Capture::end)?;
+        Ok(Ended {
+            end: verdict.unwrap_or(End::Exited(exit_code(status))),
+            sha256: stdout.end()?,
+        })
     }
 
     /// Ends a child that must not start after all.
@@ -246,6 +270,9 @@ pub(crate) const MARK: &str = "RUNR_RUN_DIR";
 /// Ends everything that carries the run's mark in its environment, in whatever group or session: a
 /// worker's children must not edit the tree after its answer.
 pub(crate) fn kill_escaped(run_dir: &Utf8Path) {
+    if without("whole-group") {
+        return;
+    }
     let marker = format!("{MARK}={run_dir}");
     let own = std::process::id();
     for pid in all_processes().filter(|pid| *pid != own && has_environment(*pid, &marker)) {
@@ -264,26 +291,12 @@ fn has_environment(pid: u32, marker: &str) -> bool {
     })
 }
 
-/// The SHA-256 of a log, without holding it in memory.
-pub(crate) fn hash_log(path: &Utf8Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            n => hasher.update(&buffer[..n]),
-        }
-    }
-    Ok(super::hex(&hasher.finalize()))
-}
-
 /// The first `limit` bytes of a log as text.
 pub(crate) fn head_of(path: &Utf8Path, limit: u64) -> String {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
     match read {
-        Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
+        Ok(_) => text_of(bytes),
         Err(problem) => format!("(the log cannot be read: {problem})"),
     }
 }
@@ -298,5 +311,11 @@ pub(crate) fn tail_of(path: &Utf8Path, limit: u64) -> io::Result<String> {
     }
     let mut bytes = Vec::new();
     file.take(limit).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(text_of(bytes))
+}
+
+/// Takes the bytes as they are where they are text: a copy of a long output is dear.
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }

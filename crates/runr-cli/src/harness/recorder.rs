@@ -105,7 +105,7 @@ impl Recorder {
         let events = self.with_stats(source, events, now);
         let build = |index: usize, seq: u64| {
             let event = &events[index];
-            Record::new(seq, now, speaker(event, source), event)
+            self.files.record(seq, now, speaker(event, source), event)
         };
         self.files.timeline().append_batch(events.len(), build)
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use runr_core::id::RunId;
+use runr_core::mutant::without;
 use runr_core::phase::claim::RunClaim;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{Event, RunResumed, ScopeLock};
@@ -121,6 +122,7 @@ pub(crate) fn resume(
         changed.write(&files)?;
     }
     ownership.hold_tree(reopened.tree_lock);
+    let files = files.redacting(context::redactor(&config, host));
     let mut recorder = Recorder::new(files, state, host.clock.clone(), listener, git);
     let mut events = chosen.events(&recorder.state);
     events.append(&mut reopened.events);
@@ -243,6 +245,7 @@ fn refuse_unstarted(files: &RunFiles, state: &State) -> Result<()> {
 
 fn chosen_config(request: &ResumeRequest, layout: &Layout, snapshot: &Config) -> Result<Config> {
     match &request.config {
+        _ if without("named-config") => Ok(snapshot.clone()),
         Some(source) => Ok(load_config(Some(source), layout)?.0),
         None => Ok(snapshot.clone()),
     }
@@ -353,6 +356,7 @@ fn context_of(
     let run_dir = layout.store().run_dir(&run_id);
     Context {
         policy: context::policy(&config, state.options.worker.as_deref()),
+        redactor: context::redactor(&config, host),
         env: context::child_env(&run_id, &run_dir, claim.as_ref().map(Claim::facts)),
         min_tier: task.verification_tier,
         task_stem: stem.unwrap_or("task").to_owned(),
@@ -381,6 +385,7 @@ fn finished(
     let git = Git::new(&layout.repo_root);
     let context = Context {
         policy: context::policy(&config, None),
+        redactor: context::redactor(&config, host),
         env: Vec::new(),
         min_tier: None,
         task_stem: String::new(),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::CancelFlag;
 use runr_core::phase::model::Stage;
+use runr_core::redact::Redactor;
 use runr_core::{Code, Error, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -58,6 +59,7 @@ pub(crate) struct Call<'a> {
     pub(crate) task_stem: &'a str,
     pub(crate) cwd: &'a Utf8Path,
     pub(crate) prompt: &'a str,
+    pub(crate) redactor: &'a Redactor,
 }
 
 /// How a scripted call ended.
@@ -152,6 +154,7 @@ impl Script {
             return Ok(());
         };
         let line = json!({"run_id": call.run_id, "stage": call.stage, "n": call.n, "cwd": call.cwd, "prompt": call.prompt});
+        let line = call.redactor.text(&line.to_string());
         write(path, &format!("{line}\n"), true)
     }
 }

@@ -60,7 +60,8 @@ pub(crate) fn start(
     let begun = begin(&prepared, host, verdict.ok)?;
     let (run, claim) = (begun.run, begun.claim);
     prepared.git = prepared.git.clone().holding(begun.ownership.inheritable()?);
-    let files = prepared.layout.files(&run.run_id);
+    let redactor = context::redactor(&prepared.config, host);
+    let files = prepared.layout.files(&run.run_id).redacting(redactor);
     let (clock, git) = (host.clock.clone(), prepared.git.clone());
     let mut recorder = Recorder::new(files, State::default(), clock, listener, git);
     let mut started = run_started(&prepared, &run.run_id, scope, &status);
@@ -170,6 +171,7 @@ fn context_of(
     let run_dir = prepared.layout.store().run_dir(&run_id);
     Context {
         policy: context::policy(&prepared.config, prepared.options.worker.as_deref()),
+        redactor: context::redactor(&prepared.config, host),
         env: context::child_env(&run_id, &run_dir, claim.as_ref().map(Claim::facts)),
         min_tier: prepared.task.verification_tier,
         task_stem: stem.unwrap_or("task").to_owned(),

@@ -8,6 +8,7 @@ use runr_core::phase::event::{FailureKind, Usage};
 use runr_core::phase::model::Stage;
 use runr_core::phase::reply::{parse_reply, unwrap_output};
 use runr_core::phase::rules::WorkerFailure;
+use runr_core::redact::Redactor;
 use runr_core::{Code, Error, Result};
 
 use super::process::{self, End, Spec, What};
@@ -15,7 +16,7 @@ use crate::host::Host;
 
 /// How much of an output is searched for the answer, from its end, and then from its beginning; what
 /// else a worker prints is progress.
-const ANSWER_LIMIT: u64 = 8 * 1024 * 1024;
+const ANSWER_LIMIT: u64 = 4 * 1024 * 1024;
 const PROBE: Duration = Duration::from_secs(5);
 
 /// What a worker gave back.
@@ -147,6 +148,7 @@ pub(crate) struct ProcessCall<'a> {
     pub(crate) env: &'a [(String, String)],
     /// Standard output; standard error goes beside it with `.err` appended.
     pub(crate) log: Utf8PathBuf,
+    pub(crate) redactor: &'a Redactor,
 }
 
 impl ProcessCall<'_> {
@@ -164,6 +166,7 @@ impl ProcessCall<'_> {
             env: self.env,
             stdout: &self.log,
             stderr: Some(&stderr),
+            redactor: self.redactor,
         };
         process::spawn(&spec)
             .map_err(|source| Error::io("start worker", Utf8Path::new(&self.worker.bin), source))

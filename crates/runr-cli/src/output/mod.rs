@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runr_core::Error;
 pub(crate) use runr_core::printable;
+use runr_core::redact::Redactor;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,6 +21,8 @@ pub struct Console {
     err: Sink,
     failed: Arc<Mutex<Option<ErrorKind>>>,
     color: bool,
+    /// What no error may show.
+    secrets: Arc<Vec<String>>,
 }
 
 impl std::fmt::Debug for Console {
@@ -43,6 +46,7 @@ impl Console {
             err: sink(err),
             failed: Arc::default(),
             color: false,
+            secrets: Arc::default(),
         }
     }
 
@@ -54,6 +58,12 @@ impl Console {
 
     pub(crate) fn with_color(mut self, color: bool) -> Self {
         self.color = color;
+        self
+    }
+
+    /// Also keeps these values out of errors, beside what looks like a secret.
+    pub(crate) fn hiding(mut self, secrets: Vec<String>) -> Self {
+        self.secrets = Arc::new(secrets);
         self
     }
 
@@ -124,7 +134,16 @@ impl Console {
         } else {
             "Error:"
         };
-        self.say(&format!("{label} {}", human(error)));
+        let text = Redactor::new(&self.secrets).text(&human(error));
+        self.say(&format!("{label} {text}"));
+    }
+
+    /// An error in the form for programs. What names something stays as it is.
+    pub(crate) fn error_json(&self, error: &Error) {
+        let is_name = |key: &str| ["error", "code", "path", "run_id"].contains(&key);
+        let mut value = error.to_json();
+        Redactor::new(&self.secrets).value(&mut value, &is_name);
+        self.json(&value);
     }
 }
 

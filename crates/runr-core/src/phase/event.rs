@@ -5,6 +5,7 @@
 //! event: only the path of its log and the log's SHA-256.
 
 mod payload;
+mod redacted;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -8,6 +8,8 @@ use super::state::{State, fold};
 use crate::error::{Code, Error, Result};
 use crate::fs::{Document, Durability, Journal, Lock, Storage};
 use crate::id::RunId;
+use crate::mutant::without;
+use crate::redact::Redactor;
 use crate::time::Timestamp;
 
 /// The timeline of a run.
@@ -25,6 +27,7 @@ pub struct RunFiles {
     storage: Storage,
     run_id: RunId,
     dir: Utf8PathBuf,
+    redactor: Redactor,
 }
 
 /// Who drives a run.
@@ -62,7 +65,14 @@ impl RunFiles {
             storage,
             run_id,
             dir: dir.into(),
+            redactor: Redactor::default(),
         }
+    }
+
+    /// The same files, into whose timeline nothing comes that `redactor` finds.
+    #[must_use]
+    pub fn redacting(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
     }
 
     /// The run.
@@ -197,7 +207,18 @@ impl RunFiles {
     /// Those of [`Journal::append`].
     pub fn append(&self, now: Timestamp, source: &str, event: &Event) -> Result<Record> {
         self.timeline()
-            .append(|seq| Record::new(seq, now, source, event))
+            .append(|seq| self.record(seq, now, source, event))
+    }
+
+    /// The record of an event, as it goes into the timeline: every one is made here, so that no
+    /// secret gets there.
+    #[must_use]
+    pub fn record(&self, seq: u64, now: Timestamp, source: &str, event: &Event) -> Record {
+        let record = Record::new(seq, now, source, event);
+        if without("redact-events") {
+            return record;
+        }
+        record.redacted(&self.redactor)
     }
 
     /// Whether a driver holds the run; a probe, which changes nothing.

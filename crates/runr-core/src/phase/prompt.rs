@@ -6,6 +6,7 @@ use super::evidence::EvidenceGate;
 use super::model::{Milestone, Stage};
 use super::options::AllowDeps;
 use super::state::State;
+use crate::mutant::without;
 
 /// The answer a stage must give, as a JSON example with its rules.
 #[must_use]
@@ -125,7 +126,7 @@ pub fn implement(
             "(nothing)",
         );
     }
-    if !state.review_changes.is_empty() {
+    if !state.review_changes.is_empty() && !without("review-feedback") {
         text.push('\n');
         list(
             &mut text,

@@ -12,6 +12,7 @@ mod verify;
 
 use std::time::Duration;
 
+use crate::mutant::without;
 use crate::phase::event::{Event, Stop};
 use crate::phase::model::{Phase, Stage};
 use crate::phase::state::{State, Step};
@@ -205,7 +206,7 @@ fn stopped(state: &State, reason: StopReason, error: Option<String>) -> Event {
 /// there is nothing else to do than to plan; otherwise the next milestone is implemented.
 #[must_use]
 pub fn reentry(state: &State) -> Phase {
-    if !state.planned {
+    if !state.planned && !without("plan-again") {
         return Phase::Plan;
     }
     if state.milestone_index >= state.milestones.len() {

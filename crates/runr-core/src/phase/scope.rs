@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::preset;
 use crate::error::Result;
 use crate::glob::{Dots, GlobSet};
+use crate::mutant::without;
 
 /// The lists a run is judged by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,7 +130,14 @@ impl ScopeRules {
         };
         Ok(Self {
             allow: GlobSet::new(&effective_allowlist, Dots::Skip)?,
-            deny: GlobSet::new(&policy.denylist, Dots::Match)?,
+            deny: GlobSet::new(
+                &policy.denylist,
+                if without("deny-dots") {
+                    Dots::Skip
+                } else {
+                    Dots::Match
+                },
+            )?,
             noise: GlobSet::new(&policy.env_allowlist, Dots::Skip)?,
             lockfiles: lockfiles.iter().cloned().collect(),
             effective_allowlist,

@@ -12,7 +12,7 @@ use runr_core::{Error, Result};
 
 use super::{Driver, Fix, WorkerCall, no_milestone};
 use crate::harness::context::Workers;
-use crate::harness::process::{hash_log, head_of, kill_escaped};
+use crate::harness::process::{End, Ended, head_of, kill_escaped};
 use crate::harness::recorder::{Recorder, SUPERVISOR};
 use crate::harness::script;
 use crate::harness::worker::{Answer, CallEnd, CallLog, ProcessCall, failed};
@@ -153,6 +153,7 @@ impl Driver {
             cwd: self.context.git.dir(),
             env: &self.context.env,
             log: logs.join(name),
+            redactor: &self.context.redactor,
         };
         let relative = self.context.relative(&asked.log);
         let child = asked.spawn()?;
@@ -162,19 +163,17 @@ impl Driver {
             return Err(error);
         }
         let cancel = self.context.host.cancel.clone();
-        let end = child
+        let Ended { end, sha256 } = child
             .run(&call.prompt, deadline, &cancel)
             .map_err(|e| Error::io("wait for worker, log", &asked.log, e))?;
         kill_escaped(&self.context.run_dir());
-        if end == crate::harness::process::End::Cancelled {
+        if end == End::Cancelled {
             return Ok(None);
         }
         let (answer, exit_code) = asked.read(end)?;
-        let hashed =
-            hash_log(&asked.log).map_err(|source| Error::io("read", &asked.log, source))?;
         let log = Some(CallLog {
             path: relative,
-            sha256: hashed,
+            sha256,
         });
         Ok(Some(CallEnd {
             answer,
@@ -202,6 +201,7 @@ impl Driver {
             task_stem: &self.context.task_stem,
             cwd: self.context.git.dir(),
             prompt: &call.prompt,
+            redactor: &self.context.redactor,
         };
         let git = self.context.git.at(self.context.git.dir());
         let (answer, exit_code) =

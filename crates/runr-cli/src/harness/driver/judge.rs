@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use runr_core::Result;
 use runr_core::glob::Glob;
+use runr_core::mutant::without;
 use runr_core::phase::event::{CallFinished, Event, Record};
 use runr_core::phase::model::{
     ImplementReply, ImplementStatus, Plan, PlanReply, ReviewReply, Tier,
@@ -67,9 +68,12 @@ impl Driver {
         answer: Answer,
     ) -> Result<Vec<Event>> {
         let policy = &self.context.policy;
+        // What a process printed is clean already; here everybody's words are.
+        let redactor = &self.context.redactor;
         let text = match answer {
-            Answer::Text(text) => text,
-            Answer::Failed(failure) => {
+            Answer::Text(text) => redactor.text(&text),
+            Answer::Failed(mut failure) => {
+                failure.message = redactor.text(&failure.message);
                 return Ok(rules::after_worker_failure(
                     after,
                     policy,
@@ -219,24 +223,17 @@ impl Driver {
             .evidence
             .as_mut()
             .and_then(|evidence| evidence.commands_run.as_mut());
-        let Some(claims) = claims.filter(|_| reply.status == ImplementStatus::NoChangesNeeded)
-        else {
+        let is_claim = reply.status == ImplementStatus::NoChangesNeeded;
+        let Some(claims) = claims.filter(|_| is_claim && !without("claims-rerun")) else {
             return Ok(checked);
         };
         for (index, claim) in claims.iter_mut().enumerate() {
-            let is_check = |tier: &Tier| {
-                self.context
-                    .config
-                    .verification
-                    .tier(*tier)
-                    .contains(&claim.command)
-            };
-            let Some(tier) = Tier::ALL.iter().copied().find(is_check) else {
+            let Some((tier, command)) = self.check_of(&claim.command) else {
                 claim.exit_code = -1;
                 continue;
             };
             let label = format!("claim{}-{}", self.recorder.state.calls_started, index + 1);
-            let tiers = vec![(tier, std::slice::from_ref(&claim.command))];
+            let tiers = vec![(tier, std::slice::from_ref(command))];
             let (order, cancel) = (
                 self.order(tiers, Vec::new(), &label),
                 self.context.host.cancel.clone(),
@@ -245,6 +242,17 @@ impl Driver {
             claim.exit_code = ran.map_or(-1, i64::from);
         }
         Ok(checked)
+    }
+
+    /// The configured check that a claim means; a claim knows no secret of it.
+    fn check_of(&self, claimed: &str) -> Option<(Tier, &String)> {
+        let verification = &self.context.config.verification;
+        let all = Tier::ALL.iter().flat_map(|tier| {
+            let commands = verification.tier(*tier).iter();
+            commands.map(|command| (*tier, command))
+        });
+        all.into_iter()
+            .find(|(_, command)| self.context.redactor.text(command) == claimed)
     }
 
     pub(super) fn judge_review(&mut self, after: &State, reply: ReviewReply) -> Result<Vec<Event>> {

@@ -10,6 +10,7 @@ use runr_core::phase::model::Tier;
 use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
 use runr_core::phase::{prompt, rules};
+use runr_core::redact::Redactor;
 
 use super::Driver;
 use super::milestone::label;
@@ -126,10 +127,12 @@ impl Driver {
                 if diff.len() > SHOWN {
                     break;
                 }
-                let text = shown_file(&self.context.git.dir().join(path));
+                let text = shown_file(&self.context.git.dir().join(path), &self.context.redactor);
                 diff.push_str(&format!("\nnew file {path}\n{text}"));
             }
         }
+        // Before it is cut: of half a token nobody can tell that it is one.
+        let diff = self.context.redactor.text(&diff);
         let diff = diff.chars().take(SHOWN).collect();
         let log = self.last_log_of_tier0();
         let check_log = log.map_or(String::new(), |log| head_of(&log, 4096));
@@ -147,10 +150,14 @@ impl Driver {
 }
 
 /// The beginning of a file. A link is shown as what it is: its target may be anybody's.
-fn shown_file(path: &Utf8Path) -> String {
+fn shown_file(path: &Utf8Path, redactor: &Redactor) -> String {
     match path.read_link_utf8() {
         Ok(target) => format!("-> {target}\n"),
-        Err(_) if path.is_file() => head_of(path, 4096),
+        // More is read than is shown: a secret must not be cut in two before it is found.
+        Err(_) if path.is_file() => {
+            let text = redactor.text(&head_of(path, 16 * 1024));
+            text.chars().take(4096).collect()
+        }
         Err(_) => String::new(),
     }
 }

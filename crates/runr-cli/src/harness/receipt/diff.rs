@@ -3,7 +3,7 @@
 //! The patch may be of any size, so it goes from git to the disk in pieces.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -11,9 +11,8 @@ use runr_core::phase::receipt::{Changes, FileReceipt, is_bulky};
 use runr_core::{Error, Result};
 use sha2::{Digest, Sha256};
 
-use crate::harness::git::Git;
+use crate::harness::git::{Git, installed};
 use crate::harness::hex;
-use crate::harness::process::hash_log;
 
 const PATCH: &str = "diff.patch";
 const PACKED: &str = "diff.patch.gz";
@@ -61,54 +60,51 @@ pub(super) fn capture(git: &Git, dir: &Utf8Path, base: &str, tip: Option<&str>) 
     let (changes, patch) = reader.finish().map_err(failed)?;
     let bulky = is_bulky(patch.bytes, patch.lines, changes.totals.files_changed);
     let packed = if bulky { pack(dir, &loose) } else { None };
-    let (from, name, stale) = match &packed {
-        Some(packed) => (packed, PACKED, PATCH),
-        None => (&loose, PATCH, PACKED),
+    let (from, written, name, stale) = match packed {
+        Some((path, packed)) => (path, packed, PACKED, PATCH),
+        None => (loose.clone(), patch, PATCH, PACKED),
     };
-    let path = dir.join(name);
-    std::fs::rename(from, &path).map_err(|source| Error::io("rename", from, source))?;
+    std::fs::rename(&from, dir.join(name)).map_err(|source| Error::io("rename", &from, source))?;
     remove(&dir.join(stale))?;
     remove(&loose)?;
-    let patch = match packed {
-        None => receipt(name, patch.bytes, hex(&patch.hash.finalize())),
-        Some(_) => {
-            let unreadable = |source| Error::io("read", &path, source);
-            let bytes = path.metadata().map_err(unreadable)?.len();
-            receipt(name, bytes, hash_log(&path).map_err(unreadable)?)
-        }
-    };
     Ok(Diff {
         changes,
-        patch: Some(patch),
+        patch: Some(FileReceipt {
+            path: name.to_owned(),
+            bytes: Some(written.bytes),
+            sha256: hex(&written.hash.finalize()),
+        }),
     })
-}
-
-fn receipt(name: &str, bytes: u64, sha256: String) -> FileReceipt {
-    FileReceipt {
-        path: name.to_owned(),
-        bytes: Some(bytes),
-        sha256,
-    }
 }
 
 /// The same in the form of gzip; `None` on a system without that program, where the patch stays as
 /// it is.
-fn pack(dir: &Utf8Path, loose: &Utf8Path) -> Option<Utf8PathBuf> {
-    let packed = dir.join(format!(".{PACKED}.tmp"));
-    remove(&packed).ok()?;
-    let status = Command::new("gzip")
+fn pack(dir: &Utf8Path, loose: &Utf8Path) -> Option<(Utf8PathBuf, Patch)> {
+    let path = dir.join(format!(".{PACKED}.tmp"));
+    remove(&path).ok()?;
+    let mut packed = Patch::new(create(&path).ok()?);
+    let done = run_gzip(loose, &mut packed);
+    if done.is_some() {
+        return Some((path, packed));
+    }
+    // A part of a patch is worth nothing.
+    drop(remove(&path));
+    None
+}
+
+fn run_gzip(loose: &Utf8Path, packed: &mut Patch) -> Option<()> {
+    let mut gzip = Command::new(installed("gzip")?)
         .args(["-n", "-c"])
         .env_remove("GZIP")
         .stdin(File::open(loose).ok()?)
-        .stdout(create(&packed).ok()?)
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .status();
-    if status.is_ok_and(|status| status.success()) {
-        return Some(packed);
-    }
-    // A part of a patch is worth nothing.
-    drop(remove(&packed));
-    None
+        .spawn()
+        .ok()?;
+    let copied = gzip.stdout.take().map(|mut from| packed.copy(&mut from));
+    let status = gzip.wait().ok()?;
+    copied?.ok()?;
+    status.success().then_some(())
 }
 
 fn create(path: &Utf8Path) -> io::Result<File> {
@@ -132,6 +128,7 @@ struct Reader {
     patch: Patch,
 }
 
+/// A patch as it is written, in one form or the other.
 struct Patch {
     file: BufWriter<File>,
     hash: Sha256,
@@ -144,12 +141,7 @@ impl Reader {
         Self {
             changes: Changes::default(),
             line: Some(Vec::new()),
-            patch: Patch {
-                file: BufWriter::new(file),
-                hash: Sha256::new(),
-                bytes: 0,
-                lines: 0,
-            },
+            patch: Patch::new(file),
         }
     }
 
@@ -180,6 +172,25 @@ impl Reader {
 }
 
 impl Patch {
+    fn new(file: File) -> Self {
+        Self {
+            file: BufWriter::new(file),
+            hash: Sha256::new(),
+            bytes: 0,
+            lines: 0,
+        }
+    }
+
+    fn copy(&mut self, from: &mut impl Read) -> io::Result<()> {
+        let mut piece = vec![0; MAX_LINE];
+        loop {
+            match from.read(&mut piece)? {
+                0 => return self.file.flush(),
+                length => self.take(&piece[..length])?,
+            }
+        }
+    }
+
     fn take(&mut self, piece: &[u8]) -> io::Result<()> {
         self.file.write_all(piece)?;
         self.hash.update(piece);

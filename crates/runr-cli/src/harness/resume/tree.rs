@@ -2,6 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::LockGuard;
+use runr_core::mutant::without;
 use runr_core::phase::event::Event;
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::state::State;
@@ -52,7 +53,11 @@ impl Reopened {
                     layout,
                     git,
                     &tree,
-                    state.expected_head(),
+                    if without("recorded-base") {
+                        "HEAD"
+                    } else {
+                        state.expected_head()
+                    },
                     state.branch.as_deref(),
                 )?;
                 lost_work = state.open_phase.is_some();

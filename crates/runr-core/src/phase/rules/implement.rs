@@ -1,6 +1,7 @@
 //! What an implementer's answer means, judged by the tree.
 
 use super::{MAX_LISTED, MAX_TEXT, head, listed, shown, stopped};
+use crate::mutant::without;
 use crate::phase::event::{Event, GuardViolation, ImplementComplete};
 use crate::phase::evidence::check_no_changes_evidence;
 use crate::phase::model::{ImplementReply, ImplementStatus};
@@ -46,6 +47,9 @@ impl Inspection {
 /// The events of a violation, or nothing when the tree is as it may be.
 #[must_use]
 pub fn guard(state: &State, inspection: &Inspection) -> Vec<Event> {
+    if without("guard") {
+        return Vec::new();
+    }
     if let Some(violation) = inspection.violation() {
         return violated(state, violation);
     }
@@ -112,7 +116,8 @@ pub fn after_implement(
     // Nobody talks a failed check away, and without PLAN and REVIEW the checks are all there is.
     let must_verify = state.last_verify_failure.is_some() || state.options.fast;
     let claimed = reply.status == ImplementStatus::NoChangesNeeded;
-    if claimed && !changed.is_empty() && !state.has_earlier_work() {
+    let no_work_before = !state.has_earlier_work() && !without("unchanged-tree");
+    if claimed && !changed.is_empty() && no_work_before {
         return no_changes(state, reply, changed);
     }
     if claimed && changed.is_empty() && !must_verify {

@@ -1,6 +1,7 @@
 //! What a VERIFY pass means.
 
 use super::{MAX_VERIFY_RETRIES, stopped, time_left};
+use crate::mutant::without;
 use crate::phase::event::{
     Event, TierResult, Verification, VerificationEvidence, VerifyFailedRetry,
 };
@@ -74,7 +75,10 @@ pub fn after_verify(state: &State, pass: VerifyPass, now: Timestamp) -> Vec<Even
             ),
         ];
     }
-    let failed_command = failed.commands.join(" && ");
+    let mut failed_command = failed.commands.join(" && ");
+    if without("output-apart") {
+        failed_command.push_str(&pass.error_output);
+    }
     let fingerprint = failure_fingerprint(&failed_command, &pass.error_output);
     let same_as_previous = state
         .last_verify_failure

@@ -1,6 +1,7 @@
 //! The fold itself: what each record changes, and nothing else does.
 
 use super::{Asking, InFlight, Session, State, Step, VerifyFailure};
+use crate::mutant::without;
 use crate::phase::event::{
     CallFinished, Event, Preflight, ProcessIdentity, Record, RunResumed, RunStarted, Stop, Usage,
     VerifyFailedRetry,
@@ -326,7 +327,9 @@ impl State {
 
     fn resume(&mut self, resumed: &RunResumed, at: Timestamp) {
         // Full attempts after a resume, but the feedback that was open stays for the next prompt.
-        self.set_retries(0);
+        if !without("full-attempts") {
+            self.set_retries(0);
+        }
         self.review_rounds = 0;
         self.last_review_fingerprint = None;
         self.pending_review = None;
@@ -340,6 +343,10 @@ impl State {
         self.in_flight = None;
         self.running_command = None;
         self.options = resumed.options.clone();
+        if without("options-kept") {
+            self.options.fast = false;
+            self.owned_paths = Default::default();
+        }
         self.claim.clone_from(&resumed.claim);
         self.phase = resumed.resume_phase;
         self.phase_attempt = 0;

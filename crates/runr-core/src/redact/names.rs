@@ -1,0 +1,169 @@
+//! What tells itself by the name it is given to: headers, addresses, assignments.
+
+use std::sync::LazyLock;
+
+use regex::bytes::{Captures, Regex};
+
+use super::assignment::{Form, has_long_part, is_secret};
+use super::extent::Extent;
+use super::rules::{Found, Then, at_group, compile, each, end_of, going_on, span, start_of};
+
+macro_rules! names {
+    () => {
+        "(?:passwords?|passwd|passphrase|pwd|secret(?:[_-]?key(?:[_-]?base)?|[_-]?access[_-]?key)?|\
+         token|(?:api|access|account|private|auth|signing|encryption|secret)[_-]?key|credentials?)"
+    };
+}
+
+/// Text without any of these has no secret of this kind.
+static TRIGGER: LazyLock<Regex> = LazyLock::new(|| {
+    compile(
+        "(?i-u)://|authorization|bearer|passw|passphrase|pwd|secret|token|[_-]key|apikey|accesskey|\
+         accountkey|privatekey|authkey|signingkey|encryptionkey|credential",
+    )
+});
+
+static HEADER: LazyLock<Regex> = LazyLock::new(|| {
+    compile(
+        r#"(?i-u)authorization(?P<closed>\\{0,8}["'])?[ \t]{0,8}[:=][ \t]{0,8}(?P<open>\\{0,8}["'])?(?:(?:(?P<long>digest|aws4-hmac-sha256)|(?P<scheme>bearer|basic|token|negotiate|apikey))[ \t]{1,8})?(?P<v>[^\x00-\x20"'\\])"#,
+    )
+});
+
+static BEARER: LazyLock<Regex> =
+    LazyLock::new(|| compile(r"(?i-u)bearer[ \t]{1,8}(?P<v>[a-z0-9._~+/=-]{16,200})"));
+
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
+    compile(
+        r#"(?i-u)://(?:[^\x00-\x20"'\\/?\#:@]{0,128}:(?P<v>[^\x00-\x20"'\\/]{1,256})|(?P<user>[a-z0-9_.~%+-]{20,256}))@"#,
+    )
+});
+
+static ASSIGNMENT: LazyLock<Regex> = LazyLock::new(|| {
+    compile(&format!(
+        r#"(?i-u){}(?P<closed>\\{{0,8}}["'])?(?P<sep>[ \t]{{0,16}}(?::=|=>|[:=])[ \t]{{0,16}})(?P<open>\\{{0,8}}["'`])?(?P<v>[^\x00-\x20"\\])"#,
+        names!()
+    ))
+});
+
+static FLAG: LazyLock<Regex> = LazyLock::new(|| {
+    compile(&format!(
+        r#"(?i-u)--[a-z0-9-]{{0,40}}{}[ \t]{{1,8}}(?P<open>\\{{0,8}}["'])?(?P<v>[^\x00-\x20"'\\-])"#,
+        names!()
+    ))
+});
+
+pub(super) fn is_clean(lines: &[u8]) -> bool {
+    !TRIGGER.is_match(lines)
+}
+
+pub(super) fn find(line: &[u8], from: usize) -> Vec<Found> {
+    let mut found = Vec::new();
+    headers(line, from, &mut found);
+    addresses(line, from, &mut found);
+    assignments(line, from, &mut found);
+    found
+}
+
+fn headers(line: &[u8], from: usize, found: &mut Vec<Found>) {
+    each(&HEADER, line, from, |hit| {
+        let (anchor, start) = (start_of(hit), at_group(hit, "v"));
+        if is_beside_string(line, hit) {
+            return start;
+        }
+        let extent = if hit.name("long").is_some() {
+            Extent::Line
+        } else {
+            Extent::Word
+        };
+        let value = going_on(line, start, extent);
+        let text = &line[start..value.end];
+        let long = text.len() >= 16 || text.iter().any(u8::is_ascii_digit);
+        let named = hit.name("long").is_some() || hit.name("scheme").is_some();
+        if (named && is_secret(text, Form::Quoted)) || (long && is_secret(text, Form::Tight)) {
+            found.push((anchor, value));
+            return value.end;
+        }
+        start
+    });
+    each(&BEARER, line, from, |hit| {
+        let start = at_group(hit, "v");
+        if line[start..end_of(hit)].iter().any(u8::is_ascii_digit) {
+            found.push((start_of(hit), going_on(line, start, Extent::Token)));
+        }
+        end_of(hit)
+    });
+}
+
+fn addresses(line: &[u8], from: usize, found: &mut Vec<Found>) {
+    each(&ADDRESS, line, from, |hit| {
+        let user = hit
+            .name("user")
+            .filter(|user| has_long_part(user.as_bytes()));
+        let secret = hit.name("v").or(user);
+        if let Some(secret) = secret.filter(|secret| is_secret(secret.as_bytes(), Form::Quoted)) {
+            let whole = span(secret.start(), secret.end(), Then::Nothing);
+            found.push((start_of(hit), whole));
+        }
+        end_of(hit)
+    });
+}
+
+fn assignments(line: &[u8], from: usize, found: &mut Vec<Found>) {
+    each(&ASSIGNMENT, line, from, |hit| {
+        let sep = hit.name("sep").map_or(&b" "[..], |sep| sep.as_bytes());
+        let tight = !sep.iter().any(u8::is_ascii_whitespace) && sep == b"=";
+        value(
+            line,
+            hit,
+            if tight { Form::Tight } else { Form::Loose },
+            found,
+        )
+    });
+    each(&FLAG, line, from, |hit| {
+        value(line, hit, Form::Loose, found)
+    });
+}
+
+/// Whether a quote before what looks like a value is the end of a string of JSON, so that it is none.
+fn is_beside_string(line: &[u8], hit: &Captures<'_>) -> bool {
+    let bare = |name: &str| {
+        hit.name(name)
+            .is_some_and(|quote| quote.as_bytes() == b"\"")
+    };
+    let open = hit.name("open");
+    let behind_open = open.and_then(|open| line.get(open.end())).copied();
+    let ends = behind_open.is_none_or(|next| b" \t,:]}".contains(&next));
+    // Behind the name of a value, only a value without quotes can follow that is no text.
+    if bare("closed") {
+        open.is_none()
+    } else {
+        bare("open") && ends
+    }
+}
+
+/// Judges the value of an assignment; where to look for the next one.
+fn value(line: &[u8], hit: &Captures<'_>, form: Form, found: &mut Vec<Found>) -> usize {
+    let start = at_group(hit, "v");
+    let quoted = hit
+        .name("open")
+        .and_then(|open| open.as_bytes().split_last());
+    let (form, extent) = match quoted {
+        _ if is_beside_string(line, hit) => return start,
+        None if line.get(start) == Some(&b'\'') => return start,
+        None => (form, Extent::Word),
+        Some((quote, slashes)) => {
+            let extent = Extent::Quoted {
+                quote: *quote,
+                escapes: slashes.is_empty() && *quote == b'"',
+                escaped: false,
+            };
+            (Form::Quoted, extent)
+        }
+    };
+    let whole = going_on(line, start, extent);
+    if whole.end > start && is_secret(&line[start..whole.end], form) {
+        found.push((start_of(hit), whole));
+        return whole.end;
+    }
+    start
+}
