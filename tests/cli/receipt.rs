@@ -5,12 +5,14 @@ mod output;
 mod verify;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
     Config, Output, Sandbox, Script, TASK, approve, blocked, milestone, ok, plan, request_changes,
+    wait_until,
 };
 
 impl Sandbox {
@@ -173,7 +175,7 @@ fn answers_that_cannot_be_read_leave_a_receipt() {
     for (script, reason) in [
         (Script::new(no.clone(), &[], &[]), "plan_parse_failed"),
         (
-            Script::new(goals.clone(), &[no.clone()], &[]),
+            Script::new(goals.clone(), std::slice::from_ref(&no), &[]),
             "implement_parse_failed",
         ),
         (Script::new(goals, &[good], &[no]), "review_parse_failed"),
@@ -389,8 +391,8 @@ fn an_interrupted_run_leaves_a_receipt() {
 
 #[test]
 fn a_dead_driver_is_in_the_receipt_that_a_resume_writes() {
-    let sandbox = Sandbox::scripted(&Script::happy(1).sleeping("implement", 30_000));
-    let (id, running) = sandbox.run_until_implement(&["--worktree"]);
+    let sandbox = Sandbox::scripted(&Script::happy(1).sleeping("implement", 5000));
+    let (id, running) = sandbox.run_until_implement(&[]);
     running.kill();
     let missing = sandbox.check_receipt(&id).exits(1).pretty_json();
     assert_eq!(missing["entries"][0]["status"], "MISSING");
@@ -398,18 +400,18 @@ fn a_dead_driver_is_in_the_receipt_that_a_resume_writes() {
         missing["entries"][0]["detail"],
         "the run has not stopped yet"
     );
-    // A resume that goes no further than the record of the death.
-    let branch = format!("runr/{id}");
-    sandbox.git_in(&sandbox.worktree(&id), &["switch", "-q", "--detach"]);
-    sandbox.git(&["branch", "-D", "-q", &branch]);
-    sandbox.script(&Script::happy(1));
-    let resumed = sandbox.runr(&["resume", &id]).output();
-    let stops = sandbox.payloads(&id, "stop");
-    assert_eq!(stops[0]["cause"], "owner_lost", "{resumed}");
-    assert_eq!(
-        sandbox.receipt(&id)["stop_seq"],
-        json!(last_stop(&sandbox, &id))
-    );
+    // The resume gets no further than the record of the death: another run is in the tree.
+    let running = sandbox.run_command(&[]).spawn();
+    wait_until("the other run works", Duration::from_secs(20), || {
+        let other = sandbox.run_ids().pop().filter(|other| *other != id);
+        let events = other.map(|other| sandbox.events_so_far(&other));
+        events.is_some_and(|events| events.iter().any(|event| event.kind == "phase_start"))
+    });
+    sandbox.runr(&["resume", &id]).output().exits(3);
+    let words = ["Its driver died"];
+    assert_left(&sandbox, &id, "interrupted", "stopped", &words);
+    assert_eq!(sandbox.receipt(&id)["cause"], "owner_lost");
+    running.kill();
 }
 
 /// Records are numbered from 1 without gaps.
