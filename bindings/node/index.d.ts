@@ -260,12 +260,73 @@ export function reportRunSync(options: RunOption): JsonObject;
  */
 export function verifyReceipt(options: RunOption): Promise<JsonObject>;
 export function verifyReceiptSync(options: RunOption): JsonObject;
+/**
+ * Moves the commits of a run to a local branch, after all checks have passed on the result. A
+ * conflict, a failing check, a branch that cannot take the result and a failed push are no errors:
+ * `outcome` says what happened, and `recipe` what a person can do.
+ */
+export function submit(options: SubmitOptions): Promise<Submitted>;
+export function submitSync(options: SubmitOptions): Submitted;
+export interface SubmitOptions extends RunOption {
+  /** The branch, without `refs/heads/`. */
+  to: string;
+  /** Only say what would come of it. */
+  dryRun?: boolean;
+  /** Make one commit of all. */
+  squash?: boolean;
+  /** Push the branch afterwards, never by force. */
+  push?: boolean;
+}
+/** What became of the work of a run on a branch. */
+export interface Submitted {
+  run_id: string;
+  target: string;
+  old_sha: string;
+  new_sha: string | null;
+  /** Commits of the run, and those that stand for them on the branch. */
+  commits: { from: string; to: string }[];
+  verified: boolean;
+  pushed: boolean;
+  dry_run: boolean;
+  conflicts: string[];
+  recipe: string[];
+  outcome:
+    | 'moved'
+    | 'nothing_to_move'
+    | 'planned'
+    | 'conflict'
+    | 'checks_failed'
+    | 'kept'
+    | 'push_failed'
+    | 'interrupted';
+  messages: string[];
+  /** The reference that keeps a result which the branch could not take. */
+  kept_as: string | null;
+  /** `log` is relative to the run directory. */
+  failed_check: {
+    tier: 'tier0' | 'tier1' | 'tier2';
+    command: string;
+    exit_code: number;
+    timed_out: boolean;
+    log: string;
+  } | null;
+}
 /** Approves the command list of a repository, without a prompt. */
 export function trust(options?: RootOption): Promise<JsonObject>;
 export function trustSync(options?: RootOption): JsonObject;
 /** Approves the plan of a run that was started with `approvePlan`; it can be resumed then. */
 export function approve(options: RunOption): Promise<JsonObject>;
 export function approveSync(options: RunOption): JsonObject;
+/** How the tasks of a repository stand; what wants a person comes first. */
+export function tasks(options?: RootOption): Promise<JsonObject[]>;
+export function tasksSync(options?: RootOption): JsonObject[];
+export interface TaskOption extends RootOption {
+  /** The task file; bare names are also looked up in `.runr/tasks/`. */
+  path: string;
+}
+/** Notes that a person did a task. An automated one needs a complete run. */
+export function taskDone(options: TaskOption): Promise<JsonObject>;
+export function taskDoneSync(options: TaskOption): JsonObject;
 
 // --- Store ---------------------------------------------------------------------------------
 

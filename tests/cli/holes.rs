@@ -5,6 +5,7 @@ mod hidden;
 mod judged;
 mod reopened;
 mod settings;
+mod shapes;
 mod workers;
 
 use std::fs;

@@ -1,7 +1,12 @@
 //! `runr init`: what it finds, what it writes, and that it never asks.
 
+mod agents;
+mod detection;
+mod hostile;
+mod output;
+
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -21,15 +26,6 @@ const IGNORED: [&str; 5] = [
 fn init(sandbox: &Sandbox) -> Value {
     sandbox.runr(&["init"]).output().exits(0);
     serde_json::from_str(&sandbox.read(CONFIG)).unwrap()
-}
-
-/// What init detects in a repository with these files.
-fn detect(files: &[(&str, &str)]) -> Value {
-    let sandbox = Sandbox::bare();
-    for (path, text) in files {
-        sandbox.write(path, text);
-    }
-    init(&sandbox)
 }
 
 #[track_caller]
@@ -254,154 +250,6 @@ fn no_command_waits_for_an_answer() {
 }
 
 #[test]
-fn a_node_project_is_detected() {
-    let manifest = json!({
-        "name": "shop",
-        "scripts": {"type-check": "tsc --noEmit", "tsc": "tsc", "eslint": "eslint .", "build": "vite build", "test": "vitest run"},
-        "dependencies": {"react": "^19"},
-        "devDependencies": {"typescript": "^5", "vitest": "^3", "eslint": "^9"},
-    });
-    let config = detect(&[
-        ("package.json", &manifest.to_string()),
-        ("pnpm-lock.yaml", "lockfileVersion: '9.0'\n"),
-    ]);
-    assert_tiers(
-        &config,
-        &["pnpm run type-check", "pnpm run eslint"],
-        &["pnpm run build"],
-        &["pnpm test"],
-    );
-    assert_contains(
-        &config["scope"]["presets"],
-        &["react", "typescript", "vitest", "eslint"],
-    );
-    assert_eq!(config["scope"]["lockfiles"], json!(["pnpm-lock.yaml"]));
-}
-
-#[test]
-fn the_placeholder_test_script_of_npm_is_no_test() {
-    let manifest = json!({"name": "shop", "scripts": {"test": "echo \"Error: no test specified\" && exit 1", "jest": "jest"}});
-    let config = detect(&[("package.json", &manifest.to_string())]);
-    assert_tiers(&config, &[], &[], &["npm run jest"]);
-}
-
-#[test]
-fn the_package_manager_field_beats_the_lockfile() {
-    let manifest = json!({"name": "shop", "packageManager": "yarn@4.5.0", "scripts": {"lint": "x", "test": "y"}});
-    let config = detect(&[
-        ("package.json", &manifest.to_string()),
-        ("package-lock.json", "{}"),
-    ]);
-    assert_tiers(&config, &["yarn run lint"], &[], &["yarn test"]);
-}
-
-#[test]
-fn a_python_project_is_detected() {
-    let manifest = "[project]\nname = \"shop\"\ndependencies = [\"httpx\"]\n[project.optional-dependencies]\ndev = [\"pytest>=8\"]\n\
-                    [tool.ruff]\nline-length = 100\n[tool.mypy]\nstrict = true\n";
-    let config = detect(&[("pyproject.toml", manifest), ("uv.lock", "version = 1\n")]);
-    assert_tiers(
-        &config,
-        &["uv run ruff check .", "uv run mypy ."],
-        &["uv lock --check"],
-        &["uv run pytest"],
-    );
-    assert_contains(&config["scope"]["presets"], &["pytest"]);
-    assert_contains(
-        &config["scope"]["env_allowlist"],
-        &[".venv/**", "**/__pycache__/**", ".pytest_cache/**"],
-    );
-}
-
-#[test]
-fn a_tool_named_in_passing_is_not_a_tool_in_use() {
-    let manifest = "[project]\nname = \"shop\"\ndescription = \"like ruff, mypy, black, pyright and pytest\"\ndependencies = []\n";
-    assert_tiers(&detect(&[("pyproject.toml", manifest)]), &[], &[], &[]);
-}
-
-#[test]
-fn a_rust_workspace_is_detected() {
-    let config = detect(&[
-        ("Cargo.toml", "[workspace]\nmembers = [\"crates/*\"]\n"),
-        ("crates/a/src/lib.rs", ""),
-    ]);
-    let clippy = config["verification"]["tier0"][1].as_str().unwrap();
-    let same = [
-        "cargo clippy --all-targets --workspace",
-        "cargo clippy --workspace --all-targets",
-    ];
-    assert!(same.contains(&clippy), "{clippy}");
-    assert_tiers(
-        &config,
-        &["cargo fmt --check", clippy],
-        &["cargo build --workspace"],
-        &["cargo test --workspace"],
-    );
-    assert_contains(&config["scope"]["presets"], &["rust"]);
-    assert_contains(&config["scope"]["allowlist"], &["src/**", "crates/**"]);
-    assert_contains(
-        &config["scope"]["env_allowlist"],
-        &["target/**", "node_modules/**"],
-    );
-}
-
-#[test]
-fn a_single_rust_crate_needs_no_workspace_flag() {
-    let config = detect(&[(
-        "Cargo.toml",
-        "[package]\nname = \"a\"\nversion = \"0.1.0\"\n",
-    )]);
-    assert_tiers(
-        &config,
-        &["cargo fmt --check", "cargo clippy --all-targets"],
-        &["cargo build"],
-        &["cargo test"],
-    );
-}
-
-#[test]
-fn a_go_module_is_detected() {
-    let config = detect(&[
-        ("go.mod", "module example.org/shop\n"),
-        (".golangci.yml", "version: 2\n"),
-        ("cmd/x/main.go", ""),
-    ]);
-    assert_tiers(
-        &config,
-        &["go vet ./...", "golangci-lint run"],
-        &["go build ./..."],
-        &["go test ./..."],
-    );
-    assert_contains(&config["scope"]["presets"], &["go"]);
-    assert_contains(&config["scope"]["allowlist"], &["src/**", "cmd/**"]);
-}
-
-#[test]
-fn a_mixed_repository_gets_the_checks_of_all_its_languages() {
-    let manifest = json!({"name": "shop", "scripts": {"lint": "x", "test": "y"}}).to_string();
-    let config = detect(&[
-        ("go.mod", "module example.org/shop\n"),
-        ("package.json", &manifest),
-        ("Makefile", "lint:\n\ttrue\nbuild:\n\ttrue\n"),
-    ]);
-    assert_tiers(
-        &config,
-        &["npm run lint", "go vet ./..."],
-        &["go build ./..."],
-        &["npm test", "go test ./..."],
-    );
-}
-
-#[test]
-fn a_makefile_fills_the_tiers_that_are_still_empty() {
-    let config = detect(&[(
-        "Makefile",
-        "lint:\n\ttrue\nbuild: lint\n\ttrue\ntest:\n\ttrue\n",
-    )]);
-    assert_tiers(&config, &["make lint"], &["make build"], &["make test"]);
-}
-
-#[test]
 fn finding_nothing_is_said_and_leaves_a_config_that_run_refuses() {
     let sandbox = Sandbox::bare();
     let result = sandbox.runr(&["init", "--json"]).output().exits(0).json();
@@ -424,32 +272,31 @@ fn finding_nothing_is_said_and_leaves_a_config_that_run_refuses() {
     output.says("Error: No verification commands configured");
 }
 
+/// A directory for `PATH` with git, a shell, and these programs.
+fn path_with(sandbox: &Sandbox, installed: &[&str]) -> PathBuf {
+    let bin = sandbox
+        .scratch()
+        .join(format!("bin-{}", installed.join("-")));
+    std::fs::create_dir(&bin).unwrap();
+    for tool in ["git", "sh"] {
+        let find = format!("command -v {tool}");
+        let found = sandbox.command("sh").args(&["-c", &find]).output().exits(0);
+        std::os::unix::fs::symlink(found.stdout.trim(), bin.join(tool)).unwrap();
+    }
+    for name in installed {
+        std::fs::write(bin.join(name), "#!/bin/sh\necho 1.0.0\n").unwrap();
+        std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    bin
+}
+
 #[test]
 fn the_stages_go_to_the_workers_that_are_installed() {
+    let sandbox = Sandbox::bare();
     let phases = |installed: &[&str]| {
-        let sandbox = Sandbox::bare();
-        let bin = sandbox.scratch().join("bin");
-        std::fs::create_dir(&bin).unwrap();
-        for tool in ["git", "sh"] {
-            let found = sandbox
-                .command("sh")
-                .args(&["-c", &format!("command -v {tool}")])
-                .output()
-                .exits(0);
-            std::os::unix::fs::symlink(found.stdout.trim(), bin.join(tool)).unwrap();
-        }
-        for name in installed {
-            std::fs::write(bin.join(name), "#!/bin/sh\necho 1.0.0\n").unwrap();
-            std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755))
-                .unwrap();
-        }
-        sandbox
-            .runr(&["init", "--print"])
-            .env("PATH", &bin)
-            .output()
-            .exits(0)
-            .json()["phases"]
-            .clone()
+        let bin = path_with(&sandbox, installed);
+        let command = sandbox.runr(&["init", "--print"]).env("PATH", bin);
+        command.output().exits(0).json()["phases"].clone()
     };
     let split = json!({"plan": "claude", "implement": "codex", "review": "claude"});
     let all = |name: &str| json!({"plan": name, "implement": name, "review": name});

@@ -4,6 +4,7 @@
 //! judged: a busy machine must not fail a build.
 
 mod event_loop;
+mod install;
 mod items;
 mod machine;
 mod owner;
@@ -11,6 +12,7 @@ mod plain;
 mod recording;
 mod replay;
 mod row;
+mod scope;
 mod startup;
 mod storage;
 mod store;
@@ -40,7 +42,7 @@ pub(crate) struct Bench {
 type Part = fn(&Bench) -> Result<Vec<Row>, Failure>;
 
 /// The parts, in the order of the table.
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 9] = [
     ("startup", startup::measure),
     ("run", whole_run::measure),
     ("loop", event_loop::measure),
@@ -48,6 +50,8 @@ const PARTS: [(&str, Part); 7] = [
     ("store", store::measure),
     ("items", items::measure),
     ("owner", owner::measure),
+    ("scope", scope::measure),
+    ("install", install::measure),
 ];
 
 /// Measures, and prints a table or JSON.

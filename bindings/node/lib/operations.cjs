@@ -67,8 +67,11 @@ const DISK = {
   runs: ['root'],
   report_run: ['run_id', 'root'],
   verify_receipt: ['run_id', 'root'],
+  submit: ['run_id', 'to', 'dry_run', 'squash', 'push', 'root'],
   trust: ['root'],
   approve: ['run_id', 'root'],
+  tasks: ['root'],
+  task_done: ['path', 'root'],
   prep: [
     'root',
     'flow',

@@ -15,6 +15,8 @@ import {
   runs,
   status,
   statusSync,
+  submit,
+  submitSync,
   trust,
 } from 'runr';
 
@@ -106,6 +108,22 @@ test('a program drives a run to its end', async (t) => {
   assert.equal((await status({ runId: run.runId, root })).run_id, run.runId);
   assert.deepEqual((await runs({ root })).map((row) => row.run_id), [run.runId]);
   assert.equal((await reportRun({ runId: 'latest', root })).outcome, 'complete');
+});
+
+test('a program submits what a run has done', async (t) => {
+  const root = repository(t);
+  const run = await Run.start(options(root));
+  for await (const call of run) await work(call);
+  const planned = await submit({ runId: run.runId, to: 'main', dryRun: true, root });
+  assert.deepEqual([planned.outcome, planned.verified, planned.dry_run], ['planned', false, true]);
+  const moved = await submit({ runId: 'latest', to: 'main', root });
+  assert.deepEqual([moved.outcome, moved.verified], ['moved', true]);
+  const main = execFileSync('git', ['rev-parse', 'main'], { cwd: root, encoding: 'utf8' }).trim();
+  assert.equal(moved.new_sha, main);
+  assert.equal(submitSync({ runId: run.runId, to: 'main', root }).outcome, 'nothing_to_move');
+  await assert.rejects(submit({ runId: run.runId, to: 'no-such-branch', root }), {
+    hint: 'git branch no-such-branch <commit>',
+  });
 });
 
 test('a run of this very process is seen running and then stopped', async (t) => {

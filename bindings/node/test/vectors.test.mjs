@@ -137,3 +137,51 @@ test('task files are read as recorded', () => {
     for (const [key, value] of Object.entries(expect)) assert.deepEqual(task[key], value, key);
   }
 });
+
+const written = JSON.parse(read('../cases/scope.json'));
+
+/** What is found of one path: is it outside, a lockfile, noise? */
+function judged(family, path) {
+  const result = runr.checkScope(
+    [path],
+    family.allowlist ?? [],
+    family.denylist ?? [],
+    family.lockfiles,
+    family.allow_deps ?? false,
+    family.env_allowlist,
+    family.presets ?? [],
+  );
+  const lists = [result.scope_violations, result.lockfile_violations, result.env_touched];
+  return lists.map((list) => list.length > 0);
+}
+
+test('every written path is judged as it is written', () => {
+  const fine = [false, false, false];
+  const outside = [true, false, false];
+  const bare = { lockfiles: [], env_allowlist: [] };
+  const all = (family, paths, policy, expected) => {
+    for (const path of paths) assert.deepEqual(judged(policy, path), expected, `${family}: ${path}`);
+  };
+  for (const { pattern, in: inside, out } of written.allow) {
+    all(pattern, inside, { ...bare, allowlist: [pattern] }, fine);
+    all(pattern, out, { ...bare, allowlist: [pattern] }, outside);
+  }
+  for (const { pattern, in: inside, out } of written.deny) {
+    all(pattern, inside, { ...bare, denylist: [pattern] }, outside);
+    all(pattern, out, { ...bare, denylist: [pattern] }, fine);
+  }
+  for (const family of written.scope) {
+    all(family.about, family.fine, family, fine);
+    all(family.about, family.outside, family, outside);
+    all(family.about, family.lockfile, family, [false, true, false]);
+    all(family.about, family.noise, family, [false, false, true]);
+  }
+});
+
+test('every written path is owned as it is written', () => {
+  for (const { owns, inside, outside, noise } of written.owns) {
+    for (const path of [...inside, ...outside, ...noise]) {
+      assert.equal(runr.checkOwnedPaths([path], owns).ok, !outside.includes(path), `${owns}: ${path}`);
+    }
+  }
+});

@@ -132,6 +132,22 @@ def test_a_program_drives_a_run_to_its_end(repo: pathlib.Path) -> None:
     assert runr.report_run("latest", root=repo)["outcome"] == "complete"
 
 
+def test_a_program_submits_what_a_run_has_done(repo: pathlib.Path) -> None:
+    with runr.Run.start(**options(repo)) as run:
+        for call in run:
+            call.reply(work(call))
+    planned = runr.submit(run.run_id, "main", dry_run=True, root=repo)
+    assert (planned["outcome"], planned["verified"], planned["dry_run"]) == ("planned", False, True)
+    moved = runr.submit("latest", "main", root=repo)
+    assert (moved["outcome"], moved["verified"]) == ("moved", True)
+    main = subprocess.check_output(["git", "rev-parse", "main"], cwd=repo, text=True).strip()
+    assert moved["new_sha"] == main == moved["commits"][-1]["to"]
+    assert runr.submit(run.run_id, "main", squash=True, root=repo)["outcome"] == "nothing_to_move"
+    with pytest.raises(runr.InvalidInput) as nowhere:
+        runr.submit(run.run_id, "no-such-branch", root=repo)
+    assert nowhere.value.hint == "git branch no-such-branch <commit>"
+
+
 def test_a_run_of_this_very_process_is_seen_running_and_then_stopped(repo: pathlib.Path) -> None:
     with runr.Run.start(**options(repo)) as run:
         for call in run:

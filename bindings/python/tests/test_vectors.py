@@ -140,3 +140,47 @@ def test_task_files() -> None:
             continue
         task = runr.parse_task(case["text"])
         assert {key: task[key] for key in case["expect"]} == case["expect"]
+
+
+WRITTEN = json.loads((VECTORS.parent / "cases" / "scope.json").read_text(encoding="utf-8"))
+
+
+def judged(family: dict[str, Any], path: str) -> tuple[bool, bool, bool]:
+    result = runr.check_scope(
+        [path],
+        family.get("allowlist", []),
+        family.get("denylist", []),
+        family.get("lockfiles"),
+        family.get("allow_deps", False),
+        family.get("env_allowlist"),
+        family.get("presets", []),
+    )
+    lists = ("scope_violations", "lockfile_violations", "env_touched")
+    outside, lockfile, noise = (bool(result[name]) for name in lists)
+    assert result["ok"] is not (outside or lockfile)
+    return outside, lockfile, noise
+
+
+def test_written_cases_of_the_scope_guard() -> None:
+    bare: dict[str, Any] = {"lockfiles": [], "env_allowlist": []}
+    for family in WRITTEN["allow"]:
+        policy = {**bare, "allowlist": [family["pattern"]]}
+        for name, outside in (("in", False), ("out", True)):
+            for path in family[name]:
+                assert judged(policy, path) == (outside, False, False), (family["pattern"], path)
+    for family in WRITTEN["deny"]:
+        policy = {**bare, "denylist": [family["pattern"]]}
+        for name, outside in (("in", True), ("out", False)):
+            for path in family[name]:
+                assert judged(policy, path) == (outside, False, False), (family["pattern"], path)
+    for family in WRITTEN["scope"]:
+        for at, name in enumerate(("outside", "lockfile", "noise", "fine")):
+            for path in family[name]:
+                assert judged(family, path) == (at == 0, at == 1, at == 2), (family["about"], path)
+
+
+def test_written_cases_of_owned_paths() -> None:
+    for family in WRITTEN["owns"]:
+        for name, ok in (("inside", True), ("outside", False), ("noise", True)):
+            for path in family[name]:
+                assert runr.check_owned_paths([path], family["owns"])["ok"] is ok, (family["owns"], path)

@@ -23,6 +23,7 @@ pub mod harness;
 mod host;
 pub mod identity;
 mod liveness;
+mod merge;
 pub mod operations;
 #[cfg(feature = "cli")]
 mod output;
@@ -32,6 +33,7 @@ mod repair;
 mod repository;
 mod store_fields;
 mod stores;
+mod tasks;
 mod views;
 mod work_items;
 

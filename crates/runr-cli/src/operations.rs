@@ -27,6 +27,7 @@ mod arguments;
 mod identity;
 mod ownership;
 mod store;
+mod submit;
 
 use arguments::Arguments;
 use identity::{
@@ -49,6 +50,7 @@ use store::{
 };
 #[cfg(feature = "cli")]
 use store::{store_read_version, store_save_version};
+use submit::submit;
 
 /// A function of the library.
 struct Operation {
@@ -102,8 +104,11 @@ operations! {
     runs(root),
     report_run(run_id, root),
     verify_receipt(run_id, root),
+    submit(run_id, to, dry_run, squash, push, root),
     trust(root),
     approve(run_id, root),
+    tasks(root),
+    task_done(path, root),
     store_create(root, data_store, fields, worktree_check),
     store_read(root, data_store, run_id),
     store_update(root, data_store, run_id, set, unset),
@@ -408,6 +413,15 @@ fn verify_receipt(host: &Host, arguments: &mut Arguments) -> Result<Value> {
 fn approve(host: &Host, arguments: &mut Arguments) -> Result<Value> {
     let run: String = arguments.required("run_id")?;
     json(&crate::approval::approve(host, &arguments.root()?, &run)?)
+}
+
+fn tasks(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    json(&crate::tasks::list(host, &arguments.root()?)?)
+}
+
+fn task_done(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let path: Utf8PathBuf = arguments.required("path")?;
+    json(&crate::tasks::done(host, &arguments.root()?, &path)?)
 }
 
 fn trust(host: &Host, arguments: &mut Arguments) -> Result<Value> {

@@ -108,6 +108,7 @@ fn namespace(kind: &str) -> Option<String> {
 }
 
 pub(crate) struct Stat {
+    pub(crate) parent: u32,
     pub(crate) group: u32,
     pub(crate) start: u64,
     pub(crate) zombie: bool,
@@ -121,6 +122,7 @@ pub(crate) fn stat_of(pid: u32) -> Option<Stat> {
         .collect();
     Some(Stat {
         zombie: *fields.first()? == "Z",
+        parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
         start: fields.get(19)?.parse().ok()?,
     })

@@ -105,6 +105,20 @@ echo part > src/part.txt",
 }
 
 #[test]
+fn a_child_without_its_environment_does_not_outlive_the_call_either() {
+    let sandbox = process(
+        "env -i \"$(command -v setsid)\" /bin/sh -c 'PATH=/usr/bin:/bin; echo $$ > \"$1/pid.new\"; mv \"$1/pid.new\" \"$1/pid\"
+while [ -d \"$1\" ]; do sleep 0.05; date > src/late.txt; done' sh \"$SCRATCH\" > /dev/null 2>&1 &
+while [ ! -e \"$SCRATCH/pid\" ]; do sleep 0.02; done
+echo part > src/part.txt",
+    );
+    run_processes(&sandbox, &["--worktree"]).exits(0);
+    let pid = fs::read_to_string(sandbox.scratch().join("pid")).unwrap();
+    let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    assert!(!is_alive(pid), "the child still edits");
+}
+
+#[test]
 fn a_review_shows_no_content_from_behind_a_link() {
     for link in ["key", "."] {
         let sandbox = process(&format!(

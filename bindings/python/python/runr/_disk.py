@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from . import _wire
 from ._options import only_known_options
+from .types import Submitted
 
 PathLike = str | os.PathLike[str]
 
@@ -53,3 +54,36 @@ def approve(run_id: str, root: PathLike = ".") -> dict[str, Any]:
     """Approves the plan of a run that was started with ``approve_plan``; it can be resumed then."""
     args = {"run_id": run_id, "root": _wire.path(root)}
     return cast("dict[str, Any]", _wire.call("approve", args))
+
+
+@only_known_options
+def tasks(root: PathLike = ".") -> list[dict[str, Any]]:
+    """How the tasks of a repository stand; what wants a person comes first."""
+    return cast("list[dict[str, Any]]", _wire.call("tasks", {"root": _wire.path(root)}))
+
+
+@only_known_options
+def task_done(path: PathLike, root: PathLike = ".") -> dict[str, Any]:
+    """Notes that a person did a task. An automated one needs a complete run."""
+    args = {"path": _wire.path(path), "root": _wire.path(root)}
+    return cast("dict[str, Any]", _wire.call("task_done", args))
+
+
+@only_known_options
+def submit(
+    run_id: str,
+    to: str,
+    *,
+    dry_run: bool = False,
+    squash: bool = False,
+    push: bool = False,
+    root: PathLike = ".",
+) -> Submitted:
+    """Moves the commits of a run to a local branch, after all checks have passed on the result.
+
+    A conflict, a failing check, a branch that cannot take the result and a failed push are no
+    exceptions: ``outcome`` says what happened, and ``recipe`` what a person can do.
+    """
+    flags = {"dry_run": dry_run, "squash": squash, "push": push}
+    args = {"run_id": run_id, "to": to, "root": _wire.path(root)}
+    return cast(Submitted, _wire.call("submit", {**args, **flags}))

@@ -521,3 +521,45 @@ class CommandResult(TypedDict):
     exit: int
     json: Any
     stderr: str
+
+
+#: A commit of a run, and the one that stands for it on the branch.
+MovedCommit = TypedDict("MovedCommit", {"from": str, "to": str})
+
+
+class FailedCheck(TypedDict):
+    """A check that failed on the result; ``log`` is relative to the run directory."""
+
+    tier: Literal["tier0", "tier1", "tier2"]
+    command: str
+    exit_code: int
+    timed_out: bool
+    log: str
+
+
+class Submitted(TypedDict):
+    """What became of the work of a run on a branch."""
+
+    run_id: str
+    target: str
+    old_sha: str
+    new_sha: str | None
+    commits: list[MovedCommit]
+    verified: bool
+    pushed: bool
+    dry_run: bool
+    conflicts: list[str]
+    recipe: list[str]
+    outcome: Literal[
+        "moved",
+        "nothing_to_move",
+        "planned",
+        "conflict",
+        "checks_failed",
+        "kept",
+        "push_failed",
+        "interrupted",
+    ]
+    messages: list[str]
+    kept_as: str | None
+    failed_check: FailedCheck | None

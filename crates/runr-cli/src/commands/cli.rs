@@ -84,12 +84,16 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Show how a run stands
     Status(StatusArgs),
+    /// Note that a task for a person is done
+    Task(TaskArgs),
     /// Go on with a stopped or abandoned run
     Resume(ResumeArgs),
     /// Approve the plan of a run that was started with --approve-plan
     Approve(ApproveArgs),
     /// Explain what a run did and why it stopped
     Report(ReportArgs),
+    /// Move the commits of a run to a branch, after its checks have passed on the result
+    Submit(SubmitArgs),
     /// Approve the commands of the repository's configuration
     Trust(TrustArgs),
     /// Find or make the work item of an issue, a PR or a branch, before a flow begins
@@ -121,6 +125,10 @@ pub(crate) struct InitArgs {
     /// Ask instead of detecting (not available yet)
     #[arg(long)]
     pub(crate) interactive: bool,
+    /// Write a section for agents that operate runr into AGENTS.md, or bring it up to date; works
+    /// beside an existing configuration
+    #[arg(long)]
+    pub(crate) agents_md: bool,
     /// Verification commands instead of the detected ones, as tier0
     #[arg(long, value_name = "CMD")]
     pub(crate) verify: Vec<String>,
@@ -227,6 +235,24 @@ pub(crate) struct StatusArgs {
     /// List all runs
     #[arg(long)]
     pub(crate) all: bool,
+    /// List all tasks
+    #[arg(long, conflicts_with_all = ["all", "run"])]
+    pub(crate) tasks: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskArgs {
+    #[command(subcommand)]
+    pub(crate) command: TaskCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskCommand {
+    /// Mark a manual task, or the part of a person in a hybrid one, as completed
+    Done {
+        /// Task file; bare names are also looked up in .runr/tasks/
+        file: Utf8PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -287,6 +313,36 @@ pub(crate) struct ReportArgs {
     /// How many of the last events to show
     #[arg(long, default_value_t = 50, value_name = "N")]
     pub(crate) tail: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  runr submit latest --to main --dry-run
+  runr submit latest --to main
+  runr submit gh-17 --to main --squash --push
+
+The commits are made again on the tip of the branch, without a checkout, and all checks of the run
+are run on the result. Then the branch moves. A clean tree that has it checked out is brought along;
+otherwise the result is kept as refs/runr/submit/<run id>, and the command that takes it is printed.
+
+Exit status: 0 if the branch has all of it, 1 for a conflict, a failing check or a failed push, 3 if
+the run or the branch is not in a state for it.")]
+pub(crate) struct SubmitArgs {
+    /// Run id, unique prefix, `latest`, or a work item such as gh-17 or '#17'
+    pub(crate) run: String,
+    /// The local branch that takes the commits
+    #[arg(long, value_name = "BRANCH")]
+    pub(crate) to: String,
+    /// Say what would come of it; run no checks and move nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Make one commit of all
+    #[arg(long)]
+    pub(crate) squash: bool,
+    /// Push the branch afterwards, never by force
+    #[arg(long)]
+    pub(crate) push: bool,
 }
 
 #[derive(Debug, Args)]

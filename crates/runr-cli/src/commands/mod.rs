@@ -14,6 +14,8 @@ mod resume;
 mod run;
 mod status;
 mod store;
+mod submit;
+mod task;
 mod trust;
 
 use std::io::{self, Write};
@@ -91,9 +93,11 @@ pub fn main(argv: &[String], host: &Host, console: &Console) -> u8 {
         Command::Init(args) => init::execute(&invocation, &args),
         Command::Run(args) => run::execute(&invocation, args, argv),
         Command::Status(args) => status::execute(&invocation, &args),
+        Command::Task(args) => task::execute(&invocation, &args),
         Command::Resume(args) => resume::execute(&invocation, args, argv),
         Command::Approve(args) => approve::execute(&invocation, &args),
         Command::Report(args) => report::execute(&invocation, &args),
+        Command::Submit(args) => submit::execute(&invocation, &args),
         Command::Trust(args) => trust::execute(&invocation, &args),
         Command::Prep(args) => prep::execute(&invocation, &args),
         Command::Owner(args) => owner::execute(&invocation, &args),

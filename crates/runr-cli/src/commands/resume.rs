@@ -5,7 +5,7 @@ use runr_core::Result;
 use super::Invocation;
 use super::cli::ResumeArgs;
 use super::conclusion::conclude;
-use super::run::{allowed, announce, exit_of, listener};
+use super::run::{allowed, announce, exit_of, listener, warn};
 use crate::harness::{ConfigSource, Driver, ResumeRequest, plan_resume};
 
 pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) -> Result<u8> {
@@ -43,6 +43,7 @@ pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) 
     announce(call, &driver);
     super::detach::report_recorded(call, &driver)?;
     let outcome = driver.drive()?;
+    warn(call, &mut driver);
     conclude(call, &driver);
     Ok(exit_of(&outcome, call))
 }

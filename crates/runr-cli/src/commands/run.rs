@@ -14,7 +14,8 @@ use super::cli::RunArgs;
 use super::conclusion::conclude;
 use super::{INTERRUPTED, Invocation};
 use crate::harness::{
-    ConfigSource, Driver, Listener, Prepared, RunRequest, start, warnings, would_refuse,
+    ConfigSource, Driver, Listener, Prepared, RunRequest, oddities, start, task_name, warnings,
+    would_refuse,
 };
 use crate::output::Console;
 use crate::output::events::event_line;
@@ -29,13 +30,11 @@ pub(crate) fn execute(call: &Invocation<'_>, args: RunArgs, argv: &[String]) -> 
     for warning in &prepared.warnings {
         call.console.say(&format!("warning: {warning}"));
     }
+    tell(call, oddities(&prepared));
     if prepared.is_manual() {
         return Ok(manual(call, &prepared));
     }
-    for warning in warnings(&prepared)? {
-        let text = crate::output::printable(&warning);
-        call.console.say(&format!("warning: {text}"));
-    }
+    tell(call, warnings(&prepared, call.host)?);
     if dry_run {
         return match would_refuse(&prepared, call.host)? {
             Some(error) => Err(error),
@@ -101,10 +100,11 @@ fn manual(call: &Invocation<'_>, prepared: &Prepared) -> u8 {
         );
     } else {
         call.console.line(prepared.task.body.trim_end());
+        let name = |path: &Utf8PathBuf| task_name(path, &prepared.place.toplevel, &prepared.layout);
         let path = prepared
             .task_path
             .as_ref()
-            .map_or("<file>", |path| path.as_str());
+            .map_or("<file>".to_owned(), name);
         call.console.line(&format!(
             "\nThis task is for a person. When it is done: runr task done {path}"
         ));
@@ -145,7 +145,10 @@ fn settings(options: &runr_core::phase::options::RunOptions) -> String {
         options.max_ticks,
         options.worktree,
         options.fast,
-        options.allow_deps.lockfiles()
+        match options.allow_deps.packages() {
+            Some(packages) => packages.join(","),
+            None => options.allow_deps.lockfiles().to_string(),
+        }
     );
     if let Some(target) = &options.own {
         line.push_str(&format!(" own={target}"));
@@ -209,9 +212,22 @@ fn follow_through(call: &Invocation<'_>, mut driver: Driver) -> Result<u8> {
     announce(call, &driver);
     super::detach::report_recorded(call, &driver)?;
     let outcome = driver.drive()?;
+    warn(call, &mut driver);
     conclude(call, &driver);
     call.detail(&format!("git processes: {}", driver.git_calls()));
     Ok(exit_of(&outcome, call))
+}
+
+/// Tells what went wrong beside the run.
+pub(crate) fn warn(call: &Invocation<'_>, driver: &mut Driver) {
+    tell(call, driver.take_warnings());
+}
+
+fn tell(call: &Invocation<'_>, warnings: Vec<String>) {
+    for warning in warnings {
+        let text = crate::output::printable(&warning);
+        call.console.say(&format!("warning: {text}"));
+    }
 }
 
 pub(crate) fn announce(call: &Invocation<'_>, driver: &Driver) {

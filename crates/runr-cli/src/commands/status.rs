@@ -8,7 +8,9 @@ use super::cli::StatusArgs;
 use crate::views::{self, Row};
 
 pub(crate) fn execute(call: &Invocation<'_>, args: &StatusArgs) -> Result<u8> {
-    if args.all {
+    if args.tasks {
+        super::task::list(call)?;
+    } else if args.all {
         let rows = views::list(call.host, &call.root)?;
         if call.json {
             call.console.json(&rows)

@@ -67,7 +67,7 @@ pub(crate) fn make(
         "-m",
         &trailers,
     ];
-    let made = as_user(git, &args)?;
+    let made = git.run_as_user(&args, &[])?;
     let sha = made.trim().to_owned();
     Ok(Commit { sha, tree })
 }
@@ -98,26 +98,6 @@ pub(crate) fn publish(git: &Git, made: &Commit, head: &str) -> Result<()> {
         head,
     ];
     git.run(&args).map(drop)
-}
-
-/// Runs a committing command as the user git knows, else as runr. Git is told not to make a name up,
-/// so it says when it knows none.
-fn as_user(git: &Git, args: &[&str]) -> Result<String> {
-    const NOBODY: [(&str, &str); 4] = [
-        ("GIT_AUTHOR_NAME", "runr"),
-        ("GIT_AUTHOR_EMAIL", "runr@localhost"),
-        ("GIT_COMMITTER_NAME", "runr"),
-        ("GIT_COMMITTER_EMAIL", "runr@localhost"),
-    ];
-    let strict = [&["-c", "user.useConfigOnly=true"], args].concat();
-    match git.run(&strict) {
-        Err(error) if nobody(&error.to_string()) => git.run_with(args, &NOBODY),
-        other => other,
-    }
-}
-
-fn nobody(words: &str) -> bool {
-    words.contains("auto-detection is disabled") || words.contains("empty ident name")
 }
 
 /// Stages the paths of a list: what is there as it is, what is not there as removed.

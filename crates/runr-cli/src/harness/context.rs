@@ -12,6 +12,7 @@ use runr_core::phase::config::Config;
 use runr_core::phase::event::ScopeLock;
 use runr_core::phase::model::{Stage, Tier};
 use runr_core::phase::ops::RunFiles;
+use runr_core::phase::options::AllowDeps;
 use runr_core::phase::rules::Policy;
 use runr_core::phase::scope::{ScopePolicy, ScopeRules};
 use runr_core::phase::state::State;
@@ -23,7 +24,7 @@ use super::claim::Claim;
 use super::git::{Git, Place};
 use super::inspect::Guard;
 use super::script::Script;
-use super::{process, worktree};
+use super::{orphans, worktree};
 use crate::host::Host;
 use crate::ownership::environment;
 
@@ -62,6 +63,10 @@ impl Layout {
 
     pub(crate) fn config_path(&self) -> Utf8PathBuf {
         self.repo_root.join(".runr/runr.config.json")
+    }
+
+    pub(crate) fn tasks_dir(&self) -> Utf8PathBuf {
+        self.repo_root.join(".runr/tasks")
     }
 
     pub(crate) fn runs_dir(&self) -> Utf8PathBuf {
@@ -135,7 +140,7 @@ pub(crate) struct Context {
 /// A guard and what it was compiled from.
 pub(crate) struct Compiled {
     scope: ScopeLock,
-    allow_deps: bool,
+    allow_deps: AllowDeps,
     guard: Arc<Guard>,
 }
 
@@ -153,15 +158,15 @@ impl Context {
 
     /// The guard for the scope as it stands in the state; compiled once as long as that stays.
     pub(crate) fn guard(&self, state: &State) -> Result<Arc<Guard>> {
-        let (scope, allow_deps) = (&state.scope_lock, state.options.allow_deps.lockfiles());
+        let (scope, allow_deps) = (&state.scope_lock, &state.options.allow_deps);
         let mut compiled = self.compiled.borrow_mut();
         match compiled.as_ref() {
-            Some(known) if known.scope == *scope && known.allow_deps == allow_deps => {}
+            Some(known) if known.scope == *scope && known.allow_deps == *allow_deps => {}
             _ => {
-                let owns = &state.owned_paths.normalized;
+                let owns = &state.owned_paths.raw;
                 *compiled = Some(Compiled {
                     scope: scope.clone(),
-                    allow_deps,
+                    allow_deps: allow_deps.clone(),
                     guard: Arc::new(guard(&self.config, scope, allow_deps, owns)?),
                 });
             }
@@ -196,14 +201,14 @@ impl Context {
 pub(crate) fn guard(
     config: &Config,
     scope: &ScopeLock,
-    allow_deps: bool,
+    allow_deps: &AllowDeps,
     owns: &[String],
 ) -> Result<Guard> {
     let rules = ScopeRules::new(&ScopePolicy {
         allowlist: scope.allowlist.clone(),
         denylist: scope.denylist.clone(),
         lockfiles: config.scope.lockfiles.clone(),
-        allow_deps,
+        allow_deps: allow_deps.lockfiles(),
         env_allowlist: config.scope.env_allowlist.clone(),
         presets: Vec::new(), // Expanded when the scope was frozen.
     })?;
@@ -211,6 +216,7 @@ pub(crate) fn guard(
         rules,
         config.scope.env_allowlist.clone(),
         owns.to_vec(),
+        allow_deps.packages().map(<[String]>::to_vec),
     ))
 }
 
@@ -251,6 +257,6 @@ pub(crate) fn child_env(
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
-    env.push((process::MARK.to_owned(), run_dir.to_string()));
+    env.push((orphans::MARK.to_owned(), run_dir.to_string()));
     env
 }

@@ -25,10 +25,12 @@ use super::context::Context;
 use super::git::TreeStatus;
 use super::index::OwnIndex;
 use super::inspect::Seen;
+use super::orphans;
 use super::owner::Ownership;
 use super::receipt::Ending;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::{Prepared, Reply, ResumeRequest, RunRequest};
+use super::task_log;
 use super::worker::CallEnd;
 use crate::host::Host;
 
@@ -52,6 +54,9 @@ pub struct Driver {
     pending: Option<Pending>,
     /// Why the cancel flag was raised, if not by a signal.
     cancel_cause: Arc<OnceLock<StopCause>>,
+    warnings: Vec<String>,
+    /// How much was recorded as not judged, and its beginning.
+    left_out: (usize, Vec<String>),
 }
 
 impl std::fmt::Debug for Driver {
@@ -131,6 +136,8 @@ impl Driver {
             seen: None,
             pending: None,
             cancel_cause: Arc::default(),
+            warnings: Vec::new(),
+            left_out: (0, Vec::new()),
         }
     }
 
@@ -161,6 +168,11 @@ impl Driver {
     #[must_use]
     pub fn git_calls(&self) -> u32 {
         self.context.git.calls()
+    }
+
+    /// What went wrong beside the run, and did not stop it, since the last question.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// Set this to make the driver stop as soon as it can.
@@ -243,6 +255,10 @@ impl Driver {
     /// # Errors
     /// Storage errors that could not be recorded.
     pub fn drive(&mut self) -> Result<Outcome> {
+        if self.context.host.signals.is_some() {
+            // The process is there for this run alone.
+            orphans::adopt();
+        }
         while let Some(call) = self.advance()? {
             let since = Instant::now();
             match self.ask(&call) {
@@ -367,8 +383,36 @@ impl Driver {
         Leftover::write(&self.recorder.files, self.context.git.dir(), status)
     }
 
+    /// Notes that the run works on its task.
+    pub(super) fn note_begun(&mut self) {
+        let Context {
+            host,
+            layout,
+            run_id,
+            ..
+        } = &self.context;
+        let failed = task_log::begun(host, layout, run_id, &self.recorder.state);
+        self.warnings.extend(failed);
+    }
+
+    /// Notes how the run left its task, once.
+    fn note_ended(&mut self) {
+        if self.ownership.is_none() {
+            return;
+        }
+        let Context {
+            host,
+            layout,
+            run_id,
+            ..
+        } = &self.context;
+        let failed = task_log::ended(host, layout, run_id, &self.recorder.state);
+        self.warnings.extend(failed);
+    }
+
     /// Gives the run, its tree and its claim free.
     pub(crate) fn leave(&mut self) {
+        self.note_ended();
         let state = &self.recorder.state;
         if self.ownership.is_some() && state.is_stopped() && !state.is_complete() {
             // A worker can have written the file; a resume must not go by that. It says what it

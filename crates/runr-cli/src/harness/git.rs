@@ -6,6 +6,7 @@
 mod parse;
 mod program;
 mod stream;
+mod user;
 mod watch;
 
 use std::fs::File;
@@ -221,6 +222,18 @@ impl Git {
     /// Whether git exits 0.
     pub(crate) fn succeeds(&self, args: &[&str]) -> Result<bool> {
         Ok(self.output(args, None, &[])?.status.success())
+    }
+
+    /// Runs a git whose exit status 1 is an answer, too: whether it was 0, and the output.
+    pub(crate) fn ask(&self, args: &[&str]) -> Result<(bool, String)> {
+        let output = self.output(args, None, &[])?;
+        match output.status.code() {
+            Some(0 | 1) => {
+                let text = String::from_utf8_lossy(&output.stdout).into_owned();
+                Ok((output.status.success(), text))
+            }
+            _ => Err(self.failure(args, &output)),
+        }
     }
 
     /// Runs git and returns the first `limit` bytes of its output; the rest is not waited for.

@@ -1,5 +1,7 @@
 //! What a tree shows, as opposed to what a worker says: the facts the scope guard judges.
 
+mod manifest;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use camino::Utf8Path;
@@ -8,7 +10,7 @@ use runr_core::mutant::without;
 use runr_core::phase::owned::{
     check_owned_paths, is_init_gitignore_change, is_own_output, is_protected,
 };
-use runr_core::phase::rules::Inspection;
+use runr_core::phase::rules::{ForeignPackages, Inspection};
 use runr_core::phase::scope::ScopeRules;
 
 use super::baseline::{Baseline, Prints, print_of, prints};
@@ -23,14 +25,22 @@ pub(crate) struct Guard {
     pub(crate) scope: ScopeRules,
     pub(crate) env_allowlist: Vec<String>,
     pub(crate) owns: Vec<String>,
+    /// The packages that manifests may change in, if not in all.
+    pub(crate) packages: Option<Vec<String>>,
 }
 
 impl Guard {
-    pub(crate) fn new(scope: ScopeRules, env_allowlist: Vec<String>, owns: Vec<String>) -> Self {
+    pub(crate) fn new(
+        scope: ScopeRules,
+        env_allowlist: Vec<String>,
+        owns: Vec<String>,
+        packages: Option<Vec<String>>,
+    ) -> Self {
         Self {
             scope,
             env_allowlist,
             owns,
+            packages,
         }
     }
 
@@ -43,6 +53,15 @@ impl Guard {
         }
         let inside = path.ends_with('/') && self.scope.is_denied(&format!("{name}/any"));
         is_protected(name) || self.scope.is_denied(name) || inside
+    }
+
+    /// What differs, or is there, and is not judged: noise, and what git ignores. What runr itself
+    /// writes is no change.
+    pub(crate) fn left_out<'a>(&self, seen: &'a Seen) -> Vec<&'a String> {
+        let ignored = seen.status.ignored.iter();
+        let unwatched = ignored.filter(|path| !is_own_output(path) && !self.is_guarded(path));
+        let noise = seen.verdict.scope.env_touched.iter();
+        noise.chain(unwatched).collect()
     }
 
     /// The prints of everything that must not change unseen.
@@ -75,6 +94,7 @@ impl Seen {
                 scope: guard.scope.check(&[]),
                 protected,
                 owned: None,
+                foreign: ForeignPackages::default(),
                 history: why,
             },
             to_commit: Vec::new(),
@@ -126,6 +146,7 @@ fn look(
     let replaced = (!sorted.links.is_empty())
         .then(|| "a directory was replaced by a symbolic link".to_owned());
     let scope = guard.scope.check(&sorted.judged);
+    let foreign = manifest::foreign_packages(git, guard, expected_head, &scope.semantic_changed)?;
     let owned = (!guard.owns.is_empty())
         .then(|| check_owned_paths(&sorted.judged, &guard.owns, Some(&guard.env_allowlist)))
         .transpose()?;
@@ -137,6 +158,7 @@ fn look(
             scope,
             protected: [sorted.protected, Vec::from_iter(sorted.links)].concat(),
             owned,
+            foreign,
             history: history.or(replaced),
         },
         status,

@@ -1,8 +1,8 @@
 //! Drives a run: git, worktrees, workers, verification. Every decision is the core's.
 //!
 //! [`Driver`] performs what `phase::rules` decides and pauses only where it needs a reply.
-//! [`start`] and [`resume`] bring a run to that loop; the other files each know one thing about
-//! the outside world.
+//! [`start`] and [`resume`] bring a run to that loop, and [`submit()`] its work to a branch; the other
+//! files each know one thing about the outside world.
 
 mod argument;
 mod baseline;
@@ -15,6 +15,7 @@ mod gitdir;
 mod index;
 mod inspect;
 mod item;
+mod orphans;
 mod others;
 mod owner;
 mod process;
@@ -25,6 +26,9 @@ mod resume;
 mod script;
 mod snapshot;
 mod start;
+mod submit;
+mod task_file;
+mod task_log;
 mod trust;
 mod verify;
 mod worker;
@@ -34,16 +38,19 @@ pub use claim::Own;
 pub use driver::{Driver, Fix, WorkerCall};
 pub use recorder::Listener;
 pub use request::{ConfigSource, Reply, ResumeRequest, RunRequest, TaskSource};
+pub use submit::{SubmitRequest, submit};
 pub use worker::{Answer, display_name};
 
 pub(crate) use context::Layout;
 pub(crate) use git::Git;
-pub(crate) use others::warnings;
+pub(crate) use others::{complete_tasks, oddities, warnings};
 pub(crate) use process::{is_alive, tail_of};
 pub(crate) use receipt::{Ending, verify as verify_receipt};
 pub(crate) use request::{Prepared, load_config};
 pub(crate) use resume::plan_resume;
 pub(crate) use start::{start, would_refuse};
+pub(crate) use task_file::{TaskFile, task_name};
+pub(crate) use task_log::{end_of, file as task_status_file};
 pub(crate) use trust::TrustStore;
 pub(crate) use worker::{find_binary, version_of};
 

@@ -64,20 +64,23 @@ fn take_owner_lock(files: &RunFiles, storage: &Storage) -> Result<LockGuard> {
         OWNER_LOCK.to_owned()
     };
     match Lock::acquire(storage, files.dir(), &name, Wait::UpTo(PATIENCE)) {
-        Err(error) if error.code() == Code::LockTimeout => {
-            let mut busy = Error::new(Code::RunActive, "Run is still running")
-                .with("run_id", files.run_id().as_str())
-                .hint(format!("runr status {}", files.run_id()));
-            if let Some(live) = files.live() {
-                busy = busy
-                    .with("pid", live.pid)
-                    .with("host", live.host)
-                    .with("heartbeat_at", live.heartbeat_at.to_string());
-            }
-            Err(busy)
-        }
+        Err(error) if error.code() == Code::LockTimeout => Err(active(files)),
         other => other,
     }
+}
+
+/// What refuses a step that needs a run which nobody drives.
+pub(crate) fn active(files: &RunFiles) -> Error {
+    let mut busy = Error::new(Code::RunActive, "Run is still running")
+        .with("run_id", files.run_id().as_str())
+        .hint(format!("runr status {}", files.run_id()));
+    if let Some(live) = files.live() {
+        busy = busy
+            .with("pid", live.pid)
+            .with("host", live.host)
+            .with("heartbeat_at", live.heartbeat_at.to_string());
+    }
+    busy
 }
 
 /// The lock file of a working tree.

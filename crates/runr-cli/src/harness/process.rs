@@ -24,10 +24,9 @@ use runr_core::redact::Redactor;
 use rustix::process::{Pid, Signal};
 
 use self::capture::Capture;
+use super::orphans::{MARK, has_environment};
 use crate::ownership::CLAIM_VARIABLES;
-use crate::processes::{
-    all_processes, boot_id, exit_code, members, pid_of, signal_group, stat_of, wait_unreaped,
-};
+use crate::processes::{boot_id, exit_code, members, pid_of, signal_group, stat_of, wait_unreaped};
 
 /// How long a group may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
@@ -261,34 +260,6 @@ pub(crate) fn kill_group_of(identity: &ProcessIdentity, run_dir: &Utf8Path) -> i
         std::thread::sleep(Duration::from_millis(5));
     }
     Ok(true)
-}
-
-/// The variable that marks every child of a run. Ids are unique in a repository only, the directory
-/// of a run is unique on the machine.
-pub(crate) const MARK: &str = "RUNR_RUN_DIR";
-
-/// Ends everything that carries the run's mark in its environment, in whatever group or session: a
-/// worker's children must not edit the tree after its answer.
-pub(crate) fn kill_escaped(run_dir: &Utf8Path) {
-    if without("whole-group") {
-        return;
-    }
-    let marker = format!("{MARK}={run_dir}");
-    let own = std::process::id();
-    for pid in all_processes().filter(|pid| *pid != own && has_environment(*pid, &marker)) {
-        if let Some(pid) = pid_of(pid) {
-            // Gone meanwhile is as good.
-            let _gone = rustix::process::kill_process(pid, Signal::KILL);
-        }
-    }
-}
-
-fn has_environment(pid: u32, marker: &str) -> bool {
-    std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|bytes| {
-        bytes
-            .split(|byte| *byte == 0)
-            .any(|entry| entry == marker.as_bytes())
-    })
 }
 
 /// The first `limit` bytes of a log as text.

@@ -102,12 +102,7 @@ pub(crate) fn resume(
     let chosen = reopened.pick_checkpoint(&layout, &state)?;
     let scope = scope_change(&state, &snapshot, &config, &task);
     let frozen = scope.as_ref().map_or(&state.scope_lock, |to| to);
-    let guard = context::guard(
-        &config,
-        frozen,
-        state.options.allow_deps.lockfiles(),
-        &task.owns_normalized,
-    )?;
+    let guard = context::guard(&config, frozen, &state.options.allow_deps, &task.owns_raw)?;
     refuse_first_dirt(&reopened, &guard, &state)?;
     let mut baseline = reopened.baseline(&files, &guard, &state)?;
     if scope.is_some() {
@@ -143,6 +138,7 @@ pub(crate) fn resume(
         claim,
     );
     let mut driver = Driver::new(context, recorder, Some(ownership), baseline, reopened.index);
+    driver.note_begun();
     driver.take_up(was_committing)?;
     Ok(driver)
 }

@@ -2,7 +2,6 @@
 
 mod begin;
 
-use camino::Utf8Path;
 use runr_core::fs::LockGuard;
 use runr_core::id::RunId;
 use runr_core::phase::config::Config;
@@ -34,6 +33,8 @@ use super::item;
 use super::owner::{self, Ownership};
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::Prepared;
+use super::task_file::task_name;
+use super::task_log;
 use super::trust::TrustStore;
 use super::worktree;
 use crate::host::Host;
@@ -74,28 +75,45 @@ pub(crate) fn start(
     ];
     recorder.record_all(SUPERVISOR, &events)?;
     if !verdict.ok {
-        return Err(refuse(&mut recorder, &run, &verdict)?);
+        let refusal = refuse(&mut recorder, &run, &verdict)?;
+        // The refusal is what there is to tell.
+        drop(task_log::refused(
+            host,
+            &prepared.layout,
+            &run.run_id,
+            &recorder.state,
+        ));
+        return Err(refusal);
     }
     let locks = (begun.ownership, tree_lock);
+    let layout = prepared.layout.clone();
     let settled = item::link(&prepared, item.as_deref(), &run.run_id)
         .and_then(|()| claim.as_ref().map_or(Ok(()), Claim::check))
         .and_then(|()| settle_in(&prepared, host, &mut recorder, &guard, status, locks));
     match settled {
         Ok(ready) => {
             let context = context_of(prepared, host, run.run_id, ready.git, workers, claim);
-            Ok(Driver::new(
+            let mut driver = Driver::new(
                 context,
                 recorder,
                 Some(ready.ownership),
                 ready.baseline,
                 ready.index,
-            ))
+            );
+            driver.note_begun();
+            Ok(driver)
         }
         Err(error) => {
             // What is recorded must end with a reason, however it failed.
             let words = Some(error.to_string());
             let stop = rules::stop_of(&recorder.state, reason_of(&error), words);
             recorder.record(SUPERVISOR, &Event::Stop(Box::new(stop)))?;
+            drop(task_log::refused(
+                host,
+                &layout,
+                &run.run_id,
+                &recorder.state,
+            ));
             Err(error.with("run_id", run.run_id.as_str()))
         }
     }
@@ -113,9 +131,9 @@ fn take_ground(prepared: &Prepared, host: &Host) -> Result<Option<LockGuard>> {
 }
 
 fn guard_of(prepared: &Prepared, scope: &ScopeLock) -> Result<Guard> {
-    let owns = &prepared.task.owns_normalized;
-    let lockfiles = prepared.options.allow_deps.lockfiles();
-    context::guard(&prepared.config, scope, lockfiles, owns)
+    let owns = &prepared.task.owns_raw;
+    let allow_deps = &prepared.options.allow_deps;
+    context::guard(&prepared.config, scope, allow_deps, owns)
 }
 
 /// A recorded run with a tree to work in.
@@ -307,7 +325,7 @@ fn run_started(
         task_path: prepared
             .task_path
             .as_ref()
-            .map(|path| shown(path, &prepared.layout.repo_root)),
+            .map(|path| task_name(path, &prepared.place.toplevel, &prepared.layout)),
         work_item: None,
         claim: None,
         repo_root: prepared.layout.repo_root.to_string(),
@@ -327,10 +345,6 @@ fn run_started(
         changed_files: status.changed.iter().take(1000).cloned().collect(),
         milestones: prepared.task.fallback_milestones.clone(),
     }
-}
-
-fn shown(path: &Utf8Path, root: &Utf8Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).to_string()
 }
 
 /// Records the refusal and returns it as the error the caller sees.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use runr_core::Result;
 use runr_core::fs::{Document, Durability, Lock, LockGuard, Wait};
 use runr_core::id::RunId;
 use runr_core::phase::event::Worktree;
 use runr_core::phase::owned::IGNORED_BY_INIT;
+use runr_core::{Code, Error, Result};
 
 use super::context::Layout;
 use super::git::{Git, Place};
@@ -39,7 +39,11 @@ pub(crate) fn exclude_own_roots(host: &Host, place: &Place) -> Result<()> {
     let file = Document::new(host.storage.clone(), &info, "exclude")
         .lock_name("runr.lock")
         .durability(Durability::File);
-    let own = [".runr/.runr.lock*", ".runr/quarantine/"];
+    let own = [
+        ".runr/.runr.lock*",
+        ".runr/.task-status.json.tmp",
+        ".runr/quarantine/",
+    ];
     let own = IGNORED_BY_INIT.iter().copied().chain(own);
     let wanted: Vec<String> = own.map(|line| format!("/{line}")).collect();
     let known = file.read()?.unwrap_or_default();
@@ -101,8 +105,28 @@ pub(crate) fn add_again(
     Ok(made(dir, sha, branch))
 }
 
+/// Removes a worktree whose harness died and in which nothing is worth keeping. It is ours only if its
+/// `.git` leads to this repository; anything else is somebody's.
+pub(crate) fn remove_half_made(git: &Git, layout: &Layout, tree: &Utf8Path) -> Result<()> {
+    let link = std::fs::read_to_string(tree.join(".git")).unwrap_or_default();
+    let records = layout.repo_root.join(".git/worktrees");
+    let target = link.trim().strip_prefix("gitdir:").map(str::trim);
+    if !target.is_some_and(|target| Utf8Path::new(target).starts_with(&records)) {
+        return Err(Error::new(
+            Code::Io,
+            format!("cannot create worktree {tree}: the path exists and is not the run's"),
+        )
+        .at(tree)
+        .hint("move the directory away, then try again"));
+    }
+    if !git.succeeds(&["worktree", "remove", "--force", "--force", tree.as_str()])? {
+        std::fs::remove_dir_all(tree).map_err(|source| Error::io("remove", tree, source))?;
+    }
+    Ok(())
+}
+
 /// Two gits that add worktrees at once trip over each other's half-written records.
-fn alone(host: &Host, layout: &Layout) -> Result<LockGuard> {
+pub(crate) fn alone(host: &Host, layout: &Layout) -> Result<LockGuard> {
     let dir = layout.repo_root.join(".runr");
     Lock::acquire(&host.storage, &dir, REPOSITORY_LOCK, Wait::UpTo(ADDING))
 }

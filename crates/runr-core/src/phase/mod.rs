@@ -3,12 +3,13 @@
 //! [`model`] holds the words, [`rules`] the machine, [`ops`] the files. [`event`] is what stands in
 //! the timeline, [`state`] its fold. Each further file is one rule: what may be changed ([`scope`],
 //! [`owned`]), what is run ([`tiers`]), what counts as proof ([`evidence`]), what an answer means
-//! ([`reply`]), when a run may go on ([`fingerprint`], [`transitions`]), why it ended ([`stop`]).
-//! What is left for those who come later is made of the [`story`] of a run: its [`diagnosis`], its
-//! [`handoff`]s and its [`receipt`].
+//! ([`reply`]), when a run may go on ([`fingerprint`], [`transitions`]), why it ended ([`stop`]),
+//! where its work goes ([`submit`]). What is left for those who come later is made of the [`story`]
+//! of a run: its [`diagnosis`], its [`handoff`]s and its [`receipt`].
 
 pub mod claim;
 pub mod config;
+pub mod deps;
 pub mod diagnosis;
 pub mod event;
 pub mod evidence;
@@ -32,6 +33,8 @@ pub mod state;
 pub mod status;
 pub mod stop;
 pub mod story;
+pub mod submit;
 pub mod task;
+pub mod task_status;
 pub mod tiers;
 pub mod transitions;

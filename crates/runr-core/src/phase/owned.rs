@@ -84,8 +84,8 @@ pub fn check_owned_paths(
     }
     let owned = GlobSet::new(&owned_paths, Dots::Skip)?;
     let noise = match env_allowlist {
-        Some(list) => GlobSet::new(list, Dots::Skip)?,
-        None => GlobSet::new(default_env_allowlist(), Dots::Skip)?,
+        Some(list) => GlobSet::new(list, Dots::Match)?,
+        None => GlobSet::new(default_env_allowlist(), Dots::Match)?,
     };
     let semantic_changed: Vec<_> = changed
         .iter()
@@ -160,7 +160,7 @@ pub fn is_own_output(path: &str) -> bool {
         [".runr-worktrees", ..]
             | [".pi", "runner-coordination", ..]
             | [".runr", "runs" | "quarantine" | "orchestrations" | "checkpoints", ..]
-            | [".runr", "task-status.json" | ".runr.lock" | ".runr.lock.info"]
+            | [".runr", "task-status.json" | ".task-status.json.tmp" | ".runr.lock" | ".runr.lock.info"]
             | [".runs", ".lock" | "index.json"]
             | [".runs", _, "run_meta.json"]
             // Preparing a flow makes its directory; what an agent puts into it is the agent's.

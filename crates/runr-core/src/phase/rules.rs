@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 
 pub use claim::after_claim;
 pub use failure::{WorkerFailure, after_parse_failure, after_worker_failure};
-pub use implement::{Inspection, after_implement, changed_after_verify, guard};
+pub use implement::{ForeignPackages, Inspection, after_implement, changed_after_verify, guard};
 pub use plan::{after_plan, named_directory};
 pub use review::after_review;
 pub use verify::{VerifyPass, after_verify};

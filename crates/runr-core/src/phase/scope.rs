@@ -17,7 +17,7 @@ pub struct ScopePolicy {
     pub allowlist: Vec<String>,
     /// Patterns a change must not match; stronger than the allowlist.
     pub denylist: Vec<String>,
-    /// Paths of lockfiles, which change only with `allow_deps`.
+    /// Lockfiles, which change only with `allow_deps`: paths, or patterns for those of subprojects.
     pub lockfiles: Vec<String>,
     /// Whether lockfiles may change.
     pub allow_deps: bool,
@@ -114,10 +114,12 @@ pub struct ScopeRules {
     noise: GlobSet,
     /// Empty when lockfiles may change.
     lockfiles: HashSet<String>,
+    lockfile_patterns: GlobSet,
 }
 
 impl ScopeRules {
-    /// Compiles a policy. Denied patterns see hidden files, allowed ones and noise do not.
+    /// Compiles a policy. Denied patterns and noise see hidden files, allowed ones do
+    /// not: tools hide much of what they leave behind.
     ///
     /// # Errors
     /// `E_CONFIG_INVALID` if a pattern is unusable.
@@ -138,8 +140,10 @@ impl ScopeRules {
                     Dots::Match
                 },
             )?,
-            noise: GlobSet::new(&policy.env_allowlist, Dots::Skip)?,
+            noise: GlobSet::new(&policy.env_allowlist, Dots::Match)?,
+            // A path is first of all itself, whatever its characters mean in a pattern.
             lockfiles: lockfiles.iter().cloned().collect(),
+            lockfile_patterns: GlobSet::new(lockfiles, Dots::Match)?,
             effective_allowlist,
         })
     }
@@ -169,6 +173,11 @@ impl ScopeRules {
             && (self.effective_allowlist.is_empty() || self.allow.matches(path))
     }
 
+    /// Whether `path` is a lockfile that must not change.
+    fn is_lockfile(&self, path: &str) -> bool {
+        self.lockfiles.contains(path) || self.lockfile_patterns.matches(path)
+    }
+
     /// Judges changed files.
     pub fn check(&self, changed: &[String]) -> ScopeResult {
         let (env_touched, semantic_changed): (Vec<_>, Vec<_>) = changed
@@ -183,7 +192,7 @@ impl ScopeRules {
                 .collect()
         };
         let scope_violations = among(&|path| !self.is_in_scope(path));
-        let lockfile_violations = among(&|path| self.lockfiles.contains(path));
+        let lockfile_violations = among(&|path| self.is_lockfile(path));
         ScopeResult {
             ok: scope_violations.is_empty() && lockfile_violations.is_empty(),
             effective_allowlist: self.effective_allowlist.clone(),
@@ -256,6 +265,26 @@ mod tests {
     }
 
     #[test]
+    fn what_tools_hide_below_their_folder_is_noise_too() {
+        let input: ScopeInput = serde_json::from_value(json!({
+            "changed": ["target/.rustc_info.json", "target/debug/.fingerprint/a/b", "src/.hidden"],
+            "allowlist": ["src/**"],
+            "env_allowlist": ["target/**"],
+        }))
+        .unwrap();
+        let result = check_scope(&input);
+        assert_eq!(result.env_touched, input.changed[..2]);
+        assert_eq!(result.scope_violations, input.changed[2..]);
+        let owns = paths(&["src"]);
+        let owned = super::super::owned::check_owned_paths(
+            &input.changed[..2],
+            &owns,
+            Some(&input.policy.env_allowlist),
+        );
+        assert!(owned.unwrap().ok);
+    }
+
+    #[test]
     fn what_is_missing_is_the_documented_default() {
         let file = vectors("phase-scope-guard.json");
         let input: ScopeInput = serde_json::from_value(json!({"changed": ["a"]})).unwrap();
@@ -299,7 +328,20 @@ mod tests {
             preflight_reasons(&result, true),
             ["scope_violation", "lockfile_violation"]
         );
+        policy.lockfiles = paths(&["**/Cargo.lock", "a[b]/x.lock"]);
+        let changed = paths(&[
+            "Cargo.lock",
+            "sub/Cargo.lock",
+            ".x/Cargo.lock",
+            "a[b]/x.lock",
+        ]);
+        let result = ScopeRules::new(&policy).unwrap().check(&changed);
+        assert_eq!(
+            result.lockfile_violations, changed,
+            "a pattern reaches subprojects"
+        );
         policy.allow_deps = true;
+        policy.allowlist.push("**".to_owned());
         assert!(ScopeRules::new(&policy).unwrap().check(&changed[..2]).ok);
     }
 }

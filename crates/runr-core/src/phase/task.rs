@@ -59,6 +59,9 @@ pub struct Task {
     /// What is odd but no reason to refuse.
     #[serde(skip)]
     pub warnings: Vec<String>,
+    /// Headings that a task file is expected to have, and this one has not.
+    #[serde(skip)]
+    pub missing_headings: Vec<&'static str>,
 }
 
 impl Task {
@@ -130,6 +133,9 @@ fn read(front: &Field<'_>, body: &str) -> Result<Task, Problem> {
         pointer: "/owns".to_owned(),
         what: "must not leave the repository with `..`".to_owned(),
     })?;
+    if owns_normalized.is_empty() && !owns_raw.is_empty() {
+        warnings.push("`owns` names no path: every change is outside of it".to_owned());
+    }
     let mut allowlist_add = list(front, "allowlist_add")?;
     allowlist_add.extend(scope_in_body(body));
     Ok(Task {
@@ -151,10 +157,8 @@ fn read(front: &Field<'_>, body: &str) -> Result<Task, Problem> {
             .map(|field| field.boolean())
             .transpose()?,
         title: title(body),
-        warnings: {
-            warnings.extend(missing_headings(body));
-            warnings
-        },
+        warnings,
+        missing_headings: missing_headings(body),
         body: body.to_owned(),
     })
 }
@@ -252,12 +256,9 @@ fn is_heading(line: &str, heading: &str) -> bool {
         .is_some_and(|text| text.trim() == heading)
 }
 
-fn missing_headings(body: &str) -> impl Iterator<Item = String> {
+fn missing_headings(body: &str) -> Vec<&'static str> {
     let missing = |heading: &&str| !body.lines().any(|line| is_heading(line, heading));
-    HEADINGS
-        .into_iter()
-        .filter(missing)
-        .map(|heading| format!("heading `## {heading}` is missing"))
+    HEADINGS.into_iter().filter(missing).collect()
 }
 
 fn title(body: &str) -> Option<String> {
@@ -369,7 +370,17 @@ mod tests {
     #[test]
     fn what_is_odd_only_warns() {
         let task = parse_task("---\ntype: weird\ntier: 9\n---\n## Goal\n").unwrap();
-        assert_eq!(task.warnings.len(), 5, "{:?}", task.warnings);
+        assert_eq!(task.warnings.len(), 2, "{:?}", task.warnings);
+        assert_eq!(
+            task.missing_headings,
+            ["Requirements", "Success Criteria", "Notes"]
+        );
+        let nothing = parse_task("---\nowns: ./\n---\n").unwrap();
+        assert!(
+            nothing.warnings[0].contains("owns"),
+            "{:?}",
+            nothing.warnings
+        );
         assert_eq!(task.kind, TaskType::Automated);
         assert_eq!(
             parse_task("").unwrap().fallback_milestones[0].goal,

@@ -6,6 +6,7 @@ use runr_core::phase::owned::{IGNORED_BY_INIT, is_own_output};
 use super::configuration::is_trusted;
 use super::{Finding, Level, Subject, found};
 use crate::harness::Git;
+use crate::merge::Version;
 
 pub(super) fn git(subject: &Subject<'_>) -> Finding {
     let Some(layout) = &subject.layout else {
@@ -15,16 +16,12 @@ pub(super) fn git(subject: &Subject<'_>) -> Finding {
         Ok(text) => text.trim().to_owned(),
         Err(error) => return found(Level::Fail, error.to_string()),
     };
-    let numbers: Vec<u32> = text
-        .split([' ', '.'])
-        .filter_map(|word| word.parse().ok())
-        .take(2)
-        .collect();
-    match numbers.as_slice() {
-        [major, minor] if (*major, *minor) < (2, 20) => {
+    let version = |major, minor| Version { major, minor };
+    match Version::parse(&text) {
+        Some(present) if present < version(2, 20) => {
             found(Level::Fail, format!("{text}: 2.20 is needed"))
         }
-        [major, minor] if (*major, *minor) < (2, 40) => found(
+        Some(present) if present < version(2, 40) => found(
             Level::Warn,
             format!("{text}: moving commits to another branch needs 2.40"),
         ),

@@ -12,7 +12,8 @@ use runr_core::{Error, Result};
 
 use super::{Driver, Fix, WorkerCall, no_milestone};
 use crate::harness::context::Workers;
-use crate::harness::process::{End, Ended, head_of, kill_escaped};
+use crate::harness::orphans::end_orphans;
+use crate::harness::process::{End, Ended, head_of};
 use crate::harness::recorder::{Recorder, SUPERVISOR};
 use crate::harness::script;
 use crate::harness::worker::{Answer, CallEnd, CallLog, ProcessCall, failed};
@@ -166,7 +167,7 @@ impl Driver {
         let Ended { end, sha256 } = child
             .run(&call.prompt, deadline, &cancel)
             .map_err(|e| Error::io("wait for worker, log", &asked.log, e))?;
-        kill_escaped(&self.context.run_dir());
+        end_orphans(&self.context.run_dir());
         if end == End::Cancelled {
             return Ok(None);
         }

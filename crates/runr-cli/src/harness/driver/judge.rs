@@ -15,6 +15,7 @@ use runr_core::phase::rules;
 use runr_core::phase::state::State;
 
 use super::{Driver, WorkerCall, reason_of};
+use crate::harness::inspect::Seen;
 use crate::harness::others::live_runs;
 use crate::harness::worker::{Answer, CallEnd};
 use crate::harness::{context, verify};
@@ -172,12 +173,7 @@ impl Driver {
         scope
             .denylist
             .extend(patterns.iter().filter(|p| Glob::parse(p).is_ok()).cloned());
-        let guard = context::guard(
-            &self.context.config,
-            &scope,
-            after.options.allow_deps.lockfiles(),
-            &[],
-        )?;
+        let guard = context::guard(&self.context.config, &scope, &after.options.allow_deps, &[])?;
         let status = self.context.git.status()?;
         self.baseline
             .extend(guard.guarded_prints(self.context.git.dir(), &status)?);
@@ -206,13 +202,32 @@ impl Driver {
             return Ok(stop);
         }
         let checked = self.with_claims_checked(reply)?;
-        let events = rules::after_implement(after, &checked, &seen.verdict);
+        let mut events: Vec<Event> = self.left_out(after, &seen)?.into_iter().collect();
+        events.extend(rules::after_implement(after, &checked, &seen.verdict));
         if !seen.is_blind() {
             self.note_leftover(&seen.status)?;
         }
         self.index.staged_judged()?;
         self.seen = Some(seen);
         Ok(events)
+    }
+
+    /// What the guard saw and did not judge, if that is not what was recorded before.
+    fn left_out(&mut self, after: &State, seen: &Seen) -> Result<Option<Event>> {
+        const SAMPLE: usize = 20;
+        let guard = self.context.guard(after)?;
+        let left_out = guard.left_out(seen);
+        let sample: Vec<String> = left_out.iter().take(SAMPLE).map(|p| (*p).clone()).collect();
+        let told = (left_out.len(), sample.clone());
+        if told == self.left_out {
+            return Ok(None);
+        }
+        self.left_out = told;
+        Ok(Some(Event::IgnoredChanges {
+            ignored_count: left_out.len(),
+            ignored_sample: sample,
+            ignore_check_status: "ok".to_owned(),
+        }))
     }
 
     /// The reply with the exit codes of claimed commands replaced by what they are when the harness

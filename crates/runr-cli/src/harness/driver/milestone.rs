@@ -12,7 +12,7 @@ use runr_core::phase::tiers::{TierInput, select_tiers};
 
 use super::{Driver, no_milestone};
 use crate::harness::inspect::Seen;
-use crate::harness::process::kill_escaped;
+use crate::harness::orphans::end_orphans;
 use crate::harness::receipt::kept;
 use crate::harness::recorder::{SUPERVISOR, VERIFIER};
 use crate::harness::{checkpoint, verify};
@@ -55,7 +55,7 @@ impl Driver {
         let order = self.order(tiers, selected.reasons, &label);
         let cancel = self.context.host.cancel.clone();
         let ran = verify::run(&order, &mut self.recorder, &cancel)?;
-        kill_escaped(&self.context.run_dir());
+        end_orphans(&self.context.run_dir());
         let Some(mut pass) = ran else {
             return Ok(()); // Cancelled; the loop stops the run.
         };

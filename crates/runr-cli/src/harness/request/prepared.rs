@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::phase::config::{Config, Warning};
 use runr_core::phase::model::Stage;
 use runr_core::phase::options::RunOptions;
-use runr_core::phase::task::{Task, parse_task_at};
+use runr_core::phase::task::{Task, parse_task};
 use runr_core::{Code, Error, Result};
 use serde_json::Value;
 
@@ -13,6 +13,7 @@ use crate::harness::claim::{Own, Wanted};
 use crate::harness::context::Layout;
 use crate::harness::git::{Git, Place};
 use crate::harness::item::ItemRequest;
+use crate::harness::task_file::TaskFile;
 use crate::harness::trust;
 use crate::harness::worker;
 use crate::host::Host;
@@ -54,9 +55,13 @@ impl Prepared {
         let git = Git::new(host.cwd.join(&request.root));
         let place = git.place()?;
         let layout = Layout::new(&place, host);
-        let (task_text, task_path) =
-            read_task(&request.source()?, &host.cwd.join(&request.root), &layout)?;
-        let task = parse_task_at(&task_text, task_path.as_ref().map(|path| path.as_str()))?;
+        let (task, task_text, task_path) = match request.source()? {
+            TaskSource::Text(text) => (parse_task(&text)?, text, None),
+            TaskSource::File(path) => {
+                let file = TaskFile::find(&path, &host.cwd.join(&request.root), &layout)?;
+                (file.task()?, file.text, Some(file.path))
+            }
+        };
         let own = request.own.as_ref().map(Own::checked).transpose()?;
         let options = RunOptions {
             own: own.as_ref().map(|wanted| wanted.target.clone()),
@@ -215,47 +220,4 @@ fn refuse_foreign(path: &Utf8Path) -> Result<()> {
         "the configuration belongs to another user, or everybody may write it",
     )
     .hint(format!("chown and chmod o-w {path}")))
-}
-
-fn read_task(
-    source: &TaskSource,
-    root: &Utf8Path,
-    layout: &Layout,
-) -> Result<(String, Option<Utf8PathBuf>)> {
-    let path = match source {
-        TaskSource::Text(text) => return Ok((text.clone(), None)),
-        TaskSource::File(path) => path,
-    };
-    let tasks = layout.repo_root.join(".runr/tasks");
-    let candidates = [
-        root.join(path),
-        layout.repo_root.join(path),
-        tasks.join(path),
-        tasks.join(format!("{path}.md")),
-    ];
-    for candidate in candidates {
-        match std::fs::read(&candidate) {
-            Ok(bytes) => {
-                let text = String::from_utf8(bytes).map_err(|_| {
-                    Error::new(
-                        Code::TaskInvalid,
-                        format!("Invalid task front matter in {path}: the file is not UTF-8"),
-                    )
-                    .at(candidate.clone())
-                })?;
-                return Ok((text, Some(candidate)));
-            }
-            Err(problem) if is_absent(&problem) => {}
-            Err(problem) => return Err(Error::io("read", &candidate, problem)),
-        }
-    }
-    Err(Error::new(Code::TaskNotFound, format!("Task file not found: {path}")).at(path.clone()))
-}
-
-fn is_absent(problem: &std::io::Error) -> bool {
-    use std::io::ErrorKind;
-    matches!(
-        problem.kind(),
-        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory
-    )
 }

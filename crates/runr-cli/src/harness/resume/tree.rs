@@ -45,7 +45,7 @@ impl Reopened {
         if state.options.worktree {
             let half_made = state.worktree_path.is_none() && tree.exists();
             if half_made {
-                remove_half_made(git, layout, &tree)?;
+                worktree::remove_half_made(git, layout, &tree)?;
             }
             if !tree.exists() {
                 let made = worktree::add_again(
@@ -180,26 +180,6 @@ fn put_on_branch(git: &Git, state: &State) -> Result<()> {
         return Ok(());
     }
     worktree::switch_to_branch(git, &wanted)
-}
-
-/// Nothing ever worked in this directory: the harness died while git was making it. It is the run's
-/// only if its `.git` leads to this repository; anything else is somebody's.
-fn remove_half_made(git: &Git, layout: &Layout, tree: &Utf8Path) -> Result<()> {
-    let link = std::fs::read_to_string(tree.join(".git")).unwrap_or_default();
-    let records = layout.repo_root.join(".git/worktrees");
-    let target = link.trim().strip_prefix("gitdir:").map(str::trim);
-    if !target.is_some_and(|target| Utf8Path::new(target).starts_with(&records)) {
-        return Err(Error::new(
-            Code::Io,
-            format!("cannot create worktree {tree}: the path exists and is not the run's"),
-        )
-        .at(tree)
-        .hint("move the directory away, then resume"));
-    }
-    if !git.succeeds(&["worktree", "remove", "--force", "--force", tree.as_str()])? {
-        std::fs::remove_dir_all(tree).map_err(|source| Error::io("remove", tree, source))?;
-    }
-    Ok(())
 }
 
 /// The worktree is the run's alone and no process of the run is left, so a lock of its index is a

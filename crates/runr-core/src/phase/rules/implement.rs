@@ -17,10 +17,30 @@ pub struct Inspection {
     pub scope: ScopeResult,
     /// Files a worker must never touch: runr's own, and denied files git ignores.
     pub protected: Vec<String>,
+    /// Manifests that changed in packages which the run may not touch.
+    pub foreign: ForeignPackages,
     /// Verdict on the task's own paths; absent when it claims none.
     pub owned: Option<OwnedPaths>,
     /// Why the history itself is not acceptable, if it is not.
     pub history: Option<String>,
+}
+
+/// Manifests with changes of packages that a run may not touch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ForeignPackages {
+    /// The manifests.
+    pub manifests: Vec<String>,
+    /// What is wrong with each.
+    pub objections: Vec<String>,
+}
+
+impl ForeignPackages {
+    /// The reason in one line; nothing if there is none.
+    #[must_use]
+    pub fn why(&self) -> Option<String> {
+        let all = shown(&self.objections);
+        (!all.is_empty()).then(|| format!("packages that --allow-deps does not name: {all}"))
+    }
 }
 
 impl Inspection {
@@ -33,13 +53,14 @@ impl Inspection {
                 scope_violations.push(file.clone());
             }
         }
-        let lockfile_violations = self.scope.lockfile_violations.clone();
+        let mut lockfile_violations = self.scope.lockfile_violations.clone();
+        lockfile_violations.extend(self.foreign.manifests.iter().cloned());
         let clean =
             scope_violations.is_empty() && lockfile_violations.is_empty() && self.history.is_none();
         (!clean).then(|| GuardViolation {
             scope_violations,
             lockfile_violations,
-            why: self.history.clone(),
+            why: self.history.clone().or_else(|| self.foreign.why()),
         })
     }
 }
