@@ -254,6 +254,13 @@ export function runsSync(options?: RootOption): JsonObject[];
 export function reportRun(options: RunOption): Promise<JsonObject>;
 export function reportRunSync(options: RunOption): JsonObject;
 /**
+ * Whether the files and commits of a run are still as the receipt of its last stop says. `ok` is the
+ * sum of `entries`, whose `status` is `OK`, `CHANGED` or `MISSING`. Nothing is written, and nothing
+ * of the repository is executed.
+ */
+export function verifyReceipt(options: RunOption): Promise<JsonObject>;
+export function verifyReceiptSync(options: RunOption): JsonObject;
+/**
  * Moves the commits of a run to a local branch, after all checks have passed on the result. A
  * conflict, a failing check, a branch that cannot take the result and a failed push are no errors:
  * `outcome` says what happened, and `recipe` what a person can do.

@@ -92,6 +92,8 @@ export const {
   Untrusted,
   unwrapOutput,
   upsertIndex,
+  verifyReceipt,
+  verifyReceiptSync,
   version,
   WorkerCall,
 } = runr;

@@ -38,6 +38,7 @@ mod parallel;
 mod permissions;
 mod prep;
 mod readme;
+mod receipt;
 mod refusals;
 mod report;
 mod resume;

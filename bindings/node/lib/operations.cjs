@@ -66,6 +66,7 @@ const DISK = {
   status: ['run_id', 'root'],
   runs: ['root'],
   report_run: ['run_id', 'root'],
+  verify_receipt: ['run_id', 'root'],
   submit: ['run_id', 'to', 'dry_run', 'squash', 'push', 'root'],
   trust: ['root'],
   approve: ['run_id', 'root'],

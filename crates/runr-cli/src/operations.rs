@@ -103,6 +103,7 @@ operations! {
     status(run_id, root),
     runs(root),
     report_run(run_id, root),
+    verify_receipt(run_id, root),
     submit(run_id, to, dry_run, squash, push, root),
     trust(root),
     approve(run_id, root),
@@ -402,6 +403,11 @@ fn report_run(host: &Host, arguments: &mut Arguments) -> Result<Value> {
     let run: String = arguments.or("run_id", "latest".to_owned())?;
     let found = views::find(host, &arguments.root()?, &run)?;
     json(&views::report_of(host, &found)?.0)
+}
+
+fn verify_receipt(host: &Host, arguments: &mut Arguments) -> Result<Value> {
+    let run: String = arguments.or("run_id", "latest".to_owned())?;
+    json(&views::verify_receipt(host, &arguments.root()?, &run)?)
 }
 
 fn approve(host: &Host, arguments: &mut Arguments) -> Result<Value> {

@@ -1,8 +1,10 @@
-//! What readers see of runs: status, list and report. Nothing here writes, and nothing runs git.
+//! What readers see of runs: status, list, report and whether a receipt still holds. Nothing here
+//! writes, and nothing but the last runs git, which only reads.
 
 use camino::Utf8Path;
 use runr_core::phase::model::Phase;
 use runr_core::phase::ops::{Liveness, RunFiles};
+use runr_core::phase::receipt::Verdict;
 use runr_core::phase::report::{NextStepText, Report, ReportState, report};
 use runr_core::phase::state::State;
 use runr_core::phase::status::Status;
@@ -10,7 +12,7 @@ use runr_core::phase::stop::{StopReason, next_action};
 use runr_core::{Result, RunId, Timestamp};
 use serde::Serialize;
 
-use crate::harness::Layout;
+use crate::harness::{Git, Layout};
 use crate::host::Host;
 use crate::liveness::liveness;
 
@@ -128,6 +130,14 @@ fn row(layout: &Layout, run_id: RunId) -> Row {
             .in_flight
             .map(|call| format!("{}/{}", call.worker, call.stage)),
     }
+}
+
+/// Whether a run is still as its receipt says.
+pub(crate) fn verify_receipt(host: &Host, root: &Utf8Path, argument: &str) -> Result<Verdict> {
+    let layout = Layout::find(&host.cwd.join(root), host)?;
+    let run_id = layout.run_argument(argument)?;
+    let git = Git::new(&layout.repo_root);
+    crate::harness::verify_receipt(&layout.files(&run_id), &git)
 }
 
 /// The report of one run, with what it was computed from.

@@ -22,6 +22,7 @@ pub mod json;
 pub mod mutant;
 pub mod ownership;
 pub mod phase;
+mod printable;
 pub mod redact;
 pub mod store;
 pub mod time;
@@ -30,6 +31,7 @@ mod vectors;
 
 pub use error::{Class, Code, Error, Result};
 pub use id::RunId;
+pub use printable::printable;
 pub use time::{Clock, Timestamp};
 
 /// The version of runr, the same in all four languages.

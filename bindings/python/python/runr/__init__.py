@@ -9,7 +9,17 @@ A program drives a run by answering its calls; see :class:`Run`. Every error is 
 """
 
 from ._command import main, run_command
-from ._disk import approve, report_run, runs, status, submit, task_done, tasks, trust
+from ._disk import (
+    approve,
+    report_run,
+    runs,
+    status,
+    submit,
+    task_done,
+    tasks,
+    trust,
+    verify_receipt,
+)
 from ._identity import (
     link_run,
     merge_run_meta,
@@ -154,4 +164,5 @@ __all__ = [
     "trust",
     "unwrap_output",
     "upsert_index",
+    "verify_receipt",
 ]

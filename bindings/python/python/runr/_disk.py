@@ -33,6 +33,17 @@ def report_run(run_id: str, root: PathLike = ".") -> dict[str, Any]:
 
 
 @only_known_options
+def verify_receipt(run_id: str, root: PathLike = ".") -> dict[str, Any]:
+    """Whether the files and commits of a run are still as the receipt of its last stop says.
+
+    ``ok`` is the sum of ``entries``, whose ``status`` is ``OK``, ``CHANGED`` or ``MISSING``.
+    Nothing is written, and nothing of the repository is executed.
+    """
+    args = {"run_id": run_id, "root": _wire.path(root)}
+    return cast("dict[str, Any]", _wire.call("verify_receipt", args))
+
+
+@only_known_options
 def trust(root: PathLike = ".") -> dict[str, Any]:
     """Approves the command list of a repository, without a prompt."""
     return cast("dict[str, Any]", _wire.call("trust", {"root": _wire.path(root)}))

@@ -307,6 +307,9 @@ pub(crate) struct ReportArgs {
     /// Only the figures
     #[arg(long)]
     pub(crate) kpi_only: bool,
+    /// Check the files and commits of the run against its receipt instead
+    #[arg(long, conflicts_with_all = ["kpi_only", "tail"])]
+    pub(crate) verify: bool,
     /// How many of the last events to show
     #[arg(long, default_value_t = 50, value_name = "N")]
     pub(crate) tail: usize,

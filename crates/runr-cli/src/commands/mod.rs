@@ -3,6 +3,7 @@
 mod approve;
 mod call;
 mod cli;
+mod conclusion;
 mod detach;
 mod doctor;
 mod init;

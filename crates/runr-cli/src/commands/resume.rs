@@ -4,7 +4,8 @@ use runr_core::Result;
 
 use super::Invocation;
 use super::cli::ResumeArgs;
-use super::run::{allowed, announce, conclude, exit_of, listener, warn};
+use super::conclusion::conclude;
+use super::run::{allowed, announce, exit_of, listener, warn};
 use crate::harness::{ConfigSource, Driver, ResumeRequest, plan_resume};
 
 pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) -> Result<u8> {
@@ -43,8 +44,6 @@ pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) 
     super::detach::report_recorded(call, &driver)?;
     let outcome = driver.drive()?;
     warn(call, &mut driver);
-    if !call.json {
-        conclude(&call.console, &outcome, driver.state());
-    }
+    conclude(call, &driver);
     Ok(exit_of(&outcome, call))
 }

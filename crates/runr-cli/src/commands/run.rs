@@ -2,10 +2,8 @@
 
 use camino::Utf8PathBuf;
 use runr_core::mutant::without;
-use runr_core::phase::budget::larger_budget;
 use runr_core::phase::event::Record;
 use runr_core::phase::options::AllowDeps;
-use runr_core::phase::report::usage_text;
 use runr_core::phase::state::State;
 use runr_core::phase::status::Outcome;
 use runr_core::phase::stop::StopReason;
@@ -13,13 +11,14 @@ use runr_core::{Error, Result};
 use serde_json::{Value, json};
 
 use super::cli::RunArgs;
+use super::conclusion::conclude;
 use super::{INTERRUPTED, Invocation};
 use crate::harness::{
     ConfigSource, Driver, Listener, Prepared, RunRequest, oddities, start, task_name, warnings,
     would_refuse,
 };
 use crate::output::Console;
-use crate::output::events::{event_line, last_lines, read_log, short};
+use crate::output::events::event_line;
 
 pub(crate) fn execute(call: &Invocation<'_>, args: RunArgs, argv: &[String]) -> Result<u8> {
     if args.detach && !super::detach::is_detached(call.host) {
@@ -219,9 +218,7 @@ fn follow_through(call: &Invocation<'_>, mut driver: Driver) -> Result<u8> {
     super::detach::report_recorded(call, &driver)?;
     let outcome = driver.drive()?;
     warn(call, &mut driver);
-    if !call.json {
-        conclude(&call.console, &outcome, driver.state());
-    }
+    conclude(call, &driver);
     call.detail(&format!("git processes: {}", driver.git_calls()));
     Ok(exit_of(&outcome, call))
 }
@@ -258,75 +255,6 @@ pub(crate) fn announce(call: &Invocation<'_>, driver: &Driver) {
         }
         call.console.json_line(&line);
     }
-}
-
-/// The last block: what was reached, and what to do next.
-pub(crate) fn conclude(console: &Console, outcome: &Outcome, state: &State) {
-    let of = state.milestones.len();
-    let checked = if state.options.fast { "fast" } else { "all" };
-    if outcome.stop_reason == Some(StopReason::Complete) {
-        console.line(&format!("\nRun {} complete", outcome.run_id));
-        if let Some(sha) = &state.checkpoint_commit_sha {
-            console.line(&format!(
-                "Checkpoint: {} ({checked} phases, {of} of {of} milestones)",
-                short(sha)
-            ));
-        }
-        if let Some(branch) = &state.branch {
-            console.line(&format!("Branch: {branch}"));
-        }
-        say_usage(console, state);
-        console.line(&format!("Next: runr report {}", outcome.run_id));
-        return;
-    }
-    let reason = outcome
-        .stop_reason
-        .as_ref()
-        .map_or("unknown".to_owned(), ToString::to_string);
-    console.line(&format!("\nSTOPPED: {reason}"));
-    let at = (state.milestone_index + 1).min(of);
-    match &state.checkpoint_commit_sha {
-        Some(sha) => console.line(&format!(
-            "Last checkpoint: {} (milestone {}/{of})",
-            short(sha),
-            state.milestone_index
-        )),
-        None => console.line(&format!("No checkpoint (milestone {at}/{of})")),
-    }
-    for file in state.guard_violation_files.iter().take(10) {
-        console.line(&format!("  {}", crate::output::printable(file)));
-    }
-    if let Some(error) = &state.last_error {
-        for line in last_lines(error, 15) {
-            console.line(&format!("  {}", crate::output::printable(line)));
-        }
-    }
-    for line in last_lines(&read_log(state, state.last_failed_log.as_deref()), 15) {
-        console.line(&format!("    {}", crate::output::printable(line)));
-    }
-    say_usage(console, state);
-    if let Some(command) = &outcome.suggested_command {
-        console.line(&format!("Next: {command}"));
-    }
-    let reason = outcome.stop_reason.as_ref();
-    let larger = reason.and_then(|why| larger_budget(why, &state.options, outcome.run_id.as_str()));
-    if let Some(command) = larger {
-        console.line(&format!("      {command}  (half as much again)"));
-    }
-    console.line(&format!("      runr report {}", outcome.run_id));
-}
-
-/// What the run consumed, as far as its workers told.
-fn say_usage(console: &Console, state: &State) {
-    let told = usage_text(&state.usage);
-    if told.is_empty() {
-        return;
-    }
-    let silent = match state.unknown_cost_calls {
-        0 => String::new(),
-        calls => format!(" (calls of unknown cost: {calls})"),
-    };
-    console.line(&format!("Usage: {told}{silent}"));
 }
 
 /// 0 when complete, 130 when the user stopped it, else 1.

@@ -32,6 +32,7 @@ use super::inspect::Seen;
 use super::notify::Notify;
 use super::orphans;
 use super::owner::Ownership;
+use super::receipt::Ending;
 use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::{Prepared, ResumeRequest, RunRequest};
 use super::task_log;
@@ -187,6 +188,11 @@ impl Driver {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         Outcome::new(self.context.run_id.clone(), &self.recorder.state)
+    }
+
+    /// What the last stop left behind; absent while the run goes on.
+    pub(crate) fn ending(&self) -> Option<&Ending> {
+        self.recorder.ending.as_ref()
     }
 
     /// How many git processes this driver started.

@@ -6,6 +6,7 @@
 mod filters;
 mod parse;
 mod program;
+mod stream;
 mod user;
 mod watch;
 
@@ -21,6 +22,7 @@ use runr_core::{Code, Error, Result};
 
 pub(crate) use parse::{Touched, TreeStatus};
 use parse::{parse_status, parse_touched};
+pub(crate) use program::installed;
 use program::program;
 use watch::{PATIENCE, Watch};
 

@@ -130,6 +130,16 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> io::Result<Gated> {
     }
 }
 
+/// A file that is not there yet, for its owner alone.
+pub(crate) fn private_file(path: &Utf8Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+}
+
 impl Gated {
     /// Opens the gate, sends `input`, and waits for the end, the deadline or a cancel. Whatever is
     /// left of the process group is killed before this returns, and all it printed is in the log.

@@ -9,6 +9,9 @@ use runr_core::phase::rules::{self, Retries};
 use runr_core::phase::state::State;
 use runr_core::{Clock, Code, Error, Result, Timestamp};
 
+use super::git::Git;
+use super::receipt::{self, Ending};
+
 /// Speaks for the driver.
 pub(crate) const SUPERVISOR: &str = "supervisor";
 /// Speaks for the checks.
@@ -32,6 +35,10 @@ pub(crate) struct Recorder {
     length: u64,
     /// Whether the driver takes the run up again by itself; absent until there is one.
     pub(crate) retries: Option<Retries>,
+    /// Tells what the run has committed.
+    git: Git,
+    /// What the last stop left behind.
+    pub(crate) ending: Option<Ending>,
 }
 
 impl Recorder {
@@ -40,6 +47,7 @@ impl Recorder {
         state: State,
         clock: Arc<dyn Clock>,
         listener: Option<Listener>,
+        git: Git,
     ) -> Self {
         // Zero is never right for a timeline that is there, so the first look reads it.
         Self {
@@ -50,6 +58,8 @@ impl Recorder {
             last_kind: String::new(),
             length: 0,
             retries: None,
+            git,
+            ending: None,
         }
     }
 
@@ -63,6 +73,8 @@ impl Recorder {
             last_kind: self.last_kind.clone(),
             length: self.length,
             retries: self.retries.clone(),
+            git: self.git.clone(),
+            ending: None,
         }
     }
 
@@ -253,6 +265,7 @@ impl Recorder {
         // cache: the stop is recorded, and the next reader folds it.
         if records.iter().any(|record| record.kind == "stop") {
             drop(self.files.write_state(&self.state));
+            self.ending = Some(receipt::leave(&self.files, &self.state, &self.git));
         }
     }
 

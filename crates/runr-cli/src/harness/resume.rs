@@ -44,7 +44,7 @@ use super::process;
 use super::recorder::{Listener, RESUME, Recorder};
 use super::request::{ResumeRequest, load_config, used_workers};
 use super::snapshot::{Snapshot, config_sha256};
-use super::{ping, prompts, setup, start, trust};
+use super::{ping, prompts, receipt, setup, start, trust};
 use crate::host::Host;
 
 pub(crate) use self::plan::plan_resume;
@@ -66,6 +66,7 @@ pub(crate) fn resume(
         prompts: frozen,
     } = Snapshot::read(&files)?;
     if before.is_complete() {
+        receipt::repair(&files, &before, &Git::new(&layout.repo_root));
         return finished(host, layout, run_id, files, before, snapshot);
     }
     refuse_unstarted(&files, &before)?;
@@ -99,11 +100,11 @@ pub(crate) fn resume(
     // A commit without its record can only come from a driver that was committing.
     let was_committing =
         before.open_phase == Some(Phase::Checkpoint) && before.step == Step::Entered;
-    let state = end_what_is_left(&files, host)?;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
+    let state = end_what_is_left(&files, host, &git)?;
     claim.as_ref().map_or(Ok(()), Claim::check)?;
     let redacting = files.clone().redacting(context::redactor(&config, host));
-    let mut recorder = Recorder::new(redacting, state, host.clock.clone(), listener);
+    let mut recorder = Recorder::new(redacting, state, host.clock.clone(), listener, git.clone());
     let mut reopened = Reopened::new(&layout, &files, &recorder.state, &git, host)?;
     recorder.record_all(RESUME, reopened.made.as_slice())?;
     let state = &recorder.state;
@@ -285,7 +286,7 @@ fn driver_lives(files: &RunFiles) -> bool {
 }
 
 /// Records a dead owner, ends its children, and returns the state from there.
-fn end_what_is_left(files: &RunFiles, host: &Host) -> Result<State> {
+fn end_what_is_left(files: &RunFiles, host: &Host, git: &Git) -> Result<State> {
     let mut state = files.state()?;
     let worker = state
         .in_flight
@@ -305,6 +306,7 @@ fn end_what_is_left(files: &RunFiles, host: &Host) -> Result<State> {
         stop.cause = Some(StopCause::OwnerLost);
         let record = files.append(host.clock.now(), RESUME, &Event::Stop(Box::new(stop)))?;
         state.fold_in(&record);
+        receipt::leave(files, &state, git);
     }
     Ok(state)
 }
@@ -392,6 +394,7 @@ fn finished(
 ) -> Result<Driver> {
     let index = OwnIndex::at(GitDir::main(&layout.repo_root), files.dir());
     let prompts = prompts::templates(&PromptTexts::default(), &layout)?;
+    let git = Git::new(&layout.repo_root);
     let context = Context {
         policy: context::policy(&config, None),
         redactor: context::redactor(&config, host),
@@ -399,7 +402,7 @@ fn finished(
         min_tier: None,
         task_stem: String::new(),
         task_text: String::new(),
-        git: Git::new(&layout.repo_root),
+        git: git.clone(),
         host: host.clone(),
         layout,
         run_id,
@@ -409,7 +412,7 @@ fn finished(
         compiled: Default::default(),
         claim: None,
     };
-    let recorder = Recorder::new(files, state, host.clock.clone(), None);
+    let recorder = Recorder::new(files, state, host.clock.clone(), None, git);
     Ok(Driver::new(
         context,
         recorder,

@@ -71,7 +71,8 @@ pub(crate) fn start(
     prepared.git = prepared.git.clone().holding(begun.ownership.inheritable()?);
     let redactor = context::redactor(&prepared.config, host);
     let files = prepared.layout.files(&run.run_id).redacting(redactor);
-    let mut recorder = Recorder::new(files, State::default(), host.clock.clone(), listener);
+    let (clock, git) = (host.clock.clone(), prepared.git.clone());
+    let mut recorder = Recorder::new(files, State::default(), clock, listener, git);
     let mut started = run_started(&prepared, &run.run_id, scope, &status);
     started.work_item = begun.item;
     started.limits = Some(limits);

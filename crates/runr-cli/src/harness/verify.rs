@@ -1,5 +1,7 @@
 //! Runs the verification tiers: one deadline, one log per command, and an unrun command is a failure.
 
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -33,6 +35,8 @@ pub(crate) struct Order {
     /// Shown before every command.
     pub(crate) claim: Option<Claim>,
     pub(crate) budget: Duration,
+    /// How much of a log is copied for people; `None` for nothing.
+    pub(crate) kept: Option<u64>,
     pub(crate) redactor: Redactor,
 }
 
@@ -118,7 +122,7 @@ fn run_tier(
             return Ok(None);
         };
         let log = order.run_dir.join(&name);
-        keep_copy(&order.run_dir, tier, &log);
+        keep_copy(order, tier, &log);
         let failed = result.exit_code != 0 || result.timed_out;
         results.push(result);
         if failed {
@@ -190,14 +194,29 @@ fn run_command(
     }))
 }
 
-/// The newest log of a tier under a fixed name, for people and prompts; the numbered one is the record.
-fn keep_copy(run_dir: &Utf8Path, tier: Tier, log: &Utf8Path) {
-    let path = run_dir.join(format!("artifacts/tests_{tier}.log"));
-    // The one of the pass before, if there was one. A link costs nothing, however long the log is.
+/// The end of the newest log of a tier under a fixed name, for people; the numbered one is the
+/// record, so a copy that fails is no loss.
+fn keep_copy(order: &Order, tier: Tier, log: &Utf8Path) {
+    let path = order.run_dir.join(format!("artifacts/tests_{tier}.log"));
+    // Never through a link that somebody put there.
     drop(std::fs::remove_file(&path));
-    if std::fs::hard_link(log, &path).is_err() {
-        drop(std::fs::copy(log, path));
+    if let Some(kept) = order.kept {
+        drop(copy_end(log, &path, kept));
     }
+}
+
+fn copy_end(log: &Utf8Path, to: &Utf8Path, kept: u64) -> io::Result<()> {
+    let mut from = File::open(log)?;
+    let mut to = process::private_file(to)?;
+    let left_out = from.metadata()?.len().saturating_sub(kept);
+    if left_out > 0 {
+        from.seek(SeekFrom::Start(left_out))?;
+        writeln!(
+            to,
+            "[{left_out} bytes are left out; the whole output is in the log]"
+        )?;
+    }
+    io::copy(&mut from.take(kept), &mut to).map(drop)
 }
 
 fn evidence(required: Vec<String>, tiers: &[Verification]) -> VerificationEvidence {

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runr_core::Error;
+pub(crate) use runr_core::printable;
 use runr_core::redact::Redactor;
 use serde::Serialize;
 use serde_json::Value;
@@ -176,19 +177,6 @@ fn plain(value: &Value) -> String {
         Value::String(text) => printable(text),
         other => other.to_string(),
     }
-}
-
-/// Control characters escaped: a file name must not drive the terminal.
-pub(crate) fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() && c != '\n' && c != '\t' {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 #[cfg(test)]

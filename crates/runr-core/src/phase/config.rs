@@ -158,21 +158,21 @@ pub struct Coordination {
 pub struct Receipts {
     /// Whether secrets are blanked.
     pub redact: bool,
-    /// How much of a command's output is kept.
+    /// How much of a command's output is copied for people.
     pub capture_cmd_output: Capture,
     /// Where truncation sets in.
     pub max_output_bytes: u64,
 }
 
-/// How much of a command's output a receipt keeps.
+/// How much of a command's output is copied out of its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Capture {
     /// Everything.
     Full,
-    /// The first part.
+    /// The last part.
     Truncated,
-    /// Nothing but size and hash.
+    /// Nothing: the receipt has the log's size and hash.
     MetadataOnly,
 }
 

@@ -87,6 +87,12 @@ impl RunFiles {
         &self.dir
     }
 
+    /// Where the files are kept.
+    #[must_use]
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
     /// The timeline as a journal.
     #[must_use]
     pub fn timeline(&self) -> Journal<Record> {

@@ -202,6 +202,15 @@ macro_rules! reasons {
                 }
             }
 
+            /// What it means, in one sentence; empty for a reason of another version.
+            #[must_use]
+            pub fn meaning(&self) -> &'static str {
+                match self {
+                    $(Self::$variant => $when,)*
+                    Self::Other(_) => "",
+                }
+            }
+
             /// What the registry says about this reason.
             #[must_use]
             pub fn row(&self) -> StopRow {
@@ -251,7 +260,7 @@ reasons! {
         Worker true false YES, Resume RESUME, Stopped;
     RateLimited "rate_limited" "A worker reported a usage limit; watchers wait for `retry_at`."
         Worker true false YES, Resume RESUME, Stopped;
-    Interrupted "interrupted" "A signal, a request or a dead driver ended the run; see [`StopCause`]."
+    Interrupted "interrupted" "A signal, a request or a dead driver ended the run."
         Worker false false YES, Resume RESUME, Stopped;
     ApprovalRequired "approval_required" "The plan waits for approval."
         Review false false ManualResume::If("after `runr approve`"), InspectLogs APPROVE, Stopped;

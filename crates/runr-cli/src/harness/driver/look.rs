@@ -2,17 +2,19 @@
 
 use std::collections::HashSet;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::Result;
 use runr_core::mutant::without;
 use runr_core::phase::event::Event;
 use runr_core::phase::evidence::{EvidenceGate, evidence_gate};
+use runr_core::phase::model::Tier;
 use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
 use runr_core::phase::{prompt, rules};
 use runr_core::redact::Redactor;
 
 use super::Driver;
+use super::milestone::label;
 use crate::harness::baseline::{digest, prints};
 use crate::harness::gitdir::Head;
 use crate::harness::inspect::{Seen, inspect};
@@ -151,13 +153,18 @@ impl Driver {
         // Before it is cut: of half a token nobody can tell that it is one.
         let redactor = &self.context.redactor;
         let diff = prompt::shown_diff(&redactor.text(stat), &redactor.text(&patch));
-        let log = self.context.run_dir().join("artifacts/tests_tier0.log");
-        let check_log = if log.exists() {
-            head_of(&log, 4096)
-        } else {
-            String::new()
-        };
+        let log = self.last_log_of_tier0();
+        let check_log = log.map_or(String::new(), |log| head_of(&log, 4096));
         Ok(prompt::Change { diff, check_log })
+    }
+
+    /// The log of the last check of tier0 that the milestone has.
+    fn last_log_of_tier0(&self) -> Option<Utf8PathBuf> {
+        let state = &self.recorder.state;
+        let label = label(state);
+        let logs = self.context.run_dir().join("logs/verify");
+        let log = |n| logs.join(format!("{label}-{}-{n}.log", Tier::Tier0));
+        (1..).map(log).take_while(|log| log.exists()).last()
     }
 }
 

@@ -7,11 +7,13 @@ use runr_core::mutant::without;
 use runr_core::phase::config::Verification;
 use runr_core::phase::model::Tier;
 use runr_core::phase::rules;
+use runr_core::phase::state::State;
 use runr_core::phase::tiers::{TierInput, select_tiers};
 
 use super::{Driver, no_milestone};
 use crate::harness::inspect::Seen;
 use crate::harness::orphans::end_orphans;
+use crate::harness::receipt::kept;
 use crate::harness::recorder::{SUPERVISOR, VERIFIER};
 use crate::harness::{checkpoint, verify};
 
@@ -49,7 +51,7 @@ impl Driver {
         } else {
             tiers
         };
-        let label = format!("m{:02}-a{}", state.milestone_index + 1, state.verify_passes);
+        let label = label(state);
         let order = self.order(tiers, selected.reasons, &label);
         let cancel = self.halt.clone();
         let ran = verify::run(&order, &mut self.recorder, &cancel)?;
@@ -92,6 +94,7 @@ impl Driver {
             env,
             claim: self.context.claim.clone(),
             budget: Duration::from_secs(seconds).min(self.time_left()),
+            kept: kept(&self.context.config.receipts),
             redactor: self.context.redactor.clone(),
         }
     }
@@ -185,6 +188,11 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// Milestone and pass, as the names of the logs have them.
+pub(super) fn label(state: &State) -> String {
+    format!("m{:02}-a{}", state.milestone_index + 1, state.verify_passes)
 }
 
 /// The first tier with commands: a milestone whose own tiers have none is checked all the same.

@@ -1,5 +1,7 @@
 //! A run that is made, but not recorded: its directory, its claim, its work item.
 
+use std::io::Write;
+
 use camino::Utf8Path;
 use runr_core::store::{NewRun, RunPaths};
 use runr_core::{Error, Result};
@@ -7,6 +9,7 @@ use runr_core::{Error, Result};
 use super::{planned_branch, planned_tree};
 use crate::harness::claim::{Claim, Claiming, Wanted};
 use crate::harness::owner::Ownership;
+use crate::harness::process::private_file;
 use crate::harness::request::Prepared;
 use crate::harness::snapshot::Snapshot;
 use crate::harness::{context, item};
@@ -129,7 +132,8 @@ fn freeze(prepared: &Prepared, run: &RunPaths) -> Result<()> {
     // For people; a resume takes the task from the snapshot.
     let path = run.run_dir.join("artifacts");
     private_dir(&path)
-        .and_then(|()| std::fs::write(path.join("task.md"), &prepared.task_text))
+        .and_then(|()| private_file(&path.join("task.md")))
+        .and_then(|mut file| file.write_all(prepared.task_text.as_bytes()))
         .map_err(|source| Error::io("write the task to", &path, source))
 }
 
