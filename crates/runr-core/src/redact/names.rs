@@ -126,10 +126,9 @@ fn assignments(line: &[u8], from: usize, found: &mut Vec<Found>) {
 
 /// Whether a quote before what looks like a value is the end of a string of JSON, so that it is none.
 fn is_beside_string(line: &[u8], hit: &Captures<'_>) -> bool {
-    let bare = |name: &str| {
-        hit.name(name)
-            .is_some_and(|quote| quote.as_bytes() == b"\"")
-    };
+    // Behind an even number of backslashes it is not escaped.
+    let is_bare = |quote: &[u8]| quote.ends_with(b"\"") && quote.len() % 2 == 1;
+    let bare = |name: &str| hit.name(name).is_some_and(|quote| is_bare(quote.as_bytes()));
     let open = hit.name("open");
     let behind_open = open.and_then(|open| line.get(open.end())).copied();
     let ends = behind_open.is_none_or(|next| b" \t,:]}".contains(&next));

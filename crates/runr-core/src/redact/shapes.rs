@@ -41,10 +41,11 @@ pub(super) fn find(line: &[u8], from: usize) -> Vec<Found> {
     let mut found = Vec::new();
     tokens(line, from, &mut found);
     let tokens: Vec<(usize, usize)> = found.iter().map(|(_, s)| (s.start, s.end)).collect();
-    // A run is judged without the tokens in it.
+    let end = key_block(line, from).map_or(line.len(), |block| block.start);
+    // A run is judged without the tokens in it, and without the block behind it.
     let mut at = from;
-    for (start, end) in tokens.into_iter().chain([(line.len(), line.len())]) {
-        for run in random_runs(&line[..start], at) {
+    for (start, end) in tokens.into_iter().chain([(end, end)]) {
+        for run in random_runs(&line[..start.min(end)], at) {
             found.push((run.start, going_on(line, run.start, Extent::Token)));
         }
         at = end;

@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(payload["changed_files"][0], odd);
         assert_eq!(
             payload["handoff_memo"],
-            "see src/[REDACTED] password=[REDACTED]"
+            "see src/[REDACTED], password=[REDACTED]"
         );
     }
 }
