@@ -145,6 +145,13 @@ export interface ResumeOptions extends RunOverrides {
   autoStash?: boolean;
 }
 
+/** What a worker call consumed, as far as it is known; for the report and for `maxCost`. */
+export interface Usage {
+  input_tokens?: number | null;
+  output_tokens?: number | null;
+  cost_usd?: number | null;
+}
+
 /** Where a run stands. */
 export interface Outcome {
   run_id: string;
@@ -218,7 +225,7 @@ export class WorkerCall {
   /** Aborted at the deadline, or when the run stops. */
   readonly signal: AbortSignal;
   /** Answers with a text or with the object the schema asks for. */
-  reply(answer: string | object): Promise<void>;
+  reply(answer: string | object, settings?: { usage?: Usage }): Promise<void>;
   /** Answers a plan call with the milestones. */
   plan(milestones: readonly Milestone[]): Promise<void>;
   /** Answers an implement call: done; the memo goes to the next reader. */
@@ -232,7 +239,11 @@ export class WorkerCall {
   /** Answers a review call: these changes are needed; they go to the implementer verbatim. */
   requestChanges(changes: readonly string[]): Promise<void>;
   /** Says that the agent itself failed; treated like a failed worker process. */
-  fail(kind: FailureKind, message: string, settings?: { retryAt?: string | Date }): Promise<void>;
+  fail(
+    kind: FailureKind,
+    message: string,
+    settings?: { retryAt?: string | Date; usage?: Usage },
+  ): Promise<void>;
 }
 
 export interface RootOption {

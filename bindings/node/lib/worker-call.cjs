@@ -6,6 +6,11 @@ const { usage } = require('./errors.cjs');
 /** The longest time a timer of the runtime can wait; a longer one would fire at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
+/** What a call consumed, if the program says so. */
+function told({ usage }) {
+  return usage === undefined ? {} : { usage };
+}
+
 /** A question of the machine to an agent; answer it once, with one of the methods. */
 class WorkerCall {
   #session;
@@ -28,10 +33,10 @@ class WorkerCall {
   }
 
   /** Answers with a text or with the object the schema asks for. */
-  async reply(answer) {
+  async reply(answer, settings = {}) {
     const isObject = typeof answer === 'object' && answer !== null && !Array.isArray(answer);
     if (typeof answer !== 'string' && !isObject) throw usage('a reply is a string or an object');
-    await this.#send({ reply: answer });
+    await this.#send({ reply: answer, ...told(settings) });
   }
 
   /** Answers a plan call with the milestones. */
@@ -68,7 +73,7 @@ class WorkerCall {
   /** Says that the agent itself failed; treated like a failed worker process. */
   async fail(kind, message, settings = {}) {
     const retryAt = settings.retryAt ?? null;
-    await this.#send({ fail: { kind, message, retry_at: retryAt } });
+    await this.#send({ fail: { kind, message, retry_at: retryAt }, ...told(settings) });
   }
 
   async #send(message) {

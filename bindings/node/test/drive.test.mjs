@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import {
   Run,
+  approve,
   loadRunnerCoordinationState,
   own,
   prep,
@@ -247,6 +248,47 @@ test('a stop ends the checks that run', async (t) => {
   await loop;
   assert.equal(run.outcome.stop_reason, 'interrupted');
   assert.equal((await status({ runId: run.runId, root })).liveness, 'stopped');
+});
+
+test('a run stops at its cost and goes on with a higher limit', async (t) => {
+  const root = repository(t);
+  const run = await Run.start({ ...options(root), maxCost: 0.5 });
+  const usage = { cost_usd: 0.5, output_tokens: 7 };
+  for await (const call of run) {
+    const { cwd, signal } = call;
+    await call.reply(await agent(call.prompt, { cwd, signal }), { usage });
+  }
+  assert.equal(run.outcome.stop_reason, 'cost_budget_exceeded');
+  const again = await Run.resume({ runId: run.runId, root, maxCost: 9 });
+  for await (const call of again) await work(call);
+  assert.equal(again.outcome.stop_reason, 'complete');
+  const told = (await reportRun({ runId: run.runId, root })).usage;
+  assert.deepEqual([told.cost_usd, told.output_tokens, told.unknown_calls], [0.5, 7, 2]);
+});
+
+test('a plan waits for its approval', async (t) => {
+  const root = repository(t);
+  const run = await Run.start({ ...options(root), approvePlan: true });
+  for await (const call of run) await work(call);
+  assert.equal(run.outcome.stop_reason, 'approval_required');
+  assert.equal((await approve({ runId: run.runId, root })).changed, true);
+  const again = await Run.resume({ runId: run.runId, root });
+  const stages = [];
+  for await (const call of again) {
+    stages.push(call.stage);
+    await work(call);
+  }
+  assert.deepEqual(stages, ['implement', 'review']);
+  assert.equal(again.outcome.stop_reason, 'complete');
+});
+
+test('an agent that failed ends the run with its reason', async (t) => {
+  const root = repository(t);
+  const run = await Run.start(options(root));
+  const retryAt = new Date(Date.UTC(2099, 0, 1));
+  for await (const call of run) await call.fail('rate_limit', 'come back later', { retryAt });
+  assert.equal(run.outcome.stop_reason, 'rate_limited');
+  assert.equal((await status({ runId: run.runId, root })).retry_at, '2099-01-01T00:00:00.000Z');
 });
 
 test('the next call is refused while one is unanswered', async (t) => {

@@ -279,6 +279,40 @@ def test_a_cancelled_task_leaves_an_interrupted_run(repo: pathlib.Path) -> None:
     assert runr.status(run.run_id, repo)["liveness"] == "stopped"
 
 
+def test_a_run_stops_at_its_cost_and_goes_on_with_a_higher_limit(repo: pathlib.Path) -> None:
+    with runr.Run.start(**options(repo), max_cost=0.5) as run:
+        for call in run:
+            call.reply(work(call), usage={"cost_usd": 0.5, "output_tokens": 7})
+    assert run.outcome["stop_reason"] == "cost_budget_exceeded"
+    with runr.Run.resume(run.run_id, repo, max_cost=9) as run:
+        for call in run:
+            call.reply(work(call))
+    assert run.outcome["stop_reason"] == "complete"
+    usage = runr.report_run(run.run_id, repo)["usage"]
+    assert (usage["cost_usd"], usage["output_tokens"], usage["unknown_calls"]) == (0.5, 7, 2)
+
+
+def test_a_plan_waits_for_its_approval(repo: pathlib.Path) -> None:
+    with runr.Run.start(**options(repo), approve_plan=True) as run:
+        assert [call.stage for call in run if not call.reply(work(call))] == ["plan"]
+    assert run.outcome["stop_reason"] == "approval_required"
+    assert runr.approve(run.run_id, repo)["changed"] is True
+    with runr.Run.resume(run.run_id, repo) as run:
+        stages = [call.stage for call in run if not call.reply(work(call))]
+    assert stages == ["implement", "review"]
+    assert run.outcome["stop_reason"] == "complete"
+
+
+def test_an_agent_that_cannot_say_why_it_failed_ends_the_run_with_its_reason(
+    repo: pathlib.Path,
+) -> None:
+    with runr.Run.start(**options(repo)) as run:
+        for call in run:
+            call.fail("rate_limit", "come back later", retry_at="2099-01-01T00:00:00Z")
+    assert run.outcome["stop_reason"] == "rate_limited"
+    assert runr.status(run.run_id, repo)["retry_at"] == "2099-01-01T00:00:00.000Z"
+
+
 def test_the_next_call_is_refused_while_one_is_unanswered(repo: pathlib.Path) -> None:
     with runr.Run.start(**options(repo)) as run:
         next(run)

@@ -68,6 +68,21 @@ def test_a_failure_of_the_agent_carries_its_time_in_utc() -> None:
     assert caught.value.code == "E_USAGE"
 
 
+def test_an_answer_says_what_it_cost() -> None:
+    run, session = scripted(question())
+    (call,) = run
+    call.reply({"status": "ok", "handoff_memo": "done"}, usage={"cost_usd": 0.5})
+    call.fail("crash", "boom", usage={"input_tokens": 3})
+    asyncio.run(call.reply_async("text", usage={"output_tokens": 7}))
+    asyncio.run(call.fail_async("timeout", "late"))
+    assert [reply.get("usage") for reply in session.replies()] == [
+        {"cost_usd": 0.5},
+        {"input_tokens": 3},
+        {"output_tokens": 7},
+        None,
+    ]
+
+
 def test_a_reply_that_is_neither_text_nor_object_is_refused() -> None:
     run, session = scripted(question())
     (call,) = run

@@ -189,3 +189,44 @@ fn a_configuration_that_is_not_approved_runs_nothing() {
     output.error_json("E_UNTRUSTED", "untrusted");
     assert!(everything(&sandbox) == before);
 }
+
+#[test]
+fn the_tree_of_the_checks_is_prepared_as_that_of_a_run_is() {
+    let sandbox = Sandbox::bare();
+    sandbox.configure(
+        &Config::new()
+            .tier("tier0", &["test -f local/env && test -f local/made"])
+            .set("worktree", "setup", json!(["cp local/env local/made"]))
+            .set("worktree", "copy", json!(["local/env"])),
+    );
+    sandbox.write(crate::support::TASK, "# A task\n");
+    sandbox.write(".gitignore", "local/\n");
+    sandbox.commit("configuration");
+    sandbox.write("local/env", "a key\n");
+    sandbox.runr(&["trust"]).output().exits(0);
+    sandbox.script(&Script::happy(1));
+    let id = finish(&sandbox);
+    super::move_on(&sandbox, "release", "src/theirs.txt", "theirs\n");
+    submitted(&sandbox, &id, "release", &[], 0);
+    assert!(
+        sandbox
+            .run_dir(&id)
+            .join("logs/submit-01/setup.log")
+            .exists()
+    );
+}
+
+#[test]
+fn a_set_up_that_fails_on_the_result_leaves_the_branch_and_names_its_log() {
+    let setup = json!(["if test -f src/theirs.txt; then echo no network; exit 7; fi"]);
+    let (sandbox, id) = finished_with(&Config::new().set("worktree", "setup", setup));
+    super::move_on(&sandbox, "release", "src/theirs.txt", "theirs\n");
+    let before = tip(&sandbox, "release");
+    let refused = submit(&sandbox, &id, "release", &[]).output().exits(1);
+    let error = refused.json();
+    assert_eq!(error["code"], "E_INTERNAL", "{error}");
+    assert_eq!(error["log"], "logs/submit-01/setup.log", "{error}");
+    assert!(error["message"].as_str().unwrap().contains("exited with 7"));
+    assert_eq!(tip(&sandbox, "release"), before);
+    assert_no_scratch(&sandbox, &id);
+}

@@ -14,7 +14,7 @@ from ._off_loop import off_loop
 from ._options import only_known_options
 from ._own import Ownership
 from .errors import RunrError
-from .types import Evidence, FailureKind, Fix, Flow, Milestone, Outcome, Stage, Target
+from .types import Evidence, FailureKind, Fix, Flow, Milestone, Outcome, Stage, Target, Usage
 
 PathLike = str | os.PathLike[str]
 
@@ -260,13 +260,18 @@ class WorkerCall:
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"a WorkerCall is frozen: cannot delete {name}")
 
-    def reply(self, answer: str | Mapping[str, Any]) -> None:
-        """Answers with a text or with the object the schema asks for."""
-        self._send({"reply": _answer(answer)})
+    def reply(self, answer: str | Mapping[str, Any], usage: Usage | None = None) -> None:
+        """Answers with a text or with the object the schema asks for.
 
-    async def reply_async(self, answer: str | Mapping[str, Any]) -> None:
+        ``usage`` is what the call consumed, for the report and for ``max_cost``.
+        """
+        self._send({"reply": _answer(answer), **_told(usage)})
+
+    async def reply_async(
+        self, answer: str | Mapping[str, Any], usage: Usage | None = None
+    ) -> None:
         """Answers without blocking the event loop."""
-        message = {"reply": _answer(answer)}
+        message = {"reply": _answer(answer), **_told(usage)}
         await off_loop(lambda: self._send(message))
 
     def plan(self, milestones: Sequence[Milestone]) -> None:
@@ -297,11 +302,25 @@ class WorkerCall:
         self.reply({"status": "request_changes", "changes": list(changes)})
 
     def fail(
-        self, kind: FailureKind, message: str, retry_at: str | datetime | None = None
+        self,
+        kind: FailureKind,
+        message: str,
+        retry_at: str | datetime | None = None,
+        usage: Usage | None = None,
     ) -> None:
         """Says that the agent itself failed; treated like a failed worker process."""
-        when = None if retry_at is None else _wire.time(retry_at)
-        self._send({"fail": {"kind": kind, "message": message, "retry_at": when}})
+        self._send(_failure(kind, message, retry_at, usage))
+
+    async def fail_async(
+        self,
+        kind: FailureKind,
+        message: str,
+        retry_at: str | datetime | None = None,
+        usage: Usage | None = None,
+    ) -> None:
+        """Says so without blocking the event loop."""
+        failure = _failure(kind, message, retry_at, usage)
+        await off_loop(lambda: self._send(failure))
 
     def __repr__(self) -> str:
         return f"<runr.WorkerCall {self.id} {self.stage} attempt {self.attempt}>"
@@ -319,6 +338,17 @@ class WorkerCall:
 
     def _send(self, message: Mapping[str, Any]) -> None:
         self._session.reply(self.id, _wire.encode(message))
+
+
+def _failure(
+    kind: FailureKind, message: str, retry_at: str | datetime | None, usage: Usage | None
+) -> dict[str, Any]:
+    when = None if retry_at is None else _wire.time(retry_at)
+    return {"fail": {"kind": kind, "message": message, "retry_at": when}, **_told(usage)}
+
+
+def _told(usage: Usage | None) -> dict[str, Any]:
+    return {} if usage is None else {"usage": dict(usage)}
 
 
 def _answer(answer: object) -> object:

@@ -23,6 +23,14 @@ NextAction = Literal[
 TerminalState = Literal["complete", "failed", "stopped"]
 
 
+class Usage(TypedDict, total=False):
+    """What a worker call consumed, as far as it is known."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+
+
 class Outcome(TypedDict):
     """Where a run stands."""
 

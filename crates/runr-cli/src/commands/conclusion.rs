@@ -127,9 +127,11 @@ fn context(state: &State, reason: &StopReason, story: &Story) -> Vec<String> {
                 .last_error
                 .as_deref()
                 .unwrap_or_else(|| reason.meaning());
-            last_lines(error, LINES)
-                .map(|line| format!("  {line}"))
-                .collect()
+            let words = last_lines(error, LINES).map(|line| format!("  {line}"));
+            let log = story.end.as_ref().and_then(|end| end.stop.log.as_deref());
+            let text = read_log(state, log);
+            let output = last_lines(&text, LINES).map(|line| format!("    {line}"));
+            words.chain(output).collect()
         }
     }
 }

@@ -78,7 +78,7 @@ fn try_leave(files: &RunFiles, state: &State, git: &Git, ending: &mut Ending) ->
     let end = story.end.as_ref();
     let end = end.ok_or_else(|| Error::internal("the run has not stopped"))?;
     let tip = state.checkpoint_commit_sha.as_deref();
-    let diff = capture(git, files.dir(), &state.base_sha, tip);
+    let diff = capture(git, files, &state.base_sha, tip);
     let logs = files::logs(files, story)?;
     let sizes = logs
         .iter()
@@ -169,13 +169,15 @@ fn figures(state: &State, records: &[Record], end: &End) -> String {
 
 /// The end of what the failed check printed, as far as it may be copied.
 fn failing_output(files: &RunFiles, story: &Story) -> String {
-    let failure = story.failure.as_ref();
-    let Some(result) = failure.and_then(|failure| failure.result.as_ref()) else {
+    let of_stop = story.end.as_ref().and_then(|end| end.stop.log.as_ref());
+    let of_check = story.failure.as_ref();
+    let of_check = of_check.and_then(|failure| failure.result.as_ref());
+    let Some(log) = of_stop.or(of_check.map(|result| &result.log)) else {
         return String::new();
     };
     let snapshot = Snapshot::read(files).unwrap_or_default();
     let limit = kept(&snapshot.config.receipts).map(|kept| kept.min(SHOWN));
-    let log = files.dir().join(Utf8Path::new(&result.log));
+    let log = files.dir().join(Utf8Path::new(log));
     let tail = limit.map(|limit| super::process::tail_of(&log, limit));
     tail.and_then(std::result::Result::ok).unwrap_or_default()
 }

@@ -66,7 +66,8 @@ pub(crate) fn resume(
         prompts: frozen,
     } = Snapshot::read(&files)?;
     if before.is_complete() {
-        receipt::repair(&files, &before, &Git::new(&layout.repo_root));
+        let redacting = files.clone().redacting(context::redactor(&snapshot, host));
+        receipt::repair(&redacting, &before, &Git::new(&layout.repo_root));
         return finished(host, layout, run_id, files, before, snapshot);
     }
     refuse_unstarted(&files, &before)?;
@@ -101,9 +102,9 @@ pub(crate) fn resume(
     let was_committing =
         before.open_phase == Some(Phase::Checkpoint) && before.step == Step::Entered;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
-    let state = end_what_is_left(&files, host, &git)?;
-    claim.as_ref().map_or(Ok(()), Claim::check)?;
     let redacting = files.clone().redacting(context::redactor(&config, host));
+    let state = end_what_is_left(&redacting, host, &git)?;
+    claim.as_ref().map_or(Ok(()), Claim::check)?;
     let mut recorder = Recorder::new(redacting, state, host.clock.clone(), listener, git.clone());
     let mut reopened = Reopened::new(&layout, &files, &recorder.state, &git, host)?;
     recorder.record_all(RESUME, reopened.made.as_slice())?;

@@ -10,6 +10,7 @@ mod branch;
 mod checks;
 mod gate;
 mod land;
+mod prepare;
 mod remote;
 mod scratch;
 
@@ -220,8 +221,7 @@ impl Submission<'_> {
         })
     }
 
-    /// Runs all checks on a result, in a worktree of its own. Between the two is the place of whatever
-    /// prepares a worktree.
+    /// Runs all checks on a result, in a worktree of its own.
     fn check(&self, new: &CommitId) -> Result<Checked> {
         if self.config.verification.is_empty() {
             return Ok(Checked::Unverified);

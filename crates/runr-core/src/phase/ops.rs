@@ -75,6 +75,12 @@ impl RunFiles {
         Self { redactor, ..self }
     }
 
+    /// What nothing of the run may hold.
+    #[must_use]
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// The run.
     #[must_use]
     pub fn run_id(&self) -> &RunId {

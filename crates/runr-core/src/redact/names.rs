@@ -128,7 +128,10 @@ fn assignments(line: &[u8], from: usize, found: &mut Vec<Found>) {
 fn is_beside_string(line: &[u8], hit: &Captures<'_>) -> bool {
     // Behind an even number of backslashes it is not escaped.
     let is_bare = |quote: &[u8]| quote.ends_with(b"\"") && quote.len() % 2 == 1;
-    let bare = |name: &str| hit.name(name).is_some_and(|quote| is_bare(quote.as_bytes()));
+    let bare = |name: &str| {
+        hit.name(name)
+            .is_some_and(|quote| is_bare(quote.as_bytes()))
+    };
     let open = hit.name("open");
     let behind_open = open.and_then(|open| line.get(open.end())).copied();
     let ends = behind_open.is_none_or(|next| b" \t,:]}".contains(&next));

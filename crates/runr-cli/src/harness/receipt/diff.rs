@@ -7,7 +7,9 @@ use std::io::{self, BufWriter, Read, Write};
 use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::phase::ops::RunFiles;
 use runr_core::phase::receipt::{Changes, FileReceipt, is_bulky};
+use runr_core::redact::{Redactor, Stream};
 use runr_core::{Error, Result};
 use sha2::{Digest, Sha256};
 
@@ -26,8 +28,9 @@ pub(super) struct Diff {
     pub(super) patch: Option<FileReceipt>,
 }
 
-/// Writes the patch from `base` to `tip` into `dir`, and removes that of an earlier stop.
-pub(super) fn capture(git: &Git, dir: &Utf8Path, base: &str, tip: Option<&str>) -> Result<Diff> {
+/// Writes the patch from `base` to `tip` without its secrets, and removes that of an earlier stop.
+pub(super) fn capture(git: &Git, files: &RunFiles, base: &str, tip: Option<&str>) -> Result<Diff> {
+    let dir = files.dir();
     let Some(tip) = tip.filter(|tip| *tip != base) else {
         remove(&dir.join(PATCH))?;
         remove(&dir.join(PACKED))?;
@@ -36,7 +39,7 @@ pub(super) fn capture(git: &Git, dir: &Utf8Path, base: &str, tip: Option<&str>) 
     let loose = dir.join(format!(".{PATCH}.tmp"));
     remove(&loose)?;
     let failed = |source| Error::io("write", &loose, source);
-    let mut reader = Reader::new(create(&loose).map_err(failed)?);
+    let mut reader = Reader::new(create(&loose).map_err(failed)?, files.redactor());
     // Plumbing with every choice spelled out: the user's settings must not change the form.
     let args = [
         "diff-tree",
@@ -125,6 +128,9 @@ struct Reader {
     changes: Changes,
     /// The line that has no end yet; absent once the patch began.
     line: Option<Vec<u8>>,
+    sieve: Stream,
+    /// What has passed the sieve; kept for its room alone.
+    clean: Vec<u8>,
     patch: Patch,
 }
 
@@ -137,10 +143,12 @@ struct Patch {
 }
 
 impl Reader {
-    fn new(file: File) -> Self {
+    fn new(file: File, redactor: &Redactor) -> Self {
         Self {
             changes: Changes::default(),
             line: Some(Vec::new()),
+            sieve: redactor.stream(),
+            clean: Vec::new(),
             patch: Patch::new(file),
         }
     }
@@ -162,10 +170,15 @@ impl Reader {
                 line.clear();
             }
         }
-        self.patch.take(piece)
+        self.clean.clear();
+        self.sieve.push(piece, &mut self.clean);
+        self.patch.take(&self.clean)
     }
 
     fn finish(mut self) -> io::Result<(Changes, Patch)> {
+        self.clean.clear();
+        self.sieve.finish(&mut self.clean);
+        self.patch.take(&self.clean)?;
         self.patch.file.flush()?;
         Ok((self.changes, self.patch))
     }
@@ -210,13 +223,13 @@ mod tests {
         for size in 1..=text.len() {
             let dir = tempfile::tempdir().unwrap();
             let path = Utf8PathBuf::from_path_buf(dir.path().join("patch")).unwrap();
-            let mut reader = Reader::new(create(&path).unwrap());
+            let mut reader = Reader::new(create(&path).unwrap(), &Redactor::off());
             for piece in text.chunks(size) {
                 reader.take(piece).unwrap();
             }
             let (changes, patch) = reader.finish().unwrap();
             assert_eq!(changes.totals.files_changed, 2, "pieces of {size}");
-            assert_eq!((patch.bytes, patch.lines), (40, 3), "pieces of {size}");
+            assert_eq!((patch.bytes, patch.lines), (37, 3), "pieces of {size}");
             let written = std::fs::read(&path).unwrap();
             assert_eq!(written, b"diff --git a/src/a.txt\n\n+1\t2\tno file\n");
         }

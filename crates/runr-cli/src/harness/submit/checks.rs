@@ -13,8 +13,10 @@ use runr_core::redact::Redactor;
 use runr_core::{Error, Result};
 
 use super::Submission;
+use super::prepare::Preparation;
 use crate::harness::context::{child_env, redactor};
 use crate::harness::process::{self, End, Spec, What};
+use crate::harness::setup;
 
 /// What the checks say of a result.
 pub(super) enum Checked {
@@ -40,6 +42,17 @@ pub(super) fn run(of: &Submission<'_>, tree: &Utf8Path) -> Result<Checked> {
         deadline: Instant::now() + Duration::from_secs(seconds),
         redactor: redactor(&of.config, of.host),
     };
+    let log = pass.logs.join("setup.log");
+    let preparation = Preparation {
+        tree,
+        env: &pass.env,
+        log: log.as_str(),
+        deadline: pass.deadline,
+        redactor: &pass.redactor,
+    };
+    if !preparation.run(of)? {
+        return Ok(Checked::Interrupted);
+    }
     for tier in Tier::ALL {
         for (index, command) in verification.tier(*tier).iter().enumerate() {
             match pass.run(*tier, index + 1, command)? {
@@ -54,6 +67,7 @@ pub(super) fn run(of: &Submission<'_>, tree: &Utf8Path) -> Result<Checked> {
 /// The variables of every check. The tree is the mark by which its processes are found.
 fn environment(of: &Submission<'_>, tree: &Utf8Path) -> Vec<(String, String)> {
     let mut env = child_env(of.run_id(), tree, None);
+    env.extend(setup::variables(&of.layout.repo_root, tree, None));
     env.push(("CI".to_owned(), "1".to_owned()));
     env
 }

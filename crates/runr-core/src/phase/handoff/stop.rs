@@ -148,7 +148,13 @@ fn evidence(told: Told<'_>) -> String {
             let text: String = requests.iter().map(|r| set_off(r, "> ") + "\n").collect();
             format!("\n## What the reviewer asks for\n\n{text}")
         }
-        Cause::Words => String::new(),
+        Cause::Words => match &told.end.stop.log {
+            Some(log) => {
+                let text = format!("\n## The command that failed\n\n- Log: {}\n", line(log));
+                text + &last_lines(told.output)
+            }
+            None => String::new(),
+        },
     }
 }
 
@@ -174,12 +180,16 @@ fn check(failure: &FailedCheck, output: &str) -> String {
             "- It failed in the same way twice running: {fingerprint}\n"
         ));
     }
+    text + &last_lines(output)
+}
+
+fn last_lines(output: &str) -> String {
     let lines: Vec<&str> = output.lines().collect();
     let last = &lines[lines.len().saturating_sub(LINES)..];
-    if !last.is_empty() {
-        text.push_str(&format!("\n{}", set_off(&last.join("\n"), "    ")));
+    if last.is_empty() {
+        return String::new();
     }
-    text
+    format!("\n{}", set_off(&last.join("\n"), "    "))
 }
 
 fn advice(reason: &StopReason) -> &'static str {
