@@ -340,6 +340,8 @@ test('every option reaches the run', async (t) => {
     worker: 'mine',
     timeMinutes: 7.5,
     maxTicks: 9,
+    maxCost: 1.5,
+    autoResume: true,
     skipDoctor: true,
     own: 'acme/shop#17',
   });
@@ -356,6 +358,9 @@ test('every option reaches the run', async (t) => {
     worker: 'mine',
     time_minutes: 7.5,
     max_ticks: 9,
+    max_cost: 1.5,
+    approve_plan: false,
+    auto_resume: true,
     skip_doctor: true,
     own: 'acme/shop#17',
   });
@@ -395,7 +400,7 @@ test('without a config the program must give scope and checks', async (t) => {
   assert.deepEqual(await runs({ root }), []);
 });
 
-for (const name of ['maxCost', 'approvePlan', 'autoResume', 'detach']) {
+for (const name of ['detach', 'maxCosts']) {
   test(`the option ${name}, which does not exist, is refused by name`, async (t) => {
     const root = repository(t);
     const expected = { name: 'InvalidInput', code: 'E_USAGE', message: `unknown option ${name}` };

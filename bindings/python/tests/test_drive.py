@@ -310,7 +310,7 @@ def test_an_agent_that_cannot_say_why_it_failed_ends_the_run_with_its_reason(
         for call in run:
             call.fail("rate_limit", "come back later", retry_at="2099-01-01T00:00:00Z")
     assert run.outcome["stop_reason"] == "rate_limited"
-    assert runr.status(run.run_id, repo)["retry_at"] == "2099-01-01T00:00:00.000Z"
+    assert runr.status(run.run_id, repo)["retry_at"] == "2099-01-01T00:00:00Z"
 
 
 def test_the_next_call_is_refused_while_one_is_unanswered(repo: pathlib.Path) -> None:
@@ -355,6 +355,9 @@ def test_every_option_reaches_the_run(repo: pathlib.Path) -> None:
         "worker": "mine",
         "time_minutes": 7.5,
         "max_ticks": 9,
+        "max_cost": 1.5,
+        "approve_plan": False,
+        "auto_resume": True,
         "skip_doctor": True,
         "own": "acme/shop#17",
     }
@@ -412,10 +415,13 @@ def test_without_a_config_the_program_must_give_scope_and_checks(repo: pathlib.P
     assert runr.runs(repo) == []
 
 
-LATER = ["max_cost", "approve_plan", "auto_resume", "detach"]
+def test_a_plan_that_is_left_out_cannot_wait_for_approval(repo: pathlib.Path) -> None:
+    with pytest.raises(runr.InvalidInput) as caught:
+        runr.Run.start(**options(repo), fast=True, approve_plan=True)
+    assert caught.value.code == "E_USAGE"
 
 
-@pytest.mark.parametrize("name", LATER)
+@pytest.mark.parametrize("name", ["detach", "max_costs"])
 def test_an_option_that_does_not_exist_is_refused_by_name(name: str, repo: pathlib.Path) -> None:
     for begin in (
         lambda: runr.Run.start(**options(repo), **{name: True}),

@@ -57,8 +57,8 @@ pub(crate) fn print_of(path: &Utf8Path) -> Result<Print> {
             target.as_os_str().as_encoded_bytes(),
         )))
     } else if metadata.is_file() && metadata.len() <= HASH_LIMIT {
-        let bytes = std::fs::read(path);
-        bytes.ok().map(|bytes| super::hex(&Sha256::digest(bytes)))
+        let bytes = readable(path).map_err(failed)?;
+        bytes.map(|bytes| super::hex(&Sha256::digest(bytes)))
     } else {
         None
     };
@@ -68,6 +68,15 @@ pub(crate) fn print_of(path: &Utf8Path) -> Result<Print> {
         sha256,
         times,
     }))
+}
+
+/// What is in a file; `None` if it may not be read. Any other failure may pass, and a print that was
+/// taken without the content would be called a change later.
+pub(crate) fn readable(path: &Utf8Path) -> std::io::Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Err(problem) if problem.kind() == std::io::ErrorKind::PermissionDenied => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 /// The print of a file that holds just this.

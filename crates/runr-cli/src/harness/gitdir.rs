@@ -4,7 +4,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::{Error, Result};
 
-use super::baseline::{Print, Prints, print_of, print_of_text};
+use super::baseline::{Print, Prints, print_of, print_of_text, readable};
 
 /// What decides which changes git shows and what it runs, in each of its directories.
 const RULES: [&str; 7] = [
@@ -152,7 +152,8 @@ fn rule_print(path: &Utf8Path) -> Result<Print> {
     let is_short = path
         .metadata()
         .is_ok_and(|m| m.is_file() && m.len() <= READ_LIMIT);
-    match std::fs::read(path).ok().filter(|_| is_short) {
+    let read = if is_short { readable(path) } else { Ok(None) };
+    match read.map_err(|source| Error::io("read", path, source))? {
         Some(bytes) if path.file_name() == Some("config") => {
             let text = String::from_utf8_lossy(&bytes);
             Ok(print_of_text(without_branches(&text).as_bytes()))

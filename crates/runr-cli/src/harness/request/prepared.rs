@@ -74,6 +74,12 @@ impl Prepared {
             own: own.as_ref().map(|wanted| wanted.target.clone()),
             ..request.options(&task)
         };
+        if options.fast && options.approve_plan {
+            return Err(Error::new(
+                Code::Usage,
+                "approve_plan: a fast run has no plan to approve",
+            ));
+        }
         Ok(Self {
             git: git.at(&place.toplevel),
             layout,
