@@ -31,7 +31,7 @@ fn a_complete_run_shows_its_change_and_what_was_checked() {
         format!("\nRun {id} complete\n src/part1.txt | +1 -0\n 1 file changed, +1 -0\n"),
         format!("Checkpoint: {sha} (verified: tier0, tier1)\n"),
         format!("Branch: runr/{id}\n"),
-        format!("Next: git merge runr/{id}\n      runr report {id}\n"),
+        format!("Next: runr submit {id} --to main\n      runr report {id}\n"),
     ];
     assert_says(&output, &words.each_ref().map(String::as_str));
 }

@@ -6,10 +6,16 @@ use runr_core::Timestamp;
 use runr_core::identity::Flow;
 
 mod owner;
+mod run;
+mod store;
 
 pub(crate) use owner::{
     AssertArgs, ClaimArgs, ExecArgs, OwnerArgs, OwnerCommand, OwnerSubject, RepairArgs, SignalArgs,
     StaleArgs, TakeoverArgs, TargetArgs, compat_words,
+};
+pub(crate) use run::{ResumeArgs, RunArgs};
+pub(crate) use store::{
+    StoreArgs, StoreCommand, StoreEventsArgs, StoreNewArgs, StorePlace, StoreSetArgs,
 };
 
 const EXIT_CODES: &str = "\
@@ -135,99 +141,6 @@ pub(crate) struct InitArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  runr run --task login.md --worktree
-  runr run --task .runr/tasks/example-bugfix.md --fast
-  runr run --task-text '# Fix the typo in README.md' --fast --verify 'cargo test'")]
-pub(crate) struct RunArgs {
-    /// Task file; bare names are also looked up in .runr/tasks/
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present = "task_text",
-        conflicts_with = "task_text"
-    )]
-    pub(crate) task: Option<Utf8PathBuf>,
-    /// The task itself
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) task_text: Option<String>,
-    /// Work in a git worktree of its own; the checkout stays untouched
-    #[arg(long)]
-    pub(crate) worktree: bool,
-    /// Without PLAN and REVIEW: one milestone from the task
-    #[arg(long)]
-    pub(crate) fast: bool,
-    /// Allow changes of lockfiles; with a list, only of these packages
-    #[arg(long, value_name = "PACKAGE,..", num_args = 0..=1, require_equals = true)]
-    pub(crate) allow_deps: Option<Option<String>>,
-    /// Start despite uncommitted changes; they are never committed by the run
-    #[arg(long)]
-    pub(crate) allow_dirty: bool,
-    /// Start although no verification command is configured
-    #[arg(long)]
-    pub(crate) allow_unverified: bool,
-    /// Configuration file [default: .runr/runr.config.json]
-    #[arg(long, value_name = "PATH")]
-    pub(crate) config: Option<Utf8PathBuf>,
-    /// Allowed files, instead of the configured allowlist
-    #[arg(long, value_name = "GLOB")]
-    pub(crate) allow: Vec<String>,
-    /// Denied files, instead of the configured denylist
-    #[arg(long, value_name = "GLOB")]
-    pub(crate) deny: Vec<String>,
-    /// Checks, instead of the configured ones
-    #[arg(long, value_name = "CMD")]
-    pub(crate) verify: Vec<String>,
-    /// This worker for all phases
-    #[arg(long, value_name = "NAME")]
-    pub(crate) worker: Option<String>,
-    /// Wall budget in minutes [default: 120]
-    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
-    pub(crate) time: Option<f64>,
-    /// Phases to execute at most [default: 50]
-    #[arg(long, value_name = "N")]
-    pub(crate) max_ticks: Option<u32>,
-    /// Stop before the next worker call once the run has cost this much, in US dollars
-    #[arg(long, value_name = "USD", value_parser = dollars)]
-    pub(crate) max_cost: Option<f64>,
-    /// Stop after PLAN; go on with `runr approve` and `runr resume`
-    #[arg(long, conflicts_with = "fast")]
-    pub(crate) approve_plan: bool,
-    /// Try again after a stall or a timeout, without leaving the process
-    #[arg(long)]
-    pub(crate) auto_resume: bool,
-    /// Stay on the present branch
-    #[arg(long)]
-    pub(crate) no_branch: bool,
-    /// Do not stop when a live run expects the same files
-    #[arg(long)]
-    pub(crate) force_parallel: bool,
-    /// Run in the background, cut off from the terminal
-    #[arg(long)]
-    pub(crate) detach: bool,
-    /// Check everything, start nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Do not ask the workers for their version
-    #[arg(long)]
-    pub(crate) skip_doctor: bool,
-    /// Prepare the work item for this flow first, and link the run to it [default with --ref: build]
-    #[arg(long, value_name = "FLOW")]
-    pub(crate) flow: Option<Flow>,
-    /// An issue or PR the work belongs to, such as '#17'
-    #[arg(long = "ref", value_name = "REF")]
-    pub(crate) refs: Vec<String>,
-    /// Own this PR or branch while the run works: owner/name#17 or owner/name@branch
-    ///
-    /// It is claimed before PLAN and released at the end. If another run owns it, nothing is
-    /// started (exit status 3). If the claim is lost, the run stops with `ownership_lost`, and
-    /// nothing is committed any more.
-    #[arg(long, value_name = "TARGET")]
-    pub(crate) own: Option<String>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// Run id, unique prefix, `latest`, or a work item such as gh-17 or '#17'
     #[arg(default_value = "latest")]
@@ -253,45 +166,6 @@ pub(crate) enum TaskCommand {
         /// Task file; bare names are also looked up in .runr/tasks/
         file: Utf8PathBuf,
     },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ResumeArgs {
-    /// Run id, unique prefix, `latest`, or a work item such as gh-17 or '#17' [default: the newest run that is not complete]
-    pub(crate) run: Option<String>,
-    /// Use this configuration from here on: the only way scope changes reach the run
-    #[arg(long, value_name = "PATH")]
-    pub(crate) config: Option<Utf8PathBuf>,
-    /// Allow changes of lockfiles from here on; with a list, only of these packages
-    #[arg(long, value_name = "PACKAGE,..", num_args = 0..=1, require_equals = true)]
-    pub(crate) allow_deps: Option<Option<String>>,
-    /// Wall budget in minutes [default: 120]
-    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
-    pub(crate) time: Option<f64>,
-    /// Phases to execute at most [default: 50]
-    #[arg(long, value_name = "N")]
-    pub(crate) max_ticks: Option<u32>,
-    /// Stop before the next worker call once the whole run has cost this much, in US dollars
-    #[arg(long, value_name = "USD", value_parser = dollars)]
-    pub(crate) max_cost: Option<f64>,
-    /// Try again after a stall or a timeout, without leaving the process
-    #[arg(long)]
-    pub(crate) auto_resume: bool,
-    /// Go on although the environment differs from the one the run began in
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Go on although the tree is on another branch
-    #[arg(long)]
-    pub(crate) force_branch: bool,
-    /// Put uncommitted changes that are not the run's on the stash first
-    #[arg(long, conflicts_with = "plan")]
-    pub(crate) auto_stash: bool,
-    /// Print what would be done; change nothing (implied by --json)
-    #[arg(long)]
-    pub(crate) plan: bool,
-    /// Run in the background, cut off from the terminal
-    #[arg(long)]
-    pub(crate) detach: bool,
 }
 
 #[derive(Debug, Args)]
@@ -419,118 +293,6 @@ pub(crate) enum PrepFormat {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  id=$(runr store new --title 'Fix the login' --runner claude)
-  runr store set \"$id\" /pr_number=17 /flags/needs_attention=true
-  runr store ls")]
-pub(crate) struct StoreArgs {
-    #[command(flatten)]
-    pub(crate) place: StorePlace,
-    #[command(subcommand)]
-    pub(crate) command: StoreCommand,
-}
-
-/// Which store is meant.
-#[derive(Debug, Args)]
-pub(crate) struct StorePlace {
-    /// The data directory [default: RUNR_DATA_DIR, else the system's place for data]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub(crate) data_dir: Option<Utf8PathBuf>,
-    /// Only this repository [default: all; for a new run the present one]
-    #[arg(long, global = true, value_name = "ID")]
-    pub(crate) repo_id: Option<String>,
-    /// A directory of runs instead, such as .runr/runs
-    #[arg(long, global = true, value_name = "DIR", conflicts_with = "data_dir")]
-    pub(crate) runs: Option<Utf8PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum StoreCommand {
-    /// Create a run directory and print its id
-    New(StoreNewArgs),
-    /// Print the document of a run
-    Show {
-        /// Run id, unique prefix, name, `latest`, or a work item such as gh-17 or '#17'
-        run: String,
-    },
-    /// Change fields of a run, all at once, and print its document
-    Set(StoreSetArgs),
-    /// List all runs, the newest first
-    Ls,
-    /// Print the id a reference means
-    Resolve {
-        /// Run id, unique prefix, name, `latest`, or a work item such as gh-17 or '#17'
-        reference: String,
-    },
-    /// Print the directory of a run; with --json all its paths
-    Path {
-        /// Run id, unique prefix, name, `latest`, or a work item such as gh-17 or '#17'
-        run: String,
-    },
-    /// Print the events of a run as JSON lines, or append one
-    Events(StoreEventsArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct StoreNewArgs {
-    /// What the run is about
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) title: String,
-    /// A short name for the run, which no other active run of the repository has
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// The name of the runner
-    #[arg(long, value_name = "NAME", default_value = "")]
-    pub(crate) runner: String,
-    /// The command of the runner; kept, never run
-    #[arg(long, value_name = "CMD", default_value = "")]
-    pub(crate) runner_cmd: String,
-    /// The branch the run starts from
-    #[arg(long, value_name = "BRANCH", default_value = "")]
-    pub(crate) parent_branch: String,
-    /// The run's own branch [default: made from title and id]
-    #[arg(long, value_name = "BRANCH")]
-    pub(crate) branch: Option<String>,
-    /// Its worktree, which must exist
-    #[arg(long, value_name = "DIR")]
-    pub(crate) worktree: Option<Utf8PathBuf>,
-    /// Do not look whether the worktree exists
-    #[arg(long)]
-    pub(crate) no_worktree_check: bool,
-    /// The id [default: the time and a random suffix]
-    #[arg(long, value_name = "ID")]
-    pub(crate) run_id: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct StoreSetArgs {
-    /// Run id, unique prefix, name, `latest`, or a work item such as gh-17 or '#17'
-    pub(crate) run: String,
-    /// Field and value: JSON where it is JSON, else text
-    #[arg(value_name = "PATH=VALUE", value_parser = super::store::change, required_unless_present = "unset")]
-    pub(crate) changes: Vec<(String, runr_core::json::Written)>,
-    /// Field to remove
-    #[arg(long, value_name = "PATH")]
-    pub(crate) unset: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct StoreEventsArgs {
-    /// Run id, unique prefix, name, `latest`, or a work item such as gh-17 or '#17'
-    pub(crate) run: String,
-    /// Only events with a greater number
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) since: u64,
-    /// Append an event of this name instead
-    #[arg(long, value_name = "NAME", conflicts_with = "since")]
-    pub(crate) append: Option<String>,
-    /// More about the appended event, as JSON
-    #[arg(long, value_name = "JSON", requires = "append", value_parser = json_value)]
-    pub(crate) data: Option<serde_json::Value>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// Configuration file [default: .runr/runr.config.json]
     #[arg(long, value_name = "PATH")]
@@ -547,22 +309,4 @@ pub(crate) struct DoctorArgs {
 pub(crate) struct CallArgs {
     /// The function, such as `check_scope`
     pub(crate) function: String,
-}
-
-fn json_value(text: &str) -> Result<serde_json::Value, String> {
-    serde_json::from_str(text).map_err(|error| error.to_string())
-}
-
-fn dollars(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
-        _ => Err("an amount in US dollars, 0 or more".to_owned()),
-    }
-}
-
-fn minutes(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
-        _ => Err("a number of minutes, 0 or more".to_owned()),
-    }
 }

@@ -62,7 +62,7 @@ pub fn next_commands(state: &State, story: &Story) -> Vec<String> {
 fn further(state: &State, story: &Story, reason: &StopReason) -> Vec<String> {
     let resume = format!("runr resume {}", state.run_id);
     match reason {
-        StopReason::Complete => merge(state).into_iter().collect(),
+        StopReason::Complete => submit(state).into_iter().collect(),
         StopReason::TimeBudgetExceeded => {
             let minutes = (state.options.time_minutes * 1.5).ceil();
             vec![format!("{resume} --time {minutes}")]
@@ -136,10 +136,11 @@ pub fn worker_log<'a>(reason: &StopReason, story: &'a Story) -> Option<&'a str> 
     last.log.as_deref()
 }
 
-fn merge(state: &State) -> Option<String> {
-    let branch = state.branch.as_ref()?;
-    let elsewhere = state.current_branch.as_ref() != Some(branch);
-    elsewhere.then(|| format!("git merge {}", quoted(branch)))
+/// How the work gets to the branch the run was started from.
+fn submit(state: &State) -> Option<String> {
+    let to = state.current_branch.as_ref()?;
+    let elsewhere = state.branch.as_ref() != Some(to);
+    elsewhere.then(|| format!("runr submit {} --to {}", state.run_id, quoted(to)))
 }
 
 /// How the task is started again.
