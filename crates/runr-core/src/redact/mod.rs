@@ -6,9 +6,9 @@
 //! the environment ([`secret_values`]). Commit ids, SHA-256 sums, UUIDs, paths and the integrity
 //! fields of lockfiles survive.
 //!
-//! What is replaced never includes a JSON string's end, so JSON stays JSON; redacting twice is
-//! redacting once; and a [`Stream`] gives the same bytes however its input is cut in pieces, in
-//! bounded memory.
+//! What is replaced never includes a JSON string's end, so JSON stays JSON; redacting again changes
+//! nothing, unless a token was glued to the beginning of a key block; and a [`Stream`] gives the same
+//! bytes however its input is cut in pieces, in bounded memory.
 
 mod assignment;
 mod block;
