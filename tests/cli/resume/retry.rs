@@ -260,3 +260,32 @@ fn a_program_that_answers_too_late_is_asked_again() {
     assert!(driver.state().is_complete(), "{:?}", driver.outcome());
     assert_eq!(driver.state().auto_resume_count, 1);
 }
+
+#[test]
+fn a_check_that_stalls_is_run_again_and_the_run_completes() {
+    let sandbox = Sandbox::untrusted(&Config::new());
+    let once = sandbox.scratch().join("once");
+    let check = format!(
+        "test -e '{0}' || {{ touch '{0}'; sleep 20; }}",
+        once.display()
+    );
+    sandbox.configure(&impatient(50, 1).tier("tier0", &[&check]));
+    sandbox.commit("a check that hangs the first time");
+    sandbox.runr(&["trust"]).output().exits(0);
+    sandbox.script(&Script::happy(1));
+    let command = sandbox.run_command(&["--worktree", "--auto-resume"]);
+    let output = command.env("RUNR_STALL_TIMEOUT_MS", "700").output();
+    let run = sandbox.started(output.exits(0));
+    let stops = sandbox.payloads(&run.id, "stop");
+    let reasons: Vec<&Value> = stops.iter().map(|stop| &stop["reason"]).collect();
+    assert_eq!(reasons, ["stalled_timeout", "complete"]);
+    assert_eq!(
+        sandbox.calls("implement").len(),
+        1,
+        "only the check is done again"
+    );
+    assert_eq!(
+        sandbox.report(&run.id)["reliability"]["stalls_triggered"],
+        1
+    );
+}
