@@ -5,10 +5,10 @@ use camino::Utf8Path;
 use runr_core::phase::model::Phase;
 use runr_core::phase::ops::{Liveness, RunFiles};
 use runr_core::phase::receipt::Verdict;
-use runr_core::phase::report::{NextStepText, Report, ReportState, report};
+use runr_core::phase::report::{Report, report_with_state};
 use runr_core::phase::state::State;
 use runr_core::phase::status::Status;
-use runr_core::phase::stop::{StopReason, next_action};
+use runr_core::phase::stop::StopReason;
 use runr_core::{Result, RunId, Timestamp};
 use serde::Serialize;
 
@@ -144,28 +144,6 @@ pub(crate) fn verify_receipt(host: &Host, root: &Utf8Path, argument: &str) -> Re
 pub(crate) fn report_of(host: &Host, found: &Found) -> Result<(Report, State)> {
     let records = found.files.records()?;
     let state = found.files.state()?;
-    let next = next_action(
-        state.stop_reason.as_ref(),
-        found.run_id.as_str(),
-        state.other_run.as_deref(),
-    );
-    let next = NextStepText {
-        next_action: next.next_action.as_str().to_owned(),
-        suggested_command: next.suggested_command,
-    };
-    let facts = ReportState {
-        phase: state.phase,
-        checkpoint_sha: state.checkpoint_commit_sha.clone(),
-        milestones_total: state.milestones.len(),
-    };
-    Ok((
-        report(
-            found.run_id.as_str(),
-            &records,
-            Some(&facts),
-            host.clock.now(),
-            next,
-        ),
-        state,
-    ))
+    let report = report_with_state(found.run_id.as_str(), &records, &state, host.clock.now());
+    Ok((report, state))
 }

@@ -12,14 +12,13 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 use runr_core::fs::{Document, Durability, Lock, LockGuard, Wait};
 use runr_core::phase::config::{Capture, Receipts};
-use runr_core::phase::event::Record;
 use runr_core::phase::handoff::{Page, Told, pages};
 use runr_core::phase::ops::{OWNER_LOCK, RunFiles, to_text};
 use runr_core::phase::receipt::{Changes, FileReceipt, Files, MAX_RECEIPT, RECEIPT, Receipt};
-use runr_core::phase::report::{NextStepText, ReportState, kpi_text, report};
+use runr_core::phase::report::{kpi_text, report_with_state};
 use runr_core::phase::state::State;
-use runr_core::phase::stop::{StopReason, next_action};
-use runr_core::phase::story::{End, Story};
+use runr_core::phase::stop::StopReason;
+use runr_core::phase::story::Story;
 use runr_core::{Error, Result};
 use sha2::{Digest, Sha256};
 
@@ -88,7 +87,7 @@ fn try_leave(files: &RunFiles, state: &State, git: &Git, ending: &mut Ending) ->
         story,
         end,
         changes: diff.as_ref().ok().map(|diff| &diff.changes),
-        figures: &figures(state, &records, end),
+        figures: &kpi_text(&report_with_state(&state.run_id, &records, state, end.at)),
         output: &failing_output(files, story),
         sizes: &sizes.collect(),
     };
@@ -149,22 +148,6 @@ fn document(files: &RunFiles, path: &str) -> Document {
     Document::new(files.storage().clone(), dir, name)
         .durability(Durability::None)
         .mode(mode)
-}
-
-/// The figures of the run, for its summary.
-fn figures(state: &State, records: &[Record], end: &End) -> String {
-    let other = state.other_run.as_deref();
-    let next = next_action(state.stop_reason.as_ref(), &state.run_id, other);
-    let next = NextStepText {
-        next_action: next.next_action.as_str().to_owned(),
-        suggested_command: next.suggested_command,
-    };
-    let facts = ReportState {
-        phase: state.phase,
-        checkpoint_sha: state.checkpoint_commit_sha.clone(),
-        milestones_total: state.milestones.len(),
-    };
-    kpi_text(&report(&state.run_id, records, Some(&facts), end.at, next))
 }
 
 /// The end of what the failed check printed, as far as it may be copied.

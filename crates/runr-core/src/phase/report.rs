@@ -13,6 +13,8 @@ use serde::{Serialize, Serializer};
 use super::claim::RunClaim;
 use super::event::Record;
 use super::model::Phase;
+use super::state::State;
+use super::stop::next_action;
 use crate::time::Timestamp;
 use counts::Counts;
 
@@ -181,6 +183,31 @@ pub struct NextStepText {
     pub next_action: String,
     /// The next step as a command.
     pub suggested_command: Option<String>,
+}
+
+/// Computes the report of a run from its timeline and the state that is its fold.
+#[must_use]
+pub fn report_with_state(
+    run_id: &str,
+    records: &[Record],
+    state: &State,
+    now: Timestamp,
+) -> Report {
+    let next = next_action(
+        state.stop_reason.as_ref(),
+        run_id,
+        state.other_run.as_deref(),
+    );
+    let next = NextStepText {
+        next_action: next.next_action.as_str().to_owned(),
+        suggested_command: next.suggested_command,
+    };
+    let facts = ReportState {
+        phase: state.phase,
+        checkpoint_sha: state.checkpoint_commit_sha.clone(),
+        milestones_total: state.milestones.len(),
+    };
+    report(run_id, records, Some(&facts), now, next)
 }
 
 /// Computes the report of a run.
