@@ -121,11 +121,6 @@ fn rust(steps: &mut Steps, long: bool) -> Result<(), Failure> {
     if long {
         tests.env("RUNR_TEST_LONG", "1");
     }
-    // Most tests wait for a process or a deadline: twice as many as there are cores use them all.
-    if std::env::var_os("RUST_TEST_THREADS").is_none() {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        tests.env("RUST_TEST_THREADS", (2 * cores).to_string());
-    }
     let tests = steps.run("rust: tests", &mut tests);
     let mutants = steps.check("rust: mutants", || mutants::run(&[]));
     form.and(lints).and(tests).and(mutants)

@@ -2,24 +2,18 @@
 
 mod ahead;
 mod begin;
+mod preflight;
+mod refusal;
 
 use runr_core::fs::LockGuard;
 use runr_core::id::RunId;
 use runr_core::phase::config::Config;
-use runr_core::phase::event::{
-    Event, PingCheck, Preflight, PreflightGuard, RunStarted, ScopeLock, TaskPaths, Worktree,
-};
-use runr_core::phase::model::RiskLevel;
+use runr_core::phase::event::{Event, RunStarted, ScopeLock, TaskPaths, Worktree};
 use runr_core::phase::rules;
-use runr_core::phase::scope::preflight_reasons;
 use runr_core::phase::state::State;
-use runr_core::phase::stop::StopReason;
 use runr_core::phase::task::Task;
-use runr_core::phase::tiers::{TierInput, select_tiers};
 use runr_core::phase::watchdog::Limits;
-use runr_core::store::RunPaths;
-use runr_core::{Code, Error, Result};
-use serde_json::json;
+use runr_core::{Error, Result};
 
 use super::baseline::Baseline;
 use super::claim::Claim;
@@ -46,6 +40,7 @@ use super::worktree;
 use crate::host::Host;
 use ahead::look_ahead;
 use begin::{begin, expect_free_target};
+use refusal::{refusal, refuse};
 
 /// Starts a run: directory, claim, record, preflight, tree. A refusal by the preflight is recorded
 /// and carries `run_id` and `run_dir` in its context.
@@ -254,59 +249,6 @@ pub(crate) fn frozen_scope(config: &Config, task: &Task) -> ScopeLock {
     }
 }
 
-fn preflight(prepared: &Prepared, guard: &Guard, status: &TreeStatus) -> Preflight {
-    let verification = &prepared.config.verification;
-    let selected = select_tiers(&TierInput {
-        risk_triggers: verification.risk_triggers.clone(),
-        changed_files: Vec::new(),
-        risk_level: RiskLevel::Medium,
-        last_milestone: true,
-        min_tier: prepared.task.verification_tier,
-    });
-    let mut result = PreflightGuard {
-        ok: true,
-        ..PreflightGuard::default()
-    };
-    if !prepared.options.worktree {
-        let ignore_ours = |path: &&String| {
-            !path.starts_with(".runr/")
-                && !super::inspect::is_noise_of_init(&prepared.git, path, &status.head)
-        };
-        let changed: Vec<String> = status.changed.iter().filter(ignore_ours).cloned().collect();
-        let judged: Vec<String> = changed
-            .into_iter()
-            .filter(|p| !runr_core::phase::owned::is_own_output(p))
-            .collect();
-        let scope = guard.scope.check(&judged);
-        result.reasons = preflight_reasons(&scope, prepared.options.allow_dirty);
-        result.dirty = !scope.semantic_changed.is_empty();
-        result.dirty_files = scope.semantic_changed;
-        result.scope_violations = scope.scope_violations;
-        result.lockfile_violations = scope.lockfile_violations;
-        result.env_touched = scope.env_touched;
-    }
-    if verification.is_empty() && !prepared.options.allow_unverified {
-        result.reasons.push("no_verification".to_owned());
-    }
-    if let Some(dir) = verification
-        .cwd
-        .as_deref()
-        .filter(|dir| !prepared.place.toplevel.join(dir).is_dir())
-    {
-        result
-            .reasons
-            .push(format!("verification_cwd_missing:{dir}"));
-    }
-    result.ok = result.reasons.is_empty();
-    Preflight {
-        guard: result,
-        binary: prepared.binary.clone(),
-        ping: PingCheck::skipped(),
-        tiers: selected.tiers,
-        tier_reasons: selected.reasons,
-    }
-}
-
 /// Commands the caller gave are trusted by that; a resume must not ask for them again.
 fn approve_callers_commands(host: &Host, prepared: &Prepared) -> Result<()> {
     let hash = prepared.config.trust_hash();
@@ -370,76 +312,6 @@ fn run_started(
         milestones: prepared.task.fallback_milestones.clone(),
         limits: None,
     }
-}
-
-/// Records the refusal and returns it as the error the caller sees.
-fn refuse(
-    recorder: &mut Recorder,
-    run: &RunPaths,
-    guard: &PreflightGuard,
-    error: Error,
-) -> Result<Error> {
-    let stop = rules::stop_of(
-        &recorder.state,
-        StopReason::GuardViolation,
-        Some(error.to_string()),
-    );
-    recorder.record(SUPERVISOR, &Event::Stop(Box::new(stop)))?;
-    Ok(error
-        .with("run_id", run.run_id.as_str())
-        .with("run_dir", run.run_dir.as_str())
-        .with(
-            "guard",
-            json!({
-                "reasons": guard.reasons,
-                "scope_violations": guard.scope_violations,
-                "lockfile_violations": guard.lockfile_violations,
-                "dirty_files": guard.dirty_files,
-            }),
-        ))
-}
-
-/// One reason with a code of its own uses that code; a dirty tree's files are often out of scope as
-/// well, and saying "dirty" is then the more useful answer.
-fn refusal(preflight: &Preflight) -> Error {
-    let guard = &preflight.guard;
-    if let Some(silent) = ahead::silence(preflight) {
-        return silent;
-    }
-    let only = |wanted: &str| guard.reasons.iter().all(|reason| reason == wanted);
-    let dirty = guard
-        .reasons
-        .iter()
-        .any(|reason| reason == "dirty_worktree");
-    let about_dirt = |reason: &String| {
-        ["dirty_worktree", "scope_violation", "lockfile_violation"].contains(&reason.as_str())
-    };
-    if dirty && guard.reasons.iter().all(about_dirt) {
-        return Error::new(Code::WorktreeDirty, "Worktree is dirty")
-            .with("files", shortened(&guard.dirty_files))
-            .hint("commit or stash the changes, or pass --allow-dirty");
-    }
-    if only("no_verification") {
-        return Error::new(Code::Unverified, "No verification commands configured").hint(
-            "add commands to `verification` in .runr/runr.config.json, or pass --allow-unverified",
-        );
-    }
-    Error::new(
-        Code::GuardViolation,
-        format!("Guard failed: {}", guard.reasons.join(", ")),
-    )
-    .with("scope_violations", guard.scope_violations.clone())
-    .with("lockfile_violations", guard.lockfile_violations.clone())
-    .with("dirty_files", guard.dirty_files.clone())
-    .hint("review .runr/runr.config.json")
-}
-
-fn shortened(files: &[String]) -> Vec<String> {
-    let mut shown: Vec<String> = files.iter().take(10).cloned().collect();
-    if files.len() > 10 {
-        shown.push(format!("... and {} more", files.len() - 10));
-    }
-    shown
 }
 
 fn make_tree(

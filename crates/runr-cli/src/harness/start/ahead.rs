@@ -4,7 +4,7 @@ use runr_core::mutant::without;
 use runr_core::phase::event::Preflight;
 use runr_core::{Code, Error, Result};
 
-use super::preflight;
+use super::preflight::preflight;
 use crate::harness::git::TreeStatus;
 use crate::harness::inspect::Guard;
 use crate::harness::ping;
