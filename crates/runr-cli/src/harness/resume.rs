@@ -98,9 +98,10 @@ pub(crate) fn resume(
     // After the stop only the user's own command can have been at work, and not in the tree.
     let at_work = before.in_flight.is_some() || before.running_command.is_some();
     let died_at_work = at_work && !before.is_stopped();
-    // A commit without its record can only come from a driver that was committing.
-    let was_committing =
-        before.open_phase == Some(Phase::Checkpoint) && before.step == Step::Entered;
+    // A commit without its record can only come from a driver that was committing; a resume of it may
+    // have died before it looked.
+    let is_at_it = matches!(before.step, Step::Entered | Step::Due(Phase::Checkpoint));
+    let was_committing = before.open_phase == Some(Phase::Checkpoint) && is_at_it;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
     let redacting = files.clone().redacting(context::redactor(&config, host));
     let state = end_what_is_left(&redacting, host, &git)?;
