@@ -161,6 +161,22 @@ fn before_the_commit_between_commit_and_branch_and_between_branch_and_record() {
     }
 }
 
+#[test]
+fn between_the_record_of_a_resume_and_its_look_for_a_commit() {
+    for tree in [Tree::Checkout, Tree::Worktree] {
+        let sandbox = sandbox();
+        struck(
+            &sandbox,
+            sandbox.run_command(flags(tree)),
+            "after update-ref",
+        );
+        let id = the_run(&sandbox);
+        struck(&sandbox, sandbox.runr(&["resume", &id]), "before log -1");
+        assert_eq!(sandbox.payloads(&id, "run_resumed").len(), 1);
+        ends_as_undisturbed(&sandbox, tree, &id, "a resume that died, too");
+    }
+}
+
 /// Cuts the timeline before the last record of a type.
 fn cut_before(sandbox: &Sandbox, id: &str, kind: &str) {
     let path = sandbox.run_dir(id).join("timeline.jsonl");
