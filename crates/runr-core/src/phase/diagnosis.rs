@@ -1,6 +1,7 @@
 //! Why a run stopped, in one screen: what is to be shown of it, and which commands help.
 
 use super::model::Stage;
+use super::shell::quoted;
 use super::state::State;
 use super::stop::{Family, StopReason, next_action};
 use super::story::{FailedCheck, Story};
@@ -149,15 +150,6 @@ fn again(state: &State) -> String {
         Some(path) => format!("runr run --task {}", quoted(path)),
         None => "runr run --task <file>".to_owned(),
     }
-}
-
-/// A word as the shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@+,=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

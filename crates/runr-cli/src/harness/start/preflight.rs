@@ -9,6 +9,7 @@ use crate::harness::git::TreeStatus;
 use crate::harness::inspect::{Guard, is_noise_of_init};
 use crate::harness::request::Prepared;
 
+/// Judges the tree as it is, and what the configuration asks for. Nothing is started.
 pub(super) fn preflight(prepared: &Prepared, guard: &Guard, status: &TreeStatus) -> Preflight {
     let verification = &prepared.config.verification;
     let selected = select_tiers(&TierInput {

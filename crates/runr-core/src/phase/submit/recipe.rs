@@ -1,5 +1,6 @@
 //! The commands by which a person does what could not be done for them.
 
+use crate::phase::shell::quoted;
 use camino::Utf8Path;
 
 use crate::id::RunId;
@@ -93,15 +94,6 @@ pub fn fast_forward(tree: &Utf8Path, reference: &str) -> String {
 pub fn push(remote: &str, target: &str) -> String {
     let refspec = format!("refs/heads/{target}:refs/heads/{target}");
     format!("git push {} {}", quoted(remote), quoted(&refspec))
-}
-
-/// A word of a shell.
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
