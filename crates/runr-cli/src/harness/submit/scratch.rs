@@ -8,6 +8,7 @@ use runr_core::{Result, RunId};
 use super::{LOCK, Submission};
 use crate::harness::{orphans, worktree};
 use crate::merge::CommitId;
+use crate::presence;
 
 /// What the names of these worktrees begin with; no run's does.
 const PREFIX: &str = "submit-";
@@ -26,7 +27,7 @@ impl<'a> Scratch<'a> {
             dir: dir_of(of, of.run_id()),
             of,
         };
-        if scratch.dir.exists() {
+        if presence::exists(&scratch.dir)? {
             worktree::remove_scratch(git, layout, &scratch.dir)?;
         }
         worktree::add_again(host, layout, git, &scratch.dir, commit.as_str(), None)?;
