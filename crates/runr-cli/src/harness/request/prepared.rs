@@ -60,6 +60,8 @@ impl Prepared {
     }
 
     fn read(request: &RunRequest, host: &Host) -> Result<Self> {
+        // While git is asked: else the first text waits for the patterns.
+        std::thread::spawn(runr_core::redact::warm_up);
         let git = Git::new(host.cwd.join(&request.root));
         let place = git.place()?;
         let layout = Layout::new(&place, host);
