@@ -70,6 +70,7 @@ pub(crate) fn start(
     let mut recorder = Recorder::new(files, State::default(), clock, listener, git);
     let mut started = run_started(&prepared, &run.run_id, scope, &status);
     started.work_item = begun.item;
+    started.snapshot_sha256 = Some(begun.snapshot_sha256);
     started.limits = Some(limits);
     started.claim = claim.as_ref().map(|claim| claim.facts().clone());
     let item = started.work_item.clone();
@@ -295,6 +296,7 @@ fn run_started(
             .as_ref()
             .map(|path| task_name(path, &prepared.place.toplevel, &prepared.layout)),
         work_item: None,
+        snapshot_sha256: None,
         claim: None,
         repo_root: prepared.layout.repo_root.to_string(),
         repo_path: planned_tree(prepared, id),

@@ -37,7 +37,7 @@ pub(crate) fn plan_resume(host: &Host, request: &ResumeRequest) -> Result<serde_
         config: snapshot,
         task_text,
         ..
-    } = Snapshot::read(&files)?;
+    } = Snapshot::read(&files, state.snapshot_sha256.as_deref())?;
     // Looking at a tree runs git, and git runs what its repository configures.
     let config = chosen_config(request, &layout, &snapshot)?;
     if config.command_list() != Config::default().command_list() {

@@ -25,7 +25,7 @@ impl<'a> Submission<'a> {
         let state = files.state()?;
         let sha = state.checkpoint_commit_sha.as_deref();
         let last = sha.ok_or_else(|| no_checkpoint(&files))?;
-        let config = Snapshot::read(&files)?.config;
+        let config = Snapshot::read(&files, state.snapshot_sha256.as_deref())?.config;
         let git = Git::new(&layout.repo_root);
         merge::require(&git)?;
         let work = Work {
