@@ -57,7 +57,8 @@ fn request(call: &Invocation<'_>, args: RunArgs) -> RunRequest {
             .config
             .map(|path| ConfigSource::File(call.host.cwd.join(path))),
         allow: given(args.allow),
-        deny: given(args.deny),
+        deny: None,
+        deny_also: args.deny,
         verify: given(args.verify),
         worktree: args.worktree,
         fast: args.fast,

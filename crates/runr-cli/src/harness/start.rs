@@ -176,7 +176,7 @@ fn settle_in(
     baseline.rules = git_dir.rules()?;
     baseline.save(&files)?;
     let versions = ping::versions(&prepared.binary);
-    Fingerprint::take(host, git.dir(), versions).write(&files)?;
+    Fingerprint::take(host, git.dir(), versions)?.write(&files)?;
     let index = OwnIndex::take(git_dir, files.dir())?;
     Ok(Ready {
         git: git.judging_by(index.path()),

@@ -181,6 +181,7 @@ fn apply_overrides(config: &mut Config, request: &RunRequest) {
     if let Some(deny) = &request.deny {
         config.scope.denylist.clone_from(deny);
     }
+    config.scope.denylist.extend(request.deny_also.clone());
     if let Some(verify) = &request.verify {
         config.verification.set_commands(verify.clone());
     }
