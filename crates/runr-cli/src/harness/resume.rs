@@ -42,7 +42,7 @@ use super::index::OwnIndex;
 use super::owner::Ownership;
 use super::process;
 use super::recorder::{Listener, RESUME, Recorder};
-use super::request::{ResumeRequest, load_config, used_workers};
+use super::request::{ResumeRequest, file_of, load_config, used_workers};
 use super::snapshot::{Snapshot, config_sha256};
 use super::{ping, prompts, receipt, setup, start, trust};
 use crate::host::Host;
@@ -79,7 +79,7 @@ pub(crate) fn resume(
     };
     let prompts = prompts::templates(&texts, &layout)?;
     if config.command_list() != Config::default().command_list() {
-        trust::check(host, &layout.repo_root, &config)?;
+        trust::check(host, &layout.repo_root, &config, file_of(&request.config))?;
     }
     let versions = probe(request, host, &config, &before)?;
     let workers = Workers::of(host, request.host_answers)?;

@@ -7,6 +7,7 @@ mod refusal;
 
 use runr_core::fs::LockGuard;
 use runr_core::id::RunId;
+use runr_core::mutant::without;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{Event, RunStarted, ScopeLock, TaskPaths, Worktree};
 use runr_core::phase::rules;
@@ -57,7 +58,11 @@ pub(crate) fn start(
     let scope = frozen_scope(&prepared.config, &prepared.task);
     let guard = guard_of(&prepared, &scope)?;
     let (status, preflight) = look_ahead(&prepared, host, &guard)?;
-
+    if !prepared.options.worktree && !without("base-locked") {
+        // Until the tree was locked it was free for everybody.
+        prepared.place.head.clone_from(&status.head);
+        prepared.place.branch.clone_from(&status.branch);
+    }
     approve_callers_commands(host, &prepared)?;
     let verdict = preflight.guard.clone();
     let refusal = (!verdict.ok).then(|| refusal(&preflight));
