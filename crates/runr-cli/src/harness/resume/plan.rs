@@ -23,6 +23,7 @@ use crate::harness::request::{ResumeRequest, file_of};
 use crate::harness::snapshot::Snapshot;
 use crate::harness::{checkpoint, trust};
 use crate::host::Host;
+use crate::presence;
 
 /// What a resume would do.
 ///
@@ -117,7 +118,7 @@ impl Look {
             state.stop_reason = Some(StopReason::Interrupted);
         }
         let tree = Utf8PathBuf::from(&state.repo_path);
-        let git = tree.is_dir().then(|| Git::new(&tree));
+        let git = presence::is_dir(&tree)?.then(|| Git::new(&tree));
         let status = git.as_ref().map(Git::status).transpose()?;
         let status = status.unwrap_or_default();
         let (mut versions, mut trouble) = (Versions::new(), None);
