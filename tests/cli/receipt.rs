@@ -268,6 +268,36 @@ fn broken_rules_about_files_leave_their_names() {
 }
 
 #[test]
+fn a_plan_that_a_preset_would_allow_names_the_preset() {
+    let mut goal = milestone("goal 1");
+    goal["files_expected"] = json!(["Cargo.toml", "web/app.test.ts"]);
+    let script = Script::new(plan(&[goal]), &[ok(json!({}))], &[approve()]);
+    let sandbox = Sandbox::scripted(&script);
+    let output = sandbox.runr(&["run", "--task", TASK]).output().exits(1);
+    let advice = "add the presets that fit to scope.presets: jest, rust, vitest";
+    assert!(output.stdout.contains(&format!("  {advice}\n")), "{output}");
+    let id = sandbox.run_ids().pop().unwrap();
+    let event = &sandbox.payloads(&id, "plan_scope_violation")[0];
+    assert_eq!(
+        event["suggested_presets"],
+        json!(["jest", "rust", "vitest"])
+    );
+    assert!(event["hint"].as_str().unwrap().starts_with(advice));
+    let words = [advice];
+    assert_left(&sandbox, &id, "plan_scope_violation", "failed", &words);
+
+    let config = Config::new().set("scope", "presets", json!(["rust", "jest"]));
+    let sandbox = Sandbox::with(&config);
+    let mut goal = milestone("goal 1");
+    goal["files_expected"] = json!(["Cargo.toml", "docs/new.txt"]);
+    sandbox.script(&Script::new(plan(&[goal]), &[ok(json!({}))], &[approve()]));
+    let id = sandbox.run(&[], 1).id;
+    let event = &sandbox.payloads(&id, "plan_scope_violation")[0];
+    assert_eq!(event["violations"], json!(["docs/new.txt"]));
+    assert_eq!(event["suggested_presets"], json!([]));
+}
+
+#[test]
 fn a_change_outside_of_the_tasks_own_paths_leaves_its_name() {
     let sandbox = Sandbox::with(&Config::new());
     sandbox.write(TASK, "---\nowns: src/mine/\n---\n# A task\n");
