@@ -508,8 +508,16 @@ fn a_receipt_that_cannot_be_written_changes_nothing_but_says_so() {
 fn what_may_hold_secrets_is_for_the_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let sandbox = Sandbox::with(&Config::new().tier("tier0", &["exit 1"]));
-    sandbox.script(&Script::happy(1));
+    let secret = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    let unreadable = json!({"reply": format!("no plan, but {secret}")});
+    sandbox.script(&Script::from_value(json!({
+        "plan": [unreadable, plan(&[milestone("goal 1")])],
+        "implement": [ok(json!({"src/part1.txt": "part 1\n"}))],
+        "review": [approve()],
+    })));
     let run = sandbox.run(&["--worktree"], 1);
+    let raw = sandbox.text(&run.id, "artifacts/raw-outputs-plan-claude.md");
+    assert!(raw.contains("no plan, but [REDACTED]"), "{raw}");
     for dir in ["handoffs", "artifacts", "logs"] {
         let path = sandbox.file(&run.id, dir);
         let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
