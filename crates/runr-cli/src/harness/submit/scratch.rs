@@ -9,6 +9,7 @@ use runr_core::{Result, RunId};
 use super::{LOCK, Submission};
 use crate::harness::{orphans, worktree};
 use crate::merge::CommitId;
+use crate::presence;
 
 /// A worktree with nobody's branch.
 pub(super) struct Scratch<'a> {
@@ -24,7 +25,7 @@ impl<'a> Scratch<'a> {
             dir: dir_of(of, of.run_id()),
             of,
         };
-        if scratch.dir.exists() {
+        if presence::exists(&scratch.dir)? {
             worktree::remove_scratch(git, layout, &scratch.dir)?;
         }
         worktree::add_again(host, layout, git, &scratch.dir, commit.as_str(), None)?;
