@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Config, Sandbox, Script};
+use crate::support::{Config, Sandbox, Script, TASK};
 
 const LONELY: &str = "20260101000000";
 
@@ -78,7 +78,7 @@ fn the_record_of_a_worktree_that_is_gone_is_removed_and_its_run_goes_on() {
     fs::remove_dir_all(&tree).unwrap();
     let gone = |done| stray(&tree, "worktree_gone", "remove", done);
     assert_eq!(strays(&doctor(&sandbox, &repo, &[])), [gone(false)]);
-    assert_eq!(recorded(&sandbox, &repo), [tree.clone()]);
+    assert_eq!(recorded(&sandbox, &repo), [tree.as_path()]);
     assert_eq!(strays(&doctor(&sandbox, &repo, &["--fix"])), [gone(true)]);
     assert_eq!(recorded(&sandbox, &repo), [""; 0].map(PathBuf::from));
     sandbox.runr(&["resume", &id]).output().exits(0);
@@ -98,7 +98,7 @@ fn a_record_with_commits_that_are_nowhere_else_stays() {
     assert_eq!(strays(&result), [kept]);
     let reason = result["repairs"][0]["reason"].as_str().unwrap();
     assert!(reason.contains("a commit that is nowhere else"), "{reason}");
-    assert_eq!(recorded(&sandbox, &repo), [tree.clone()]);
+    assert_eq!(recorded(&sandbox, &repo), [tree.as_path()]);
 
     let sha = sandbox.status(&id)["checkpoint_sha"].clone();
     sandbox.git(&["branch", "kept", sha.as_str().unwrap()]);
@@ -223,9 +223,33 @@ fn the_worktree_of_a_live_run_is_left() {
     let repo = sandbox.repo();
     let kept = stray(&tree, "worktree_gone", "inspect", false);
     assert_eq!(strays(&doctor(&sandbox, &repo, &["--fix"])), [kept]);
-    assert_eq!(recorded(&sandbox, &repo), [tree.clone()]);
+    assert_eq!(recorded(&sandbox, &repo), [tree.as_path()]);
     running.signal(Signal::INT);
     running.wait();
     let gone = stray(&tree, "worktree_gone", "remove", true);
     assert_eq!(strays(&doctor(&sandbox, &repo, &["--fix"])), [gone]);
+}
+
+#[test]
+fn worktrees_on_a_disk_that_is_away_keep_their_records() {
+    let sandbox = prepared();
+    let disk = sandbox.scratch().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let trees = disk.join("trees");
+    let on_disk = |words: &[&str]| sandbox.runr(words).env("RUNR_WORKTREES_DIR", &trees);
+    let run = on_disk(&["run", "--task", TASK, "--worktree", "--json"]);
+    let id = sandbox.started(run.output().exits(0)).id;
+    let look = || {
+        let output = on_disk(&["doctor", "--fix", "--json"]).output();
+        strays(&output.exits(0).pretty_json())
+    };
+    fs::rename(&trees, disk.join("away")).unwrap();
+    assert_eq!(look(), []);
+    fs::rename(disk.join("away"), &trees).unwrap();
+    assert_eq!(look(), []);
+    let status = sandbox.git_in(&trees.join(&id), &["status", "--porcelain"]);
+    assert_eq!(status, "");
+    fs::remove_dir_all(trees.join(&id)).unwrap();
+    let gone = stray(&trees.join(&id), "worktree_gone", "remove", true);
+    assert_eq!(look(), [gone]);
 }

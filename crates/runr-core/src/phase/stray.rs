@@ -16,7 +16,8 @@ pub struct Recorded {
     pub tree: Utf8PathBuf,
     /// Whether git finds it there.
     pub is_there: bool,
-    /// Whether somebody asked git to keep the record.
+    /// Whether the record stays all the same: somebody asked git for that, or its whole place is out
+    /// of reach.
     pub is_kept: bool,
 }
 
@@ -144,7 +145,7 @@ mod tests {
         let gone = record(A, "/r/trees", false);
         let lonely = directory(B, Some(B));
         let bare = directory("20260102000000", None);
-        let found = of(&[gone.clone()], &[lonely, bare]);
+        let found = of(std::slice::from_ref(&gone), &[lonely, bare]);
         let unknown = |name: &str| Stray::Unknown(tree(name));
         let expected = [unknown(B), unknown("20260102000000"), Stray::Gone(gone)];
         assert_eq!(found, expected);

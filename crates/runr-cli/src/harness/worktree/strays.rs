@@ -15,6 +15,7 @@ use crate::harness::git::Git;
 use crate::harness::gitdir::GitDir;
 use crate::harness::submit::LOCK as SUBMIT_LOCK;
 use crate::host::Host;
+use crate::presence;
 
 /// What git locks a record with while it makes the worktree.
 const BEING_MADE: &str = "initializing";
@@ -34,7 +35,7 @@ impl<'a> Strays<'a> {
         Ok(Self {
             git: Git::new(&layout.repo_root),
             // As git writes it into the `.git` of a worktree.
-            records: records.canonicalize_utf8().unwrap_or(records),
+            records: real(&records)?,
             host,
             layout,
         })
@@ -42,15 +43,16 @@ impl<'a> Strays<'a> {
 
     /// All that there are.
     pub(crate) fn look(&self) -> Result<Vec<Stray>> {
-        let under = &self.layout.worktrees;
-        let under = under.canonicalize_utf8().unwrap_or_else(|_| under.clone());
-        let recorded = directories(&self.records)?;
-        let recorded: Vec<_> = recorded.iter().filter_map(|dir| recorded_in(dir)).collect();
-        let present = directories(&under)?.into_iter().map(|tree| Present {
-            names: link_of(&tree).and_then(|link| link.file_name().map(str::to_owned)),
-            tree,
-        });
-        let present: Vec<_> = present.collect();
+        let under = real(&self.layout.worktrees)?;
+        let mut recorded = Vec::new();
+        for record in directories(&self.records)? {
+            recorded.extend(self.recorded_in(&record)?);
+        }
+        let mut present = Vec::new();
+        for tree in directories(&under)? {
+            let names = link_of(&tree)?.and_then(|link| link.file_name().map(str::to_owned));
+            present.push(Present { tree, names });
+        }
         Ok(strays(&under, &recorded, &present))
     }
 
@@ -82,9 +84,37 @@ impl<'a> Strays<'a> {
         }
     }
 
+    /// What a record of git's says.
+    fn recorded_in(&self, dir: &Utf8Path) -> Result<Option<Recorded>> {
+        let Some(link) = presence::text(&dir.join("gitdir"))? else {
+            return Ok(None);
+        };
+        let link = without_dots(&dir.join(link.trim_end()));
+        let (Some(name), Some(tree)) = (dir.file_name(), link.parent()) else {
+            return Ok(None);
+        };
+        let lock = presence::text(&dir.join("locked"))?;
+        let is_locked = lock.is_some_and(|why| why.trim_end() != BEING_MADE);
+        Ok(Some(Recorded {
+            name: name.to_owned(),
+            tree: tree.to_owned(),
+            is_there: presence::exists(&link)?,
+            is_kept: is_locked || self.is_away(tree)?,
+        }))
+    }
+
+    /// Whether the whole place of a tree is out of reach, such as a disk that was taken out.
+    fn is_away(&self, tree: &Utf8Path) -> Result<bool> {
+        if tree.starts_with(real(&self.layout.repo_root)?) {
+            return Ok(false);
+        }
+        let place = tree.parent().map_or(Ok(false), presence::exists)?;
+        Ok(!place)
+    }
+
     fn forget(&self, record: &Recorded) -> Result<()> {
         let mut args = vec!["worktree", "remove"];
-        if self.records.join(&record.name).join("locked").exists() {
+        if presence::exists(&self.records.join(&record.name).join("locked"))? {
             args.extend(["--force", "--force"]);
         }
         args.push(record.tree.as_str());
@@ -106,7 +136,7 @@ impl<'a> Strays<'a> {
             let count = self.git.run(&[&count[..], &elsewhere].concat())?;
             only_here = count.trim().parse().unwrap_or(usize::MAX);
         }
-        match (index.is_file(), has_commit) {
+        match (presence::exists(&index)?, has_commit) {
             (true, true) => {
                 let git = self.git.clone().judging_by(&index);
                 // What the index lacks of its commit is no work.
@@ -129,8 +159,9 @@ impl<'a> Strays<'a> {
 
     /// Of a directory without a record git cannot say what was changed, so all that is in it counts.
     fn facts_of_directory(&self, tree: &Utf8Path) -> Result<TreeFacts> {
-        let is_repository = tree.join(".git").is_dir();
-        let link = link_of(tree);
+        let git = presence::link_metadata(&tree.join(".git"))?;
+        let is_repository = git.is_some_and(|it| !it.is_file());
+        let link = link_of(tree)?;
         Ok(TreeFacts {
             is_ours: !is_repository && link.is_none_or(|link| link.starts_with(&self.records)),
             is_driven: self.is_in_use(tree)?,
@@ -153,14 +184,15 @@ impl<'a> Strays<'a> {
 /// The directories in a directory, in order; none if that is missing. Links are not followed.
 fn directories(of: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     let failed = |source| Error::io("list", of, source);
-    let entries = match of.read_dir_utf8() {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(failed)?,
-    };
+    let entries = presence::if_there(of.read_dir_utf8()).map_err(failed)?;
     let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(failed)?;
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+    for entry in entries.into_iter().flatten() {
+        let entry = match entry {
+            // No name of a run.
+            Err(problem) if problem.kind() == ErrorKind::InvalidData => continue,
+            entry => entry.map_err(failed)?,
+        };
+        if entry.file_type().map_err(failed)?.is_dir() {
             found.push(entry.into_path());
         }
     }
@@ -168,24 +200,22 @@ fn directories(of: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     Ok(found)
 }
 
-/// What a record of git's says.
-fn recorded_in(dir: &Utf8Path) -> Option<Recorded> {
-    let link = std::fs::read_to_string(dir.join("gitdir")).ok()?;
-    let link = without_dots(&dir.join(link.trim_end()));
-    let lock = std::fs::read_to_string(dir.join("locked")).ok();
-    Some(Recorded {
-        name: dir.file_name()?.to_owned(),
-        tree: link.parent()?.to_owned(),
-        is_there: link.exists(),
-        is_kept: lock.is_some_and(|why| why.trim_end() != BEING_MADE),
-    })
+/// The record that the `.git` of a worktree names.
+fn link_of(tree: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
+    let link = tree.join(".git");
+    if !presence::link_metadata(&link)?.is_some_and(|it| it.is_file()) {
+        return Ok(None);
+    }
+    let text = presence::text(&link)?.unwrap_or_default();
+    let target = text.trim_end().strip_prefix("gitdir:").map(str::trim_start);
+    Ok(target.map(|target| without_dots(&tree.join(target))))
 }
 
-/// The record that the `.git` of a worktree names.
-fn link_of(tree: &Utf8Path) -> Option<Utf8PathBuf> {
-    let text = std::fs::read_to_string(tree.join(".git")).ok()?;
-    let link = text.trim_end().strip_prefix("gitdir:")?.trim_start();
-    Some(without_dots(&tree.join(link)))
+/// A path without links, as far as it leads to anything.
+fn real(path: &Utf8Path) -> Result<Utf8PathBuf> {
+    let found = presence::if_there(path.canonicalize_utf8());
+    let found = found.map_err(|source| Error::io("resolve", path, source))?;
+    Ok(found.unwrap_or_else(|| path.to_owned()))
 }
 
 /// A path that may lead nowhere, without the `..` of a relative one.
@@ -203,9 +233,7 @@ fn without_dots(path: &Utf8Path) -> Utf8PathBuf {
 /// Removes a directory in which there is at most a `.git`; the system refuses any other.
 fn remove_empty(tree: &Utf8Path) -> Result<()> {
     let link = tree.join(".git");
-    let removed = match std::fs::remove_file(&link) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => std::fs::remove_dir(tree),
-    };
+    let removed = presence::if_there(std::fs::remove_file(&link));
+    let removed = removed.and_then(|_| std::fs::remove_dir(tree));
     removed.map_err(|source| Error::io("remove", tree, source))
 }
