@@ -27,8 +27,10 @@ const CLI: &str = "cli";
 /// `E_RUN_ACTIVE` if somebody drives it after all, `E_STORE_CORRUPT`, `E_IO`.
 pub(crate) fn record(host: &Host, layout: &Layout, run_id: &RunId) -> Result<()> {
     let files = layout.files(run_id);
+    let known = files.state()?.snapshot_sha256;
     // What a run without its settings says of itself is treated with the greatest care.
-    let config = Snapshot::read(&files).map_or_else(|_| Config::default(), |it| it.config);
+    let snapshot = Snapshot::read(&files, known.as_deref());
+    let config = snapshot.map_or_else(|_| Config::default(), |it| it.config);
     let ownership = take_over(&files, host)?;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
     let files = files.redacting(context::redactor(&config, host));

@@ -10,7 +10,8 @@ const OWN_WORDS: [&str; 44] = [
 ];
 
 /// A word as the shell reads it.
-pub(super) fn quoted(word: &str) -> String {
+#[must_use]
+pub fn quoted(word: &str) -> String {
     if is_plain(word) {
         return word.to_owned();
     }

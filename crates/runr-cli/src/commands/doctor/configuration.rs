@@ -39,10 +39,7 @@ pub(super) fn config(subject: &Subject<'_>) -> Finding {
         Err(error) if error.code() == Code::Untrusted => {
             let why = error.context().get("reason").and_then(Value::as_str);
             let why = why.unwrap_or("its commands are not trusted");
-            let fix = match error.context().contains_key("reason") {
-                true => error.hint_text().unwrap_or_default(),
-                false => "runr trust",
-            };
+            let fix = error.hint_text().unwrap_or_default();
             let untrusted = format!("{path} is valid, but {why}");
             let list = [vec![untrusted], list].concat();
             found(Level::Warn, list.join("; ")).fix(fix)
@@ -57,7 +54,8 @@ fn may_execute(host: &Host, layout: &Layout, path: &Utf8Path, config: &Config) -
     if !needs_trust(config, false) || without("doctor-trust") {
         return Ok(());
     }
-    check_trust(host, &layout.repo_root, config)
+    let file = (path != layout.config_path()).then_some(path);
+    check_trust(host, &layout.repo_root, config, file)
 }
 
 /// The same, where nothing else is to be known.

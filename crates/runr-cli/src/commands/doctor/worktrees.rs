@@ -1,6 +1,7 @@
 //! The worktrees: whether git and the directory of worktrees agree on them.
 
 use runr_core::Result;
+use runr_core::phase::shell::quoted;
 use runr_core::phase::stray::{Stray, run_of};
 
 use super::trouble::{Cure, Seen, Trouble, judge};
@@ -44,7 +45,8 @@ fn trouble_of(strays: &Strays<'_>, stray: &Stray) -> Result<Trouble> {
         Stray::Unknown(_) => ("worktree_unknown", "git has no record of it".into()),
         Stray::Moved { tree, from } => {
             let reason = format!(
-                "git has it at {from}; where the repository was moved, `git worktree repair {tree}` helps"
+                "git has it at {from}; where the repository was moved, `git worktree repair {}` helps",
+                quoted(tree.as_str())
             );
             ("worktree_moved", reason)
         }
