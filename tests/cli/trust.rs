@@ -209,3 +209,49 @@ fn commands_that_only_read_need_no_trust_and_run_nothing() {
         "the trap was set"
     );
 }
+
+#[test]
+fn doctor_starts_no_worker_of_an_untrusted_repository() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::untrusted(&Config::new());
+    let canary = sandbox.scratch().join("executed");
+    sandbox.write(
+        "worker.sh",
+        &format!("#!/bin/sh\necho \"$@\" >> '{}'\n", canary.display()),
+    );
+    let worker = sandbox.repo().join("worker.sh");
+    std::fs::set_permissions(&worker, PermissionsExt::from_mode(0o755)).unwrap();
+    let config = Config::new().worker("claude", "./worker.sh", &[]);
+    sandbox.configure(&config.worker("codex", "./worker.sh", &[]));
+    sandbox.commit("a worker of its own");
+    let look = |hash: &str| {
+        for flags in [&[][..], &["--deep"], &["--deep", "--fix"]] {
+            let words = [&["doctor", "--json"], flags].concat();
+            let command = sandbox.runr(&words).env("RUNR_TRUST_CONFIG", hash);
+            let result = command.output().json();
+            let checks = result["checks"].as_array().unwrap().clone();
+            let skipped = checks.iter().filter(|check| check["status"] == "skip");
+            let ids: Vec<&str> = skipped.map(|it| it["id"].as_str().unwrap()).collect();
+            assert!(
+                ["tree", "workers", "headless"]
+                    .iter()
+                    .all(|id| ids.contains(id)),
+                "{ids:?}"
+            );
+        }
+        assert!(
+            !canary.exists(),
+            "a worker of an untrusted repository was started"
+        );
+    };
+    look("");
+    sandbox.runr(&["trust"]).output().exits(0);
+    let file = sandbox.repo().join(".runr/runr.config.json");
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).unwrap();
+    let hash = sandbox.runr(&["trust", "--print-hash"]).output().stdout;
+    look(hash.trim_end());
+
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    sandbox.runr(&["doctor"]).output();
+    assert!(canary.exists(), "the trap works");
+}

@@ -75,6 +75,11 @@ impl GitDir {
         }
     }
 
+    /// What all trees of the repository share.
+    pub(crate) fn common(&self) -> &Utf8Path {
+        &self.common
+    }
+
     /// The index that people and workers see.
     pub(crate) fn index(&self) -> Utf8PathBuf {
         self.own.join("index")

@@ -10,9 +10,8 @@ mod refusals;
 mod stash;
 mod tree;
 
-use std::time::{Duration, Instant};
-
 use camino::Utf8Path;
+use runr_core::Result;
 use runr_core::id::RunId;
 use runr_core::mutant::without;
 use runr_core::phase::config::Config;
@@ -23,10 +22,8 @@ use runr_core::phase::options::RunOptions;
 use runr_core::phase::prompt::{PromptTexts, Prompts};
 use runr_core::phase::rules;
 use runr_core::phase::state::{State, Step};
-use runr_core::phase::stop::{StopCause, StopReason};
 use runr_core::phase::task::{Task, parse_task};
 use runr_core::phase::watchdog::Limits;
-use runr_core::{Code, Error, Result};
 
 use self::claim::claiming;
 use self::environment::Environment;
@@ -35,12 +32,11 @@ use self::tree::Reopened;
 use super::baseline::Baseline;
 use super::claim::Claim;
 use super::context::{self, Context, Layout, Workers};
+use super::dead::{end_what_is_left, take_over};
 use super::driver::Driver;
 use super::git::Git;
 use super::gitdir::GitDir;
 use super::index::OwnIndex;
-use super::owner::Ownership;
-use super::process;
 use super::recorder::{Listener, RESUME, Recorder};
 use super::request::{ResumeRequest, file_of, load_config, used_workers};
 use super::snapshot::{Snapshot, config_sha256};
@@ -104,7 +100,7 @@ pub(crate) fn resume(
     let was_committing = before.open_phase == Some(Phase::Checkpoint) && is_at_it;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
     let redacting = files.clone().redacting(context::redactor(&config, host));
-    let state = end_what_is_left(&redacting, host, &git)?;
+    let state = end_what_is_left(&redacting, host, &git, RESUME)?;
     claim.as_ref().map_or(Ok(()), Claim::check)?;
     let mut recorder = Recorder::new(redacting, state, host.clock.clone(), listener, git.clone());
     let mut reopened = Reopened::new(&layout, &files, &recorder.state, &git, host)?;
@@ -270,51 +266,6 @@ fn chosen_config(request: &ResumeRequest, layout: &Layout, snapshot: &Config) ->
         Some(source) => Ok(load_config(Some(source), layout)?.0),
         None => Ok(snapshot.clone()),
     }
-}
-
-/// Takes the run. The lock of a dead driver may be held for a moment longer by its last git child,
-/// which is waited for: two of them must never work in one tree.
-fn take_over(files: &RunFiles, host: &Host) -> Result<Ownership> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        match Ownership::take(files, host) {
-            Err(error)
-                if error.code() == Code::RunActive
-                    && !driver_lives(files)
-                    && Instant::now() < deadline => {}
-            other => return other,
-        }
-    }
-}
-
-fn driver_lives(files: &RunFiles) -> bool {
-    crate::liveness::is_live(files).unwrap_or(true)
-}
-
-/// Records a dead owner, ends its children, and returns the state from there.
-fn end_what_is_left(files: &RunFiles, host: &Host, git: &Git) -> Result<State> {
-    let mut state = files.state()?;
-    let worker = state
-        .in_flight
-        .as_ref()
-        .and_then(|call| call.process.clone());
-    for child in worker.iter().chain(state.running_command.iter()) {
-        process::kill_group_of(child, files.dir()).map_err(|source| {
-            Error::io(
-                "end the processes of the dead driver in",
-                files.dir(),
-                source,
-            )
-        })?;
-    }
-    if !state.is_stopped() {
-        let mut stop = rules::stop_of(&state, StopReason::Interrupted, None);
-        stop.cause = Some(StopCause::OwnerLost);
-        let record = files.append(host.clock.now(), RESUME, &Event::Stop(Box::new(stop)))?;
-        state.fold_in(&record);
-        receipt::leave(files, &state, git);
-    }
-    Ok(state)
 }
 
 /// The scope under a new configuration: what the task adds and what the plan forbids stays.

@@ -36,7 +36,7 @@ use crate::host::Host;
 use crate::merge::{CommitId, Form, Replay, Stopped, Work, replay};
 
 /// Held in the directory of a run while its work is moved.
-const LOCK: &str = "submit.lock";
+pub(super) const LOCK: &str = "submit.lock";
 
 /// Which work goes where.
 #[derive(Debug, Clone)]

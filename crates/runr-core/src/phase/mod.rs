@@ -40,6 +40,7 @@ pub mod state;
 pub mod status;
 pub mod stop;
 pub mod story;
+pub mod stray;
 pub mod submit;
 pub mod task;
 pub mod task_status;

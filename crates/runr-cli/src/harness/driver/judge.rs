@@ -1,5 +1,7 @@
 //! Judging: what an answer means, and what is recorded with it.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use runr_core::Result;
@@ -129,8 +131,9 @@ impl Driver {
             call.attempt,
             rules::tail(text, 2048)
         );
-        let old = std::fs::read_to_string(&path).unwrap_or_default();
-        drop(std::fs::write(path, old + &entry));
+        let mut options = std::fs::File::options();
+        let file = options.create(true).append(true).mode(0o600).open(path);
+        drop(file.and_then(|mut file| file.write_all(entry.as_bytes())));
     }
 
     pub(super) fn judge_plan(&mut self, after: &State, reply: PlanReply) -> Result<Vec<Event>> {

@@ -170,7 +170,7 @@ pub(crate) fn used_workers<'a>(config: &'a Config, options: &'a RunOptions) -> V
 }
 
 /// Whether anything of the file would be executed that runr itself did not bring.
-fn needs_trust(config: &Config, verify_replaced: bool) -> bool {
+pub(crate) fn needs_trust(config: &Config, verify_replaced: bool) -> bool {
     let mut rest = config.clone();
     if verify_replaced {
         rest.verification.set_commands(Vec::new());
@@ -234,7 +234,7 @@ pub(crate) fn load_config(
 }
 
 /// A configuration that somebody else may change is nobody's word.
-fn refuse_foreign(path: &Utf8Path) -> Result<()> {
+pub(crate) fn refuse_foreign(path: &Utf8Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
     let Some(metadata) = presence::metadata(path)? else {
         return Ok(()); // Reading it will say so.

@@ -24,7 +24,8 @@ pub(super) fn look_ahead(
         return Ok((status, found));
     }
     let names = used_workers(&prepared.config, &prepared.options);
-    let ping = ping::ping(host, &prepared.config, &names, &prepared.place.toplevel);
+    let tree = &prepared.place.toplevel;
+    let ping = ping::ping(host, &prepared.config, &names, tree, ping::PING_LIMIT);
     // What a worker did to the tree meanwhile is judged like anything else.
     let (before, status) = if without("ping-judged") {
         (status.head.clone(), status)

@@ -3,15 +3,13 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::Lock;
+use runr_core::phase::stray::SUBMIT_PREFIX;
 use runr_core::{Result, RunId};
 
 use super::{LOCK, Submission};
 use crate::harness::{orphans, worktree};
 use crate::merge::CommitId;
 use crate::presence;
-
-/// What the names of these worktrees begin with; no run's does.
-const PREFIX: &str = "submit-";
 
 /// A worktree with nobody's branch.
 pub(super) struct Scratch<'a> {
@@ -46,7 +44,7 @@ impl Drop for Scratch<'_> {
 }
 
 fn dir_of(of: &Submission<'_>, run_id: &RunId) -> Utf8PathBuf {
-    of.layout.worktrees.join(format!("{PREFIX}{run_id}"))
+    of.layout.worktrees.join(format!("{SUBMIT_PREFIX}{run_id}"))
 }
 
 /// Removes what killed submissions of this repository left; one that goes on holds its lock.
@@ -55,7 +53,7 @@ pub(super) fn remove_leftovers(of: &Submission<'_>) {
         return; // There never was a worktree.
     };
     for entry in entries.flatten() {
-        let name = entry.file_name().strip_prefix(PREFIX);
+        let name = entry.file_name().strip_prefix(SUBMIT_PREFIX);
         let Some(run_id) = name.and_then(|id| RunId::parse(id).ok()) else {
             continue;
         };

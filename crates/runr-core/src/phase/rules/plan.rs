@@ -5,6 +5,7 @@ use crate::glob::Glob;
 use crate::phase::event::Event;
 use crate::phase::model::{Plan, PlanReply, Stage};
 use crate::phase::owned::Collision;
+use crate::phase::preset;
 use crate::phase::scope::ScopeRules;
 use crate::phase::state::State;
 use crate::phase::stop::StopReason;
@@ -39,6 +40,7 @@ pub fn after_plan(
             outside.push(file);
         }
     }
+    let presets = suggested_presets(&outside, scope);
     outside.truncate(MAX_LISTED);
     let mut plan = plan;
     // A pattern that cannot be used would forbid everything for ever.
@@ -47,14 +49,20 @@ pub fn after_plan(
     }
     let mut events = vec![Event::PlanGenerated(plan)];
     if !outside.is_empty() {
-        let error = format!(
+        let mut error = format!(
             "the plan names files outside the scope: {}",
             shown(&outside)
         );
+        let mut hint = "widen scope.allowlist or ask for a plan inside it".to_owned();
+        if let Some(advice) = preset::advice(&presets) {
+            error = format!("{error}; {advice}");
+            hint = format!("{advice}, or {hint}");
+        }
         events.push(Event::PlanScopeViolation {
             violations: outside,
             allowlist: state.scope_lock.allowlist.clone(),
-            hint: "widen scope.allowlist or ask for a plan inside it".into(),
+            suggested_presets: presets,
+            hint,
         });
         events.push(stopped(state, StopReason::PlanScopeViolation, Some(error)));
     } else if let Some(first) = collisions.first() {
@@ -75,6 +83,14 @@ pub fn after_plan(
         }
     }
     events
+}
+
+/// The presets that would help. None allows what is denied, or what is not in the repository.
+fn suggested_presets(outside: &[String], scope: &ScopeRules) -> Vec<String> {
+    let could_be_allowed = |file: &&str| !scope.is_denied(file) && is_in_repository(file);
+    let files: Vec<&str> = outside.iter().map(String::as_str).collect();
+    let files: Vec<&str> = files.into_iter().filter(could_be_allowed).collect();
+    preset::suggested(&files, scope.effective_allowlist())
 }
 
 /// What is wrong with a plan that names directories, of which no check can tell whether they were
