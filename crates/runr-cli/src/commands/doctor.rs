@@ -3,6 +3,7 @@
 mod configuration;
 mod repository;
 mod runs;
+mod submissions;
 mod workers;
 
 use camino::Utf8PathBuf;
@@ -14,7 +15,7 @@ use serde_json::json;
 use self::runs::Runs;
 use super::Invocation;
 use super::cli::DoctorArgs;
-use crate::harness::Layout;
+use crate::harness::{Layout, end_killed_submissions};
 use crate::host::Host;
 
 /// What is known before the checks run.
@@ -93,6 +94,10 @@ const CHECKS: &[Check] = &[
         probe: runs::of_repository,
     },
     Check {
+        id: "submissions",
+        probe: submissions::killed,
+    },
+    Check {
         id: "store",
         probe: runs::of_data_directory,
     },
@@ -112,6 +117,7 @@ pub(crate) fn execute(call: &Invocation<'_>, args: &DoctorArgs) -> Result<u8> {
     let config = args.config.as_ref().map(|path| call.host.cwd.join(path));
     if let (true, Some(layout)) = (args.fix, &layout) {
         super::init::ignore_runtime_files(&call.host.storage, &layout.repo_root)?;
+        end_killed_submissions(call.host, layout);
     }
     let subject = Subject {
         host: call.host,

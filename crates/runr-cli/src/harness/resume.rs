@@ -44,6 +44,7 @@ use super::process;
 use super::recorder::{Listener, RESUME, Recorder};
 use super::request::{ResumeRequest, load_config, used_workers};
 use super::snapshot::{Snapshot, config_sha256};
+use super::submit::end_killed_submissions;
 use super::{ping, prompts, receipt, setup, start, trust};
 use crate::host::Host;
 
@@ -92,6 +93,7 @@ pub(crate) fn resume(
         claiming.expect_free(Some(&run_id))?;
     }
     let mut ownership = take_over(&files, host)?;
+    end_killed_submissions(host, &layout);
     let claim = claiming
         .map(|claiming| claiming.claim(&run_id, host.cancel.clone()))
         .transpose()?;
