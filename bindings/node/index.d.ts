@@ -222,7 +222,10 @@ export class WorkerCall {
   /** The configured worker of this stage. */
   readonly worker: string;
   readonly fix: Fix | null;
-  /** Aborted at the deadline, or when the run stops. */
+  /**
+   * Aborted at the deadline, when the run stops, or when another run has its target: with an
+   * `OwnershipLost` then. An answer comes too late.
+   */
   readonly signal: AbortSignal;
   /** Answers with a text or with the object the schema asks for. */
   reply(answer: string | object, settings?: { usage?: Usage }): Promise<void>;

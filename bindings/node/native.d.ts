@@ -54,6 +54,11 @@ export declare class Session {
   stop(cause: string): Promise<string>
   /** Leaves the run; one that has not ended is stopped. */
   close(): Promise<string>
+  /**
+   * Calls a function with the envelope of the error once, when the run may not go on under its
+   * claim.
+   */
+  onClaimEnd(callback: (arg: string) => void): void
   /** Asks a waiting `nextCall` to return soon. */
   cancel(): string
 }

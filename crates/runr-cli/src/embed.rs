@@ -223,6 +223,12 @@ impl Session {
         Ok(())
     }
 
+    /// Calls `listener` once when the run may not go on under its claim: another run has the target,
+    /// or an exit signal was recorded. An answer to an open call comes too late then.
+    pub fn on_claim_end(&self, listener: impl FnOnce(&Error) + Send + 'static) {
+        self.driver().on_claim_end(listener);
+    }
+
     /// Asks a blocked `next_call` to return soon: the run stops as interrupted.
     pub fn cancel(&self) {
         self.cancel.cancel();
