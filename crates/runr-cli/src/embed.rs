@@ -56,7 +56,15 @@ pub fn may_wait(name: &str) -> bool {
 /// # Errors
 /// `E_USAGE` for an unknown operation or unusable arguments, and the codes of the operation.
 pub fn call(name: &str, arguments: &str) -> Result<String> {
-    let host = Host::of_process(Vec::new());
+    call_until(name, arguments, CancelFlag::default())
+}
+
+/// As [`call`]; raising `cancel` ends the checks that an operation runs, and so the operation.
+///
+/// # Errors
+/// As [`call`].
+pub fn call_until(name: &str, arguments: &str, cancel: CancelFlag) -> Result<String> {
+    let host = host(Vec::new(), cancel);
     Ok(crate::operations::call_for_binding(&host, name, arguments)?.to_string())
 }
 
