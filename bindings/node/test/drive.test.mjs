@@ -454,3 +454,10 @@ for (const name of ['detach', 'maxCosts']) {
     assert.equal(existsSync(path.join(root, '.runr')), false);
   });
 }
+
+test('a program that wants to detach learns what does', async (t) => {
+  const root = repository(t);
+  const hint = /runCommand\(\['run', '--detach', \.\.\]\).*`runr run --detach`/;
+  await assert.rejects(Run.start({ ...options(root), detach: true }), { code: 'E_USAGE', hint });
+  await assert.rejects(Run.resume({ runId: 'latest', root, detach: true }), { code: 'E_USAGE', hint });
+});
