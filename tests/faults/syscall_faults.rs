@@ -4,6 +4,7 @@
 //! status says which.
 
 mod harness;
+mod later;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -206,7 +206,7 @@ fn task_files(dir: &Utf8Path, repo_root: &Utf8Path) -> Result<BTreeSet<String>> 
     while let Some(dir) = open.pop() {
         let entries = match dir.read_dir_utf8() {
             Ok(entries) => entries,
-            Err(problem) if crate::repository::is_absent(&problem) => continue,
+            Err(problem) if crate::presence::is_absent(&problem) => continue,
             Err(problem) => return Err(Error::io("read", &dir, problem)),
         };
         for entry in entries {

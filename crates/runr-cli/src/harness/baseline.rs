@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::git::TreeStatus;
-use crate::repository::is_absent;
+use crate::presence;
 
 /// Where a run keeps its baseline.
 const BASELINE: &str = "baseline.json";
@@ -46,10 +46,8 @@ pub(crate) fn prints<'a>(
 /// The print of one file. A file that may not be read is told by size and times, too.
 pub(crate) fn print_of(path: &Utf8Path) -> Result<Print> {
     let failed = |source| Error::io("inspect", path, source);
-    let metadata = match path.symlink_metadata() {
-        Ok(metadata) => metadata,
-        Err(problem) if is_absent(&problem) => return Ok(None),
-        Err(problem) => return Err(failed(problem)),
+    let Some(metadata) = presence::link_metadata(path)? else {
+        return Ok(None);
     };
     let sha256 = if metadata.is_symlink() {
         let target = std::fs::read_link(path).map_err(failed)?;

@@ -52,7 +52,7 @@ impl Claiming {
         wanted: Wanted,
         before: Option<&RunClaim>,
     ) -> Result<Self> {
-        let place = ClaimPlace::around(host, root);
+        let place = ClaimPlace::around(host, root)?;
         let place = place.single_host(Some(config.coordination.single_host));
         // A run that is told to stop gives its claim back all the same.
         let store = place.claims(host)?.wait(Wait::USUAL);

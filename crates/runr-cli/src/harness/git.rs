@@ -149,9 +149,14 @@ impl Git {
         self.calls.load(Ordering::Relaxed)
     }
 
-    fn command(&self, args: &[&str]) -> Command {
-        let look = || filters::overrides(&self.dir, || self.hardened());
-        let filters = self.filters.get_or_init(look);
+    fn command(&self, args: &[&str]) -> Result<Command> {
+        let filters = match self.filters.get() {
+            Some(known) => known,
+            None => {
+                let found = filters::overrides(&self.dir, || self.hardened())?;
+                self.filters.get_or_init(|| found)
+            }
+        };
         let mut command = self.hardened();
         command.args(args);
         // Not as arguments: the name of a filter may have anything in it.
@@ -160,7 +165,7 @@ impl Git {
             command.env(format!("GIT_CONFIG_KEY_{n}"), key);
             command.env(format!("GIT_CONFIG_VALUE_{n}"), value);
         }
-        command
+        Ok(command)
     }
 
     fn hardened(&self) -> Command {
@@ -190,7 +195,7 @@ impl Git {
 
     fn output(&self, args: &[&str], input: Option<File>, env: &[(&str, &str)]) -> Result<Output> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let mut command = self.command(args);
+        let mut command = self.command(args)?;
         let failed = |source| Error::io("start git in", &self.dir, source);
         command
             .envs(env.iter().copied())
@@ -240,9 +245,13 @@ impl Git {
         Err(self.failure(args, &output))
     }
 
-    /// Whether git exits 0.
+    /// Whether git exits 0. One that was killed has given no answer.
     pub(crate) fn succeeds(&self, args: &[&str]) -> Result<bool> {
-        Ok(self.output(args, None, &[])?.status.success())
+        let output = self.output(args, None, &[])?;
+        match output.status.code() {
+            Some(code) => Ok(code == 0),
+            None => Err(self.failure(args, &output)),
+        }
     }
 
     /// Runs a git whose exit status 1 is an answer, too: whether it was 0, and the output.
@@ -261,7 +270,7 @@ impl Git {
     pub(crate) fn run_capped(&self, args: &[&str], limit: u64) -> Result<String> {
         let failed = |source| Error::io("read from git in", &self.dir, source);
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let mut command = self.command(args);
+        let mut command = self.command(args)?;
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

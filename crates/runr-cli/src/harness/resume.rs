@@ -147,7 +147,7 @@ pub(crate) fn resume(
     let is_bare = state.open_phase.is_none() || reopened.made.is_some();
     let unprepared = state.options.worktree
         && (is_bare || setup::is_unready(&files)?)
-        && setup::is_wanted(&config, &layout.repo_root);
+        && setup::is_wanted(&config, &layout.repo_root)?;
     let mut overridden = state.options.changes(&options);
     let beside = overrides::beside_options(state, moved.as_ref(), &snapshot, &config);
     overridden.extend(beside.into_iter().chain(environment.overridden()));

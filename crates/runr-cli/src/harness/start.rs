@@ -98,7 +98,7 @@ pub(crate) fn start(
     match settled {
         Ok(ready) => {
             let fresh = prepared.options.worktree
-                && setup::is_wanted(&prepared.config, &prepared.layout.repo_root);
+                && setup::is_wanted(&prepared.config, &prepared.layout.repo_root)?;
             let context = context_of(prepared, host, run.run_id, ready.git, workers, claim)?;
             let owned = Some(ready.ownership);
             let mut driver = Driver::new(context, recorder, owned, ready.baseline, ready.index);

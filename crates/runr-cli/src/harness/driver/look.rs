@@ -20,6 +20,7 @@ use crate::harness::gitdir::Head;
 use crate::harness::inspect::{Seen, inspect};
 use crate::harness::process::head_of;
 use crate::harness::recorder::SUPERVISOR;
+use crate::presence;
 
 impl Driver {
     pub(super) fn look(&self, state: &State) -> Result<Seen> {
@@ -49,11 +50,11 @@ impl Driver {
         let state = &self.recorder.state;
         let git_dir = self.index.git_dir();
         let tree = self.context.git.dir();
-        if !git_dir.is_still_of(tree) {
+        if !git_dir.is_still_of(tree)? {
             let error = format!("{tree} is not the worktree that the run was given");
             return Ok(Some(mismatch(state, None, error)));
         }
-        let branch = match git_dir.head() {
+        let branch = match git_dir.head()? {
             Head::Branch(branch) => Some(branch),
             Head::Detached => None,
             Head::Unknown => {
@@ -102,15 +103,15 @@ impl Driver {
             let is_it = |file: &String| file == path || file.starts_with(&below);
             changed.iter().any(is_it)
         };
+        let is_file = |m: std::fs::Metadata| m.is_file() || m.is_symlink();
         let files: Vec<(String, bool)> = expected
             .into_iter()
             .map(|path| {
-                let is_file = |m: std::fs::Metadata| m.is_file() || m.is_symlink();
-                let there =
-                    tree.join(&path).symlink_metadata().is_ok_and(is_file) || in_change(&path);
-                (path, there)
+                let found = presence::link_metadata(&tree.join(&path))?;
+                let there = found.is_some_and(is_file) || in_change(&path);
+                Ok((path, there))
             })
-            .collect();
+            .collect::<Result<_>>()?;
         Ok(evidence_gate(
             &evidence.commands_required,
             &evidence.commands_run,

@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use camino::Utf8Path;
 use runr_core::mutant::without;
+use runr_core::{Error, Result};
 
 use crate::repository::shared_config;
 
@@ -15,9 +16,12 @@ const SIGNS: [&str; 3] = ["filter", "include", "worktreeconfig"];
 pub(super) type Setting = (String, String);
 
 /// The settings under which the repository's own filters do not run. `start` starts git there.
-pub(super) fn overrides(dir: &Utf8Path, start: impl FnOnce() -> Command) -> Vec<Setting> {
-    if without("repository-filters") || !may_set_filters(dir) {
-        return Vec::new();
+///
+/// # Errors
+/// `E_IO` if they cannot be told.
+pub(super) fn overrides(dir: &Utf8Path, start: impl FnOnce() -> Command) -> Result<Vec<Setting>> {
+    if without("repository-filters") || !may_set_filters(dir)? {
+        return Ok(Vec::new());
     }
     let mut command = start();
     command.args([
@@ -29,17 +33,27 @@ pub(super) fn overrides(dir: &Utf8Path, start: impl FnOnce() -> Command) -> Vec<
         r"^filter\..*\.(clean|smudge|process|required)$",
     ]);
     let listed = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
-    // Without an answer there is no git that could run a filter.
-    listed.map_or_else(|_| Vec::new(), |Output { stdout, .. }| harmless(&stdout))
+    let Output { status, stdout, .. } =
+        listed.map_err(|source| Error::io("start git in", dir, source))?;
+    match status.code() {
+        Some(_) => Ok(harmless(&stdout)),
+        None => {
+            let killed = std::io::Error::other(format!("git config ended with {status}"));
+            Err(Error::io("read the filters of", dir, killed))
+        }
+    }
 }
 
 /// Whether the shared configuration can lead to a filter; a look at it is cheaper than a process.
-fn may_set_filters(dir: &Utf8Path) -> bool {
-    let text = shared_config(dir).and_then(|path| std::fs::read(path).ok());
-    text.is_none_or(|text| {
+fn may_set_filters(dir: &Utf8Path) -> Result<bool> {
+    let Some(path) = shared_config(dir)? else {
+        return Ok(true);
+    };
+    // Git can tell why it cannot be read.
+    Ok(std::fs::read(path).map_or(true, |text| {
         let text = String::from_utf8_lossy(&text).to_lowercase();
         SIGNS.iter().any(|sign| text.contains(sign))
-    })
+    }))
 }
 
 /// For everything that the repository sets: what the user has set instead, else nothing.

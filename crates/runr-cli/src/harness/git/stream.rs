@@ -28,7 +28,7 @@ impl Git {
     ) -> Result<()> {
         let failed = |source| Error::io("read from git in", self.dir(), source);
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let mut command = self.command(args);
+        let mut command = self.command(args)?;
         match &self.held {
             Some(lock) => command.stdin(lock.try_clone().map_err(failed)?),
             None => command.stdin(Stdio::null()),
@@ -72,7 +72,7 @@ impl Git {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let args = ["cat-file", "--batch-check=%(objectname) %(objecttype)"];
         let mut child = self
-            .command(&args)
+            .command(&args)?
             .envs(STAY_HERE.iter().filter(|_| !without("no-fetch")).copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

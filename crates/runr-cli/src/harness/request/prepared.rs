@@ -18,6 +18,7 @@ use crate::harness::item::ItemRequest;
 use crate::harness::task_file::TaskFile;
 use crate::harness::{ping, prompts, trust, worker};
 use crate::host::Host;
+use crate::presence;
 
 /// A request whose task and configuration are read, whose commands are trusted and whose workers
 /// can be started. Nothing on disk has changed yet.
@@ -59,6 +60,8 @@ impl Prepared {
     }
 
     fn read(request: &RunRequest, host: &Host) -> Result<Self> {
+        // While git is asked: else the first text waits for the patterns.
+        std::thread::spawn(runr_core::redact::warm_up);
         let git = Git::new(host.cwd.join(&request.root));
         let place = git.place()?;
         let layout = Layout::new(&place, host);
@@ -219,8 +222,8 @@ pub(crate) fn load_config(
 /// A configuration that somebody else may change is nobody's word.
 fn refuse_foreign(path: &Utf8Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
-    let Ok(metadata) = path.metadata() else {
-        return Ok(()); // Reading it will say why.
+    let Some(metadata) = presence::metadata(path)? else {
+        return Ok(()); // Reading it will say so.
     };
     let own = [0, rustix::process::geteuid().as_raw()].contains(&metadata.uid());
     if own && metadata.mode() & 0o002 == 0 {

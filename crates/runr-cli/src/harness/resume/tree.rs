@@ -19,6 +19,7 @@ use crate::harness::inspect::Guard;
 use crate::harness::recorder::{RESUME, Recorder};
 use crate::harness::{owner, setup, worktree};
 use crate::host::Host;
+use crate::presence;
 
 /// The tree of a run that is opened again.
 pub(super) struct Reopened {
@@ -43,11 +44,11 @@ impl Reopened {
         // Until a worker was asked, and in a fresh tree, nobody has written the index.
         let mut is_fresh = state.calls_started == 0;
         if state.options.worktree {
-            let half_made = state.worktree_path.is_none() && tree.exists();
+            let half_made = state.worktree_path.is_none() && presence::exists(&tree)?;
             if half_made {
                 worktree::remove_half_made(git, layout, files, &tree, state.expected_head())?;
             }
-            if !tree.exists() {
+            if !presence::exists(&tree)? {
                 setup::note_unready(files)?;
                 let made = worktree::add_again(
                     host,
@@ -68,7 +69,7 @@ impl Reopened {
                     Event::WorktreeRecreated(made)
                 });
             }
-        } else if !tree.is_dir() {
+        } else if !presence::is_dir(&tree)? {
             return Err(Error::new(
                 Code::WorktreeMissing,
                 format!("Worktree is missing: {tree}"),
@@ -254,11 +255,12 @@ fn remove_stale_index_lock(main: &Git, git: &Git) -> Result<()> {
         return Err(Error::internal(format!("git rev-parse said `{answer}`")));
     };
     let of_main = main.run(&["rev-parse", "--path-format=absolute", "--git-common-dir"])?;
-    let same = |one: &Utf8Path, other: &Utf8Path| {
-        one.canonicalize_utf8()
-            .is_ok_and(|one| other.canonicalize_utf8().is_ok_and(|other| one == other))
+    let real = |path: &Utf8Path| {
+        let resolved = presence::if_there(path.canonicalize_utf8());
+        resolved.map_err(|source| Error::io("resolve", path, source))
     };
-    if !same(toplevel, git.dir()) || !same(common, Utf8Path::new(of_main.trim_end_matches('\n'))) {
+    let of_main = Utf8Path::new(of_main.trim_end_matches('\n'));
+    if real(toplevel)? != real(git.dir())? || real(common)? != real(of_main)? {
         return Err(Error::new(
             Code::WorktreeMissing,
             format!(

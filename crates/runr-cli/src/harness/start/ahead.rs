@@ -19,7 +19,7 @@ pub(super) fn look_ahead(
     guard: &Guard,
 ) -> Result<(TreeStatus, Preflight)> {
     let status = prepared.git.status()?;
-    let found = preflight(prepared, guard, &status);
+    let found = preflight(prepared, guard, &status)?;
     if !found.guard.ok || !prepared.asks_first || without("ping") {
         return Ok((status, found));
     }
@@ -31,7 +31,7 @@ pub(super) fn look_ahead(
     } else {
         prepared.git.status()?
     };
-    let mut found = preflight(prepared, guard, &status);
+    let mut found = preflight(prepared, guard, &status)?;
     found.guard.reasons.extend(ping.reasons());
     found.guard.ok = found.guard.reasons.is_empty();
     found.ping = ping;

@@ -7,6 +7,7 @@ use runr_core::{Code, Error, Result};
 use crate::harness::git::Git;
 use crate::harness::worktree::has_branch;
 use crate::merge::CommitId;
+use crate::presence;
 
 /// A local branch: its name is nothing that git could take for an option, a pattern or a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,9 +60,14 @@ impl Branch {
     /// The trees that have it checked out.
     pub(super) fn checkouts(&self, git: &Git) -> Result<Vec<Utf8PathBuf>> {
         let text = git.run(&["worktree", "list", "--porcelain", "-z"])?;
-        let trees = trees_with(&text, &self.reference());
-        // One whose directory is gone has nothing to bring along.
-        Ok(trees.into_iter().filter(|tree| tree.is_dir()).collect())
+        let mut trees = Vec::new();
+        for tree in trees_with(&text, &self.reference()) {
+            // One whose directory is gone has nothing to bring along.
+            if presence::is_dir(&tree)? {
+                trees.push(tree);
+            }
+        }
+        Ok(trees)
     }
 }
 

@@ -12,6 +12,7 @@ use super::{LOCK, scratch};
 use crate::harness::context::Layout;
 use crate::harness::git::Git;
 use crate::host::Host;
+use crate::presence;
 
 /// The worktree of a submission.
 pub(crate) struct Leftover {
@@ -40,7 +41,7 @@ pub(crate) fn end_killed_submissions(host: &Host, layout: &Layout) {
         let lock = match Lock::try_acquire(&host.storage, &run_dir, LOCK) {
             Ok(Some(lock)) => Some(lock),
             // Of a run that is gone nothing can be submitted.
-            Err(_) if !run_dir.exists() => None,
+            Err(_) if matches!(presence::exists(&run_dir), Ok(false)) => None,
             // A submission that goes on holds its lock.
             Ok(None) if !without("submit-goes-on") => continue,
             Ok(None) => None,

@@ -9,6 +9,7 @@ use crate::harness::git::Git;
 use crate::harness::{orphans, worktree};
 use crate::host::Host;
 use crate::merge::CommitId;
+use crate::presence;
 
 /// What the names of these worktrees begin with; no run's does.
 const PREFIX: &str = "submit-";
@@ -27,7 +28,7 @@ impl<'a> Scratch<'a> {
             dir: dir_of(of, of.run_id()),
             of,
         };
-        if scratch.dir.exists() {
+        if presence::exists(&scratch.dir)? {
             orphans::end_marked(&scratch.dir);
             worktree::remove_scratch(git, layout, &scratch.dir)?;
         }
