@@ -4,6 +4,7 @@ mod configuration;
 mod disk;
 mod repository;
 mod runs;
+mod submissions;
 mod trouble;
 mod workers;
 mod worktrees;
@@ -20,7 +21,7 @@ use self::workers::{Depth, Workers};
 use self::worktrees::Worktrees;
 use super::Invocation;
 use super::cli::DoctorArgs;
-use crate::harness::Layout;
+use crate::harness::{Layout, end_killed_submissions};
 use crate::host::Host;
 
 /// What is known before the checks run.
@@ -122,6 +123,10 @@ const CHECKS: &[Check] = &[
         probe: runs::of_repository,
     },
     Check {
+        id: "submissions",
+        probe: submissions::killed,
+    },
+    Check {
         id: "store",
         probe: runs::of_data_directory,
     },
@@ -136,6 +141,7 @@ pub(crate) fn execute(call: &Invocation<'_>, args: &DoctorArgs) -> Result<u8> {
     let layout = Layout::find(&start, call.host).ok();
     if let (true, Some(layout)) = (args.fix, &layout) {
         super::init::ignore_runtime_files(&call.host.storage, &layout.repo_root)?;
+        end_killed_submissions(call.host, layout);
     }
     let subject = Subject::look(call.host, layout, args);
     let findings: Vec<(&str, Finding)> = CHECKS

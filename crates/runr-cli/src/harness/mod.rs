@@ -59,6 +59,7 @@ pub(crate) use receipt::{Ending, verify as verify_receipt};
 pub(crate) use request::{Prepared, load_config, needs_trust, refuse_foreign, used_workers};
 pub(crate) use resume::plan_resume;
 pub(crate) use start::{start, would_refuse};
+pub(crate) use submit::{end_killed_submissions, killed_submissions};
 pub(crate) use task_file::{TaskFile, task_name};
 pub(crate) use task_log::{end_of, file as task_status_file};
 pub(crate) use trust::{TrustStore, check as check_trust};

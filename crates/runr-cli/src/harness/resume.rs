@@ -40,6 +40,7 @@ use super::index::OwnIndex;
 use super::recorder::{Listener, RESUME, Recorder};
 use super::request::{ResumeRequest, file_of, load_config, used_workers};
 use super::snapshot::{Snapshot, config_sha256};
+use super::submit::end_killed_submissions;
 use super::{ping, prompts, receipt, setup, start, trust};
 use crate::host::Host;
 
@@ -88,6 +89,7 @@ pub(crate) fn resume(
         claiming.expect_free(Some(&run_id))?;
     }
     let mut ownership = take_over(&files, host)?;
+    end_killed_submissions(host, &layout);
     let claim = claiming
         .map(|claiming| claiming.claim(&run_id, host.cancel.clone()))
         .transpose()?;

@@ -34,6 +34,7 @@ use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::Prepared;
 use super::setup;
 use super::snapshot::config_sha256;
+use super::submit::end_killed_submissions;
 use super::task_file::task_name;
 use super::task_log;
 use super::trust::TrustStore;
@@ -139,6 +140,7 @@ fn take_ground(prepared: &Prepared, host: &Host) -> Result<Option<LockGuard>> {
     let runs_dir = prepared.layout.runs_dir();
     host.make_dirs(&runs_dir)?;
     worktree::exclude_own_roots(host, &prepared.place)?;
+    end_killed_submissions(host, &prepared.layout);
     if prepared.options.worktree {
         return Ok(None);
     }

@@ -10,6 +10,7 @@ mod branch;
 mod checks;
 mod gate;
 mod land;
+mod leftovers;
 mod prepare;
 mod remote;
 mod scratch;
@@ -34,6 +35,8 @@ use super::git::Git;
 use super::worktree;
 use crate::host::Host;
 use crate::merge::{CommitId, Form, Replay, Stopped, Work, replay};
+
+pub(crate) use leftovers::{end_killed_submissions, killed_submissions};
 
 /// Held in the directory of a run while its work is moved.
 pub(super) const LOCK: &str = "submit.lock";
@@ -81,13 +84,13 @@ impl SubmitRequest {
 /// than it can be checked or the run is being submitted, and those of reading a run.
 pub fn submit(request: &SubmitRequest, host: &Host) -> Result<Submitted> {
     let mut submission = Submission::admitted(request, host)?;
+    if !request.dry_run {
+        end_killed_submissions(host, &submission.layout);
+    }
     let lock = submission.lock_unless_dry()?;
     if let Some(lock) = &lock {
         // A git that outlives this process keeps the lock until it ends.
         submission.git = submission.git.holding(lock.inheritable()?);
-        if !without("submit-scratch") {
-            scratch::remove_leftovers(&submission);
-        }
     }
     for _ in 0..=RESTARTS {
         if let Some(submitted) = submission.attempt()? {
@@ -154,6 +157,10 @@ impl Submission<'_> {
             Checked::Failed(_) => true,
             Checked::Interrupted => return told(moved, Ending::Interrupted),
         };
+        if self.host.cancel.is_cancelled() && !without("submit-cancel") {
+            // It came when no check was at work that it could have ended.
+            return told(moved, Ending::Interrupted);
+        }
         let ending = match land::land(self, &old, &new)? {
             Landed::TipMoved => return Ok(None),
             Landed::Moved => Ending::Moved {
