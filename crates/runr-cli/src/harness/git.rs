@@ -372,8 +372,18 @@ impl Git {
         parse_touched(&self.run(&args)?)
     }
 
-    /// Whether `ancestor` is reachable from `commit`.
+    /// Whether `ancestor` is reachable from `commit`. One that is gone for good is part of nothing.
     pub(crate) fn is_ancestor(&self, ancestor: &str, commit: &str) -> Result<bool> {
-        self.succeeds(&["merge-base", "--is-ancestor", ancestor, commit])
+        match self.ask(&["merge-base", "--is-ancestor", ancestor, commit]) {
+            Ok((is_part, _)) => Ok(is_part),
+            Err(_) if without("ancestor-answer") || self.is_missing(ancestor)? => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the repository has no such object, by git's own word.
+    fn is_missing(&self, object: &str) -> Result<bool> {
+        let answer = self.ask_of_objects(&format!("{object}\n"))?;
+        Ok(answer.trim_end().ends_with(" missing"))
     }
 }
