@@ -4,6 +4,7 @@
 //! nothing of `GIT_*` is inherited; nothing prompts. Every call is counted, so that the cost of a milestone is known.
 
 mod filters;
+mod nature;
 mod parse;
 mod program;
 mod stream;
@@ -69,6 +70,8 @@ pub(crate) struct Git {
     watch: Arc<Watch>,
     /// Settings in place of the repository's filters, once they are known.
     filters: Arc<OnceLock<Vec<filters::Setting>>>,
+    /// What the file system can do, unless the repository says so itself; once it is known.
+    nature: Arc<OnceLock<Vec<&'static str>>>,
 }
 
 /// Where a checkout and its repository are.
@@ -94,6 +97,7 @@ impl Git {
             held: None,
             watch: Watch::start(),
             filters: Arc::default(),
+            nature: Arc::default(),
         }
     }
 
@@ -158,6 +162,7 @@ impl Git {
             }
         };
         let mut command = self.hardened();
+        command.args(nature::options(&self.nature, &self.dir)?);
         command.args(args);
         // Not as arguments: the name of a filter may have anything in it.
         command.env("GIT_CONFIG_COUNT", filters.len().to_string());
@@ -171,6 +176,9 @@ impl Git {
     fn hardened(&self) -> Command {
         let mut command = Command::new(program());
         command.current_dir(&self.dir).args(HARDENED);
+        if !without("stat-settings") {
+            command.args(nature::SUSPICIOUS);
+        }
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GIT_") {
                 command.env_remove(&name);
