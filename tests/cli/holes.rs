@@ -1,6 +1,7 @@
 //! What once went wrong, and must not again: each test is named after the promise that was broken.
 
 mod deleted;
+mod dirty;
 mod failing;
 mod hidden;
 mod judged;

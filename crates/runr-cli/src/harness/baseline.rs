@@ -154,6 +154,31 @@ impl Baseline {
         names.iter().filter(differs).map(|n| (*n).clone()).collect()
     }
 
+    /// Takes the user's uncommitted work in the user's checkout as it is, where the user has changed
+    /// it since a run has left `left` there; what a worker did to it before stays a change. `moved`
+    /// says whether there are commits which nobody has judged.
+    pub(crate) fn take_over(
+        &mut self,
+        left: &Leftover,
+        tree: &Utf8Path,
+        status: &TreeStatus,
+        moved: bool,
+    ) -> Result<()> {
+        let changed: BTreeSet<&String> = status.changed.iter().collect();
+        let mut kept = Prints::new();
+        for (path, print) in std::mem::take(&mut self.dirty) {
+            if changed.contains(&path) {
+                let now = print_of(&tree.join(&path))?;
+                let is_as_left = left.files.get(&path) == Some(&now);
+                kept.insert(path, if is_as_left { print } else { now });
+            } else if moved && !left.knows(&path) {
+                kept.insert(path, print);
+            }
+        }
+        self.dirty = kept;
+        Ok(())
+    }
+
     /// Takes up files that are watched from now on.
     pub(crate) fn extend(&mut self, watched: Prints) {
         for (path, print) in watched {
