@@ -5,6 +5,7 @@ mod dirty;
 mod failing;
 mod hidden;
 mod judged;
+mod kinds;
 mod reopened;
 mod settings;
 mod shapes;
