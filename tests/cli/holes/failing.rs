@@ -1,4 +1,4 @@
-//! A git that fails has given no answer.
+//! A git that fails has given no answer: neither about the history nor about a change.
 
 use super::*;
 use crate::support::{Output, blocked};
@@ -88,4 +88,15 @@ fn a_checkpoint_that_is_gone_for_good_is_done_again() {
     sandbox.runr(&["resume", &id]).output().exits(0);
     let corrected = sandbox.payloads(&id, "milestone_index_corrected");
     assert_eq!(corrected[0]["corrected_to"], 0, "{corrected:?}");
+}
+
+#[test]
+fn nobody_approves_a_change_that_could_not_be_shown() {
+    let sandbox = one(ok(json!({"src/old.txt": "a new text\n"})));
+    failing(&sandbox, "--no-textconv", &RUN);
+    let id = sandbox.run_ids().pop().unwrap();
+    assert_eq!(sandbox.status(&id)["stop_reason"], "internal_error");
+    assert_eq!(sandbox.calls("review").len(), 0);
+    sandbox.runr(&["resume", &id]).output().exits(0);
+    assert!(sandbox.prompts("review")[0].contains("a new text"));
 }

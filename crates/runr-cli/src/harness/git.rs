@@ -12,7 +12,6 @@ mod user;
 mod watch;
 
 use std::fs::File;
-use std::io::Read;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -272,26 +271,6 @@ impl Git {
             }
             _ => Err(self.failure(args, &output)),
         }
-    }
-
-    /// Runs git and returns the first `limit` bytes of its output; the rest is not waited for.
-    pub(crate) fn run_capped(&self, args: &[&str], limit: u64) -> Result<String> {
-        let failed = |source| Error::io("read from git in", &self.dir, source);
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        let mut command = self.command(args)?;
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let mut child = command.spawn().map_err(failed)?;
-        let mut bytes = Vec::new();
-        if let Some(stdout) = child.stdout.take() {
-            stdout.take(limit).read_to_end(&mut bytes).map_err(failed)?;
-        }
-        // It may have more to say; what was asked for is here.
-        drop(child.kill());
-        drop(child.wait());
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     fn failure(&self, args: &[&str], output: &Output) -> Error {
