@@ -1,5 +1,6 @@
 //! What once went wrong, and must not again: each test is named after the promise that was broken.
 
+mod claimed;
 mod deleted;
 mod dirty;
 mod failing;

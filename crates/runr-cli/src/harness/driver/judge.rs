@@ -1,13 +1,14 @@
 //! Judging: what an answer means, and what is recorded with it.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use runr_core::Result;
 use runr_core::glob::Glob;
 use runr_core::mutant::without;
 use runr_core::phase::event::{CallFinished, Event, Record};
 use runr_core::phase::model::{
-    ImplementReply, ImplementStatus, Plan, PlanReply, ReviewReply, Tier,
+    ClaimedCommand, ImplementReply, ImplementStatus, Plan, PlanReply, ReviewReply, Tier,
 };
 use runr_core::phase::owned::{ActiveRun, Collision, file_collisions};
 use runr_core::phase::reply::{Reply as Parsed, parse_reply};
@@ -201,7 +202,10 @@ impl Driver {
         if let Some(stop) = self.wrong_branch(after, &seen) {
             return Ok(stop);
         }
-        let checked = self.with_claims_checked(reply)?;
+        let Some(checked) = self.with_claims_checked(reply)? else {
+            // Nothing is the worker's fault; the loop stops the run.
+            return Ok(Vec::new());
+        };
         let mut events: Vec<Event> = self.left_out(after, &seen)?.into_iter().collect();
         events.extend(rules::after_implement(after, &checked, &seen.verdict));
         if !seen.is_blind() {
@@ -231,8 +235,8 @@ impl Driver {
     }
 
     /// The reply with the exit codes of claimed commands replaced by what they are when the harness
-    /// runs them. Only configured checks are run: a claim must not get anything else executed.
-    pub(super) fn with_claims_checked(&mut self, reply: &ImplementReply) -> Result<ImplementReply> {
+    /// runs them; `None` when that was cancelled.
+    fn with_claims_checked(&mut self, reply: &ImplementReply) -> Result<Option<ImplementReply>> {
         let mut checked = reply.clone();
         let claims = checked
             .evidence
@@ -240,20 +244,41 @@ impl Driver {
             .and_then(|evidence| evidence.commands_run.as_mut());
         let is_claim = reply.status == ImplementStatus::NoChangesNeeded;
         let Some(claims) = claims.filter(|_| is_claim && !without("claims-rerun")) else {
-            return Ok(checked);
+            return Ok(Some(checked));
         };
-        for (index, claim) in claims.iter_mut().enumerate() {
-            let Some((tier, command)) = self.check_of(&claim.command) else {
-                claim.exit_code = -1;
+        let Some(ran) = self.run_claims(claims)? else {
+            return Ok(None);
+        };
+        for claim in claims {
+            claim.exit_code = ran.get(&claim.command).copied().unwrap_or(-1);
+        }
+        Ok(Some(checked))
+    }
+
+    /// The exit codes of the claimed commands that are configured checks: a claim must not get anything
+    /// else executed. Each is run once, and all of them in the time that one pass may take.
+    fn run_claims(&mut self, claims: &[ClaimedCommand]) -> Result<Option<BTreeMap<String, i64>>> {
+        let mut ran = BTreeMap::new();
+        let mut deadline = None;
+        for claim in claims {
+            let check = self.check_of(&claim.command);
+            let Some((tier, command)) = check.filter(|_| !ran.contains_key(&claim.command)) else {
                 continue;
             };
-            let label = format!("claim{}-{}", self.recorder.state.calls_started, index + 1);
+            let label = format!(
+                "claim{}-{}",
+                self.recorder.state.calls_started,
+                ran.len() + 1
+            );
             let tiers = vec![(tier, std::slice::from_ref(command))];
             let (order, cancel) = (self.order(tiers, Vec::new(), &label), self.halt.clone());
-            let ran = verify::run_claim(&order, &mut self.recorder, &cancel)?;
-            claim.exit_code = ran.map_or(-1, i64::from);
+            let end = *deadline.get_or_insert_with(|| Instant::now() + order.budget);
+            let Some(code) = verify::run_claim(&order, end, &mut self.recorder, &cancel)? else {
+                return Ok(None);
+            };
+            ran.insert(claim.command.clone(), i64::from(code));
         }
-        Ok(checked)
+        Ok(Some(ran))
     }
 
     /// The configured check that a claim means; a claim knows no secret of it.
