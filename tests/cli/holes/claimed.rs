@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use super::*;
-use crate::support::wait_until;
+use crate::support::{Command, is_alive, wait_until};
 
 /// A worker that claims these checks, and has done nothing.
 fn claims(commands: &[&str]) -> Script {
@@ -77,4 +77,62 @@ fn claimed_checks_share_the_time_for_checks() {
     let sandbox = Sandbox::with(&config);
     sandbox.script(&claims(&checks));
     stops(&sandbox, &["--worktree"], "insufficient_evidence");
+}
+
+/// Starts a child in a session of its own, which says that it lives.
+fn orphan(sandbox: &Sandbox) -> String {
+    let dir = sandbox.scratch();
+    let dir = dir.display();
+    format!(
+        "setsid sh -c 'echo $$ > \"{dir}/pid.new\"; mv \"{dir}/pid.new\" \"{dir}/pid\"
+while [ -d \"{dir}\" ]; do sleep 0.05; done' > /dev/null 2>&1 &
+while [ ! -e \"{dir}/pid\" ]; do sleep 0.02; done"
+    )
+}
+
+#[track_caller]
+fn expect_no_orphan(sandbox: &Sandbox) {
+    let pid = fs::read_to_string(sandbox.scratch().join("pid")).unwrap();
+    let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    assert!(!is_alive(pid), "the child is still at work");
+}
+
+#[test]
+fn a_claimed_check_leaves_nobody_behind() {
+    let sandbox = claimed(1, orphan);
+    sandbox.run(&["--worktree"], 0);
+    expect_no_orphan(&sandbox);
+}
+
+/// Lets no file grow beyond 256 KiB.
+fn limited(command: Command) -> Command {
+    command.under(&["sh", "-c", "ulimit -f 512; exec \"$@\"", "sh"])
+}
+
+const NOISE: &str = "head -c 1000000 /dev/zero | tr '\\0' x";
+
+#[test]
+fn a_check_whose_log_cannot_be_kept_leaves_nobody_behind() {
+    for times in [0, 1] {
+        let sandbox = claimed(times, |it| format!("{}\n{NOISE}", orphan(it)));
+        if times == 0 {
+            sandbox.script(&Script::happy(1));
+        }
+        let run = limited(sandbox.run_command(&["--worktree"]));
+        run.output().exits(1);
+        let id = sandbox.run_ids().pop().unwrap();
+        assert_eq!(sandbox.status(&id)["stop_reason"], "internal_error");
+        expect_no_orphan(&sandbox);
+    }
+}
+
+#[test]
+fn a_worker_whose_log_cannot_be_kept_leaves_nobody_behind() {
+    let place = Sandbox::bare();
+    let sandbox = process(&format!("{}\n{NOISE}", orphan(&place)));
+    let run = sandbox.run_command(&["--worktree"]);
+    limited(run.env("RUNR_SKIP_DOCTOR", "1")).output().exits(1);
+    let id = sandbox.run_ids().pop().unwrap();
+    assert_eq!(sandbox.status(&id)["stop_reason"], "internal_error");
+    expect_no_orphan(&place);
 }

@@ -17,6 +17,7 @@ use runr_core::phase::state::State;
 
 use super::{Driver, WorkerCall, reason_of};
 use crate::harness::inspect::Seen;
+use crate::harness::orphans::end_orphans;
 use crate::harness::others::live_runs;
 use crate::harness::worker::{Answer, CallEnd};
 use crate::harness::{context, verify};
@@ -246,7 +247,11 @@ impl Driver {
         let Some(claims) = claims.filter(|_| is_claim && !without("claims-rerun")) else {
             return Ok(Some(checked));
         };
-        let Some(ran) = self.run_claims(claims)? else {
+        let ran = self.run_claims(claims);
+        if !without("claimed-orphans") {
+            end_orphans(&self.context.run_dir());
+        }
+        let Some(ran) = ran? else {
             return Ok(None);
         };
         for claim in claims {
