@@ -10,6 +10,7 @@ mod kinds;
 mod reopened;
 mod settings;
 mod shapes;
+mod unread;
 mod workers;
 
 use std::fs;

@@ -1,6 +1,8 @@
 //! Judging: what an answer means, and what is recorded with it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use runr_core::Result;
@@ -21,6 +23,7 @@ use crate::harness::orphans::end_orphans;
 use crate::harness::others::live_runs;
 use crate::harness::worker::{Answer, CallEnd};
 use crate::harness::{context, verify};
+use crate::presence;
 
 impl Driver {
     /// Records an answer together with everything it leads to, in one append: an answer that is
@@ -87,8 +90,11 @@ impl Driver {
                 ));
             }
         };
-        let parsed = parse_reply(call.stage, &text);
-        match parsed.and_then(|reply| self.without_directories(reply)) {
+        let parsed = match parse_reply(call.stage, &text) {
+            Ok(reply) => self.without_directories(reply)?,
+            Err(error) => Err(error),
+        };
+        match parsed {
             Err(error) => {
                 self.keep_raw(call, &text);
                 Ok(rules::after_parse_failure(
@@ -107,17 +113,23 @@ impl Driver {
     }
 
     /// A plan of files; one that names a directory of the tree is no answer.
-    fn without_directories(&self, reply: Parsed) -> std::result::Result<Parsed, String> {
-        let tree = self.context.git.dir();
-        let is_directory = |path: &str| {
-            let metadata = tree.join(path).symlink_metadata();
-            metadata.is_ok_and(|metadata| metadata.is_dir())
+    fn without_directories(&self, reply: Parsed) -> Result<std::result::Result<Parsed, String>> {
+        let Parsed::Plan(PlanReply::Plan(plan)) = &reply else {
+            return Ok(Ok(reply));
         };
-        match &reply {
-            Parsed::Plan(PlanReply::Plan(plan)) => {
-                rules::named_directory(plan, is_directory).map_or(Ok(reply), Err)
+        let tree = self.context.git.dir();
+        let mut unknown = None;
+        let is_directory = |path: &str| match presence::link_metadata(&tree.join(path)) {
+            Ok(found) => found.is_some_and(|metadata| metadata.is_dir()),
+            Err(error) => {
+                unknown.get_or_insert(error);
+                false
             }
-            _ => Ok(reply),
+        };
+        let named = rules::named_directory(plan, is_directory);
+        match unknown {
+            Some(error) => Err(error),
+            None => Ok(named.map_or(Ok(reply), Err)),
         }
     }
 
@@ -131,8 +143,8 @@ impl Driver {
             call.attempt,
             rules::tail(text, 2048)
         );
-        let old = std::fs::read_to_string(&path).unwrap_or_default();
-        drop(std::fs::write(path, old + &entry));
+        let file = File::options().create(true).append(true).open(path);
+        drop(file.and_then(|mut file| file.write_all(entry.as_bytes())));
     }
 
     pub(super) fn judge_plan(&mut self, after: &State, reply: PlanReply) -> Result<Vec<Event>> {
