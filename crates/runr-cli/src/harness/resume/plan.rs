@@ -19,7 +19,7 @@ use crate::harness::baseline::Leftover;
 use crate::harness::context::{self, Layout};
 use crate::harness::git::{Git, TreeStatus};
 use crate::harness::ping::Versions;
-use crate::harness::request::ResumeRequest;
+use crate::harness::request::{ResumeRequest, file_of};
 use crate::harness::snapshot::Snapshot;
 use crate::harness::{checkpoint, trust};
 use crate::host::Host;
@@ -37,11 +37,11 @@ pub(crate) fn plan_resume(host: &Host, request: &ResumeRequest) -> Result<serde_
         config: snapshot,
         task_text,
         ..
-    } = Snapshot::read(&files)?;
+    } = Snapshot::read(&files, state.snapshot_sha256.as_deref())?;
     // Looking at a tree runs git, and git runs what its repository configures.
     let config = chosen_config(request, &layout, &snapshot)?;
     if config.command_list() != Config::default().command_list() {
-        trust::check(host, &layout.repo_root, &config)?;
+        trust::check(host, &layout.repo_root, &config, file_of(&request.config))?;
     }
     let task = parse_task(&task_text)?;
     let mut look = Look::at(host, request, layout, files, state, &config)?;
