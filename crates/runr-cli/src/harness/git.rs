@@ -4,6 +4,7 @@
 //! nothing of `GIT_*` is inherited; nothing prompts. Every call is counted, so that the cost of a milestone is known.
 
 mod filters;
+mod nature;
 mod parse;
 mod program;
 mod stream;
@@ -11,7 +12,6 @@ mod user;
 mod watch;
 
 use std::fs::File;
-use std::io::Read;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -69,6 +69,8 @@ pub(crate) struct Git {
     watch: Arc<Watch>,
     /// Settings in place of the repository's filters, once they are known.
     filters: Arc<OnceLock<Vec<filters::Setting>>>,
+    /// What the file system can do, unless the repository says so itself; once it is known.
+    nature: Arc<OnceLock<Vec<&'static str>>>,
 }
 
 /// Where a checkout and its repository are.
@@ -100,6 +102,7 @@ impl Git {
             held: None,
             watch: Watch::start(),
             filters: Arc::default(),
+            nature: Arc::default(),
         }
     }
 
@@ -164,6 +167,7 @@ impl Git {
             }
         };
         let mut command = self.hardened();
+        command.args(nature::options(&self.nature, &self.dir)?);
         command.args(args);
         // Not as arguments: the name of a filter may have anything in it.
         command.env("GIT_CONFIG_COUNT", filters.len().to_string());
@@ -177,6 +181,9 @@ impl Git {
     fn hardened(&self) -> Command {
         let mut command = Command::new(program());
         command.current_dir(&self.dir).args(HARDENED);
+        if !without("stat-settings") {
+            command.args(nature::SUSPICIOUS);
+        }
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GIT_") {
                 command.env_remove(&name);
@@ -272,26 +279,6 @@ impl Git {
         }
     }
 
-    /// Runs git and returns the first `limit` bytes of its output; the rest is not waited for.
-    pub(crate) fn run_capped(&self, args: &[&str], limit: u64) -> Result<String> {
-        let failed = |source| Error::io("read from git in", &self.dir, source);
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        let mut command = self.command(args)?;
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let mut child = command.spawn().map_err(failed)?;
-        let mut bytes = Vec::new();
-        if let Some(stdout) = child.stdout.take() {
-            stdout.take(limit).read_to_end(&mut bytes).map_err(failed)?;
-        }
-        // It may have more to say; what was asked for is here.
-        drop(child.kill());
-        drop(child.wait());
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    }
-
     fn failure(&self, args: &[&str], output: &Output) -> Error {
         let verb = args
             .iter()
@@ -379,8 +366,18 @@ impl Git {
         parse_touched(&self.run(&args)?)
     }
 
-    /// Whether `ancestor` is reachable from `commit`.
+    /// Whether `ancestor` is reachable from `commit`. One that is gone for good is part of nothing.
     pub(crate) fn is_ancestor(&self, ancestor: &str, commit: &str) -> Result<bool> {
-        self.succeeds(&["merge-base", "--is-ancestor", ancestor, commit])
+        match self.ask(&["merge-base", "--is-ancestor", ancestor, commit]) {
+            Ok((is_part, _)) => Ok(is_part),
+            Err(_) if without("ancestor-answer") || self.is_missing(ancestor)? => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the repository has no such object, by git's own word.
+    fn is_missing(&self, object: &str) -> Result<bool> {
+        let answer = self.ask_of_objects(&format!("{object}\n"))?;
+        Ok(answer.trim_end().ends_with(" missing"))
     }
 }

@@ -11,6 +11,7 @@ use runr_core::{Clock, Code, Error, Result, Timestamp};
 
 use super::git::Git;
 use super::receipt::{self, Ending};
+use crate::presence;
 
 /// Speaks for the driver.
 pub(crate) const SUPERVISOR: &str = "supervisor";
@@ -196,9 +197,14 @@ impl Recorder {
     fn timeline_len(&self) -> Result<u64> {
         match self.files.timeline_len() {
             Ok(0) if self.state.seq > 0 => Err(self.deleted()),
-            Err(_) if self.state.seq > 0 && !self.files.dir().exists() => Err(self.deleted()),
+            Err(_) if self.state.seq > 0 && self.is_gone() => Err(self.deleted()),
             known => known,
         }
+    }
+
+    /// Whether the records are known to be gone: a look that fails tells nothing.
+    fn is_gone(&self) -> bool {
+        presence::exists(self.files.dir()).is_ok_and(|there| !there)
     }
 
     fn deleted(&self) -> Error {

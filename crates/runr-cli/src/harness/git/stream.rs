@@ -63,6 +63,26 @@ impl Git {
         Err(failed(io::Error::other(words)))
     }
 
+    /// Runs git and returns the first `limit` bytes of its output; what it says beyond them is not
+    /// waited for. A git that fails before has shown nothing.
+    ///
+    /// # Errors
+    /// `E_IO` when git fails.
+    pub(crate) fn run_capped(&self, args: &[&str], limit: usize) -> Result<String> {
+        let mut bytes = Vec::new();
+        let told = self.stream(args, |piece| {
+            bytes.extend_from_slice(&piece[..piece.len().min(limit - bytes.len())]);
+            if bytes.len() < limit {
+                return Ok(());
+            }
+            Err(io::Error::other("that is enough"))
+        });
+        if bytes.len() < limit && !without("whole-change") {
+            told?;
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// Asks git about objects, a line for each, without fetching any of them.
     ///
     /// # Errors

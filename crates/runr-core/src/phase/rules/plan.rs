@@ -96,8 +96,9 @@ fn suggested_presets(outside: &[String], scope: &ScopeRules) -> Vec<String> {
 /// What is wrong with a plan that names directories, of which no check can tell whether they were
 /// changed; `is_directory` looks into the tree. Paths that leave it are the scope's business.
 #[must_use]
-pub fn named_directory(plan: &Plan, is_directory: impl Fn(&str) -> bool) -> Option<String> {
-    let named = |path: &str| is_in_repository(path) && (path.ends_with('/') || is_directory(path));
+pub fn named_directory(plan: &Plan, mut is_directory: impl FnMut(&str) -> bool) -> Option<String> {
+    let mut named =
+        |path: &str| is_in_repository(path) && (path.ends_with('/') || is_directory(path));
     plan.milestones
         .iter()
         .enumerate()
