@@ -60,8 +60,8 @@ pub struct Driver {
     /// The tree as it was judged last; absent until somebody looked.
     seen: Option<Seen>,
     pending: Option<Pending>,
-    /// The tree is to be prepared first, and whether the run was committing before.
-    arrival: Option<bool>,
+    /// The tree is to be prepared first.
+    is_arriving: bool,
     /// Ends the child at work: for the user, or for the watchdog.
     halt: CancelFlag,
     notify: Notify,
@@ -167,7 +167,7 @@ impl Driver {
             index,
             seen: None,
             pending: None,
-            arrival: None,
+            is_arriving: false,
             is_told: false,
             cancel_cause: Arc::default(),
             warnings: Vec::new(),
@@ -292,8 +292,8 @@ impl Driver {
                 continue;
             }
             self.watchdog.progress(Doing::Phase);
-            if let Some(was_committing) = self.arrival.take() {
-                self.arrive(was_committing)?;
+            if std::mem::take(&mut self.is_arriving) {
+                self.arrive()?;
                 continue;
             }
             let now = self.context.host.clock.now();

@@ -22,7 +22,7 @@ use runr_core::phase::ops::RunFiles;
 use runr_core::phase::options::RunOptions;
 use runr_core::phase::prompt::{PromptTexts, Prompts};
 use runr_core::phase::rules;
-use runr_core::phase::state::{State, Step};
+use runr_core::phase::state::State;
 use runr_core::phase::stop::{StopCause, StopReason};
 use runr_core::phase::task::{Task, parse_task};
 use runr_core::phase::watchdog::Limits;
@@ -98,10 +98,6 @@ pub(crate) fn resume(
     // After the stop only the user's own command can have been at work, and not in the tree.
     let at_work = before.in_flight.is_some() || before.running_command.is_some();
     let died_at_work = at_work && !before.is_stopped();
-    // A commit without its record can only come from a driver that was committing; a resume of it may
-    // have died before it looked.
-    let is_at_it = matches!(before.step, Step::Entered | Step::Due(Phase::Checkpoint));
-    let was_committing = before.open_phase == Some(Phase::Checkpoint) && is_at_it;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
     let redacting = files.clone().redacting(context::redactor(&config, host));
     let state = end_what_is_left(&redacting, host, &git)?;
@@ -186,9 +182,9 @@ pub(crate) fn resume(
     let mut driver = Driver::new(context, recorder, Some(ownership), baseline, reopened.index);
     driver.note_begun();
     if unprepared {
-        driver.prepare_first(was_committing);
+        driver.prepare_first();
     } else {
-        driver.take_up(was_committing)?;
+        driver.take_up()?;
     }
     Ok(driver)
 }

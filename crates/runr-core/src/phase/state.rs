@@ -135,6 +135,9 @@ pub struct State {
     /// The phase entered last; unlike `phase` it survives a stop.
     pub open_phase: Option<Phase>,
     pub step: Step,
+    /// Whether the branch may hold the checkpoint of the present milestone without its record.
+    #[serde(default)]
+    pub committing: bool,
     pub phase_attempt: u32,
     pub last_successful_phase: Option<Phase>,
     pub phase_started_at: Option<Timestamp>,
@@ -223,6 +226,7 @@ impl Default for State {
             phase: Phase::Init,
             open_phase: None,
             step: Step::Due(Phase::Plan),
+            committing: false,
             phase_attempt: 0,
             last_successful_phase: None,
             phase_started_at: None,

@@ -114,6 +114,6 @@ impl Driver {
         });
         self.recorder.record_all(RESUME, &[started, resumed])?;
         self.watch_anew();
-        self.take_up(false)
+        self.take_up()
     }
 }

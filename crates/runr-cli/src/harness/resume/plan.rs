@@ -7,7 +7,7 @@ use runr_core::phase::event::{CheckpointSource, Delta, Event, Record};
 use runr_core::phase::model::Phase;
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::rules;
-use runr_core::phase::state::{State, Step};
+use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
 use runr_core::phase::task::parse_task;
 
@@ -149,9 +149,8 @@ impl Look {
         let Some(git) = &self.git else {
             return Ok(Chosen::recorded(layout, state));
         };
-        let committing = state.open_phase == Some(Phase::Checkpoint) && state.step == Step::Entered;
         let head = &self.status.head;
-        if committing && head != state.expected_head() {
+        if state.committing && head != state.expected_head() {
             let (run_id, milestone) = (self.files.run_id(), state.milestone_index);
             if let Some(made) = checkpoint::find(git, run_id, milestone, head)? {
                 return Ok(Chosen {

@@ -397,6 +397,29 @@ fn an_interrupted_phase_is_opened_again_but_what_is_recorded_is_not_done_twice()
 }
 
 #[test]
+fn a_commit_can_lack_its_record_until_a_phase_follows_or_the_tree_was_found_fault_with() {
+    let begun = [
+        started(RunOptions::default()),
+        planned(2),
+        enter_event(Phase::Checkpoint),
+    ];
+    let fault = Event::OwnershipViolation {
+        owned_paths: Vec::new(),
+        semantic_changed: Vec::new(),
+        violating_files: Vec::new(),
+    };
+    let stop = stop_with(StopReason::GuardViolation);
+    let is_open = |more: &[Event]| after(&[&begun[..], more].concat()).committing;
+    assert!(is_open(&[]));
+    assert!(is_open(&[stop.clone(), resumed(None)]));
+    let found_by_a_resume = [stop.clone(), resumed(None), fault.clone(), stop.clone()];
+    assert!(is_open(&found_by_a_resume));
+    assert!(!is_open(&[fault, stop.clone(), resumed(None)]));
+    assert!(!is_open(&[checkpoint(0), stop.clone()]));
+    assert!(!is_open(&[stop, resumed(None), enter_event(Phase::Implement)]));
+}
+
+#[test]
 fn a_resume_gives_full_attempts_and_keeps_the_feedback() {
     let mut events = vec![
         started(RunOptions::default()),

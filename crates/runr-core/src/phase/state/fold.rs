@@ -3,6 +3,7 @@
 mod resume;
 
 use super::{Asking, InFlight, Session, State, Step, VerifyFailure};
+use crate::mutant::without;
 use crate::phase::event::{
     CallFinished, Event, Preflight, ProcessIdentity, Record, RunStarted, Stop, VerifyFailedRetry,
     Worktree,
@@ -96,14 +97,21 @@ impl State {
                 };
                 self.step = Step::Due(next);
             }
-            Event::GuardViolation(violation) => self.guard_violation_files = violation.files(),
+            Event::GuardViolation(violation) => {
+                self.fault_found();
+                self.guard_violation_files = violation.files();
+            }
             Event::PlanScopeViolation {
                 violations: files, ..
             }
             | Event::OwnershipViolation {
                 violating_files: files,
                 ..
-            } => self.guard_violation_files.clone_from(files),
+            } => {
+                self.fault_found();
+                self.guard_violation_files.clone_from(files);
+            }
+            Event::WorktreeBranchMismatch { .. } => self.fault_found(),
             Event::Verification(ran) => {
                 self.running_command = None;
                 if !ran.ok {
@@ -156,6 +164,7 @@ impl State {
                 // Checks and reviews were those of another milestone.
                 self.forget_milestone();
                 self.verify_passes = 0;
+                self.committing = false;
                 self.redo_milestone();
             }
             Event::StopRequested { by, reason } => {
@@ -187,7 +196,6 @@ impl State {
             | Event::WorkerStats { .. }
             | Event::LateWorkerResultIgnored { .. }
             | Event::ResumeCheckpointSelected { .. }
-            | Event::WorktreeBranchMismatch { .. }
             | Event::AutoStashCreated { .. }
             | Event::AutoResumeResult(_)
             | Event::Note { .. } => {}
@@ -266,6 +274,7 @@ impl State {
         self.phase = phase;
         self.open_phase = Some(phase);
         self.step = Step::Entered;
+        self.committing = phase == Phase::Checkpoint;
         self.phase_started_at = Some(at);
         self.asking = Asking::default();
         self.in_flight = None;
@@ -316,6 +325,7 @@ impl State {
         self.milestone_checkpoints.truncate(milestone_index);
         self.milestone_checkpoints.push(commit.to_owned());
         self.checkpoint_commit_sha = Some(commit.to_owned());
+        self.committing = false;
         self.moved_head = None;
         self.last_verification_evidence = None;
         self.verify_passes = 0;
@@ -326,6 +336,15 @@ impl State {
         } else {
             Phase::Finalize
         });
+    }
+
+    /// CHECKPOINT judges the tree before it commits: what looks like a commit of the run by then is
+    /// none. A resume judges the tree before it looks for a commit, which proves nothing.
+    fn fault_found(&mut self) {
+        let before_commit = self.phase == Phase::Checkpoint && !self.session.reopened;
+        if before_commit && !without("earlier-commit") {
+            self.committing = false;
+        }
     }
 
     fn forget_milestone(&mut self) {
