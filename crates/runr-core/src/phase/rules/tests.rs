@@ -416,7 +416,11 @@ fn a_commit_can_lack_its_record_until_a_phase_follows_or_the_tree_was_found_faul
     assert!(is_open(&found_by_a_resume));
     assert!(!is_open(&[fault, stop.clone(), resumed(None)]));
     assert!(!is_open(&[checkpoint(0), stop.clone()]));
-    assert!(!is_open(&[stop, resumed(None), enter_event(Phase::Implement)]));
+    assert!(!is_open(&[
+        stop,
+        resumed(None),
+        enter_event(Phase::Implement)
+    ]));
 }
 
 #[test]
