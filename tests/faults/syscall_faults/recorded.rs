@@ -69,3 +69,20 @@ fn what_was_recorded_counts_although_it_cannot_be_looked_at() {
         assert_eq!(sandbox.checkpoints(&id).len(), 1);
     }
 }
+
+#[test]
+fn a_look_at_the_timeline_that_fails_is_no_tampering() {
+    if prepare("failing looks at the timeline").is_none() {
+        return;
+    }
+    let later = looks(&runnable(1))
+        .into_iter()
+        .flat_map(|looks| looks[1..].to_vec());
+    let struck: Vec<_> = later.filter_map(struck).collect();
+    assert!(!struck.is_empty());
+    for (sandbox, id, status) in struck {
+        assert_eq!(status["stop_reason"], "internal_error", "{status}");
+        sandbox.runr(&["resume", &id]).output().exits(0);
+        assert_eq!(sandbox.checkpoints(&id).len(), 1);
+    }
+}

@@ -288,7 +288,7 @@ impl Driver {
                 continue;
             }
             if let Err(error) = self.recorder.catch_up() {
-                self.end_regardless(&error)?;
+                self.end_after(&error)?;
                 continue;
             }
             self.watchdog.progress(Doing::Phase);
