@@ -60,7 +60,7 @@ pub struct Driver {
     /// The tree as it was judged last; absent until somebody looked.
     seen: Option<Seen>,
     pending: Option<Pending>,
-    /// The tree is to be prepared first.
+    /// The tree is to be prepared first; so it stays until that has come to a good end.
     is_arriving: bool,
     /// Ends the child at work: for the user, or for the watchdog.
     halt: CancelFlag,
@@ -292,7 +292,7 @@ impl Driver {
                 continue;
             }
             self.watchdog.progress(Doing::Phase);
-            if std::mem::take(&mut self.is_arriving) {
+            if self.is_arriving {
                 self.arrive()?;
                 continue;
             }

@@ -25,7 +25,10 @@ impl Driver {
     /// Prepares the tree and judges it.
     pub(super) fn arrive(&mut self) -> Result<()> {
         match self.prepare() {
-            Ok(true) => self.take_up(),
+            Ok(true) => {
+                self.is_arriving = false;
+                self.take_up()
+            }
             // Stopped, or cancelled: then the loop stops the run.
             Ok(false) => Ok(()),
             Err(error) => self.end_after(&error),

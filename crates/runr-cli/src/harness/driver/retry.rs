@@ -114,6 +114,9 @@ impl Driver {
         });
         self.recorder.record_all(RESUME, &[started, resumed])?;
         self.watch_anew();
+        if self.is_arriving {
+            return Ok(()); // Judged once it is prepared.
+        }
         self.take_up()
     }
 }
