@@ -17,11 +17,10 @@ use runr_core::id::RunId;
 use runr_core::mutant::without;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{Event, Moved, RunResumed, ScopeLock};
-use runr_core::phase::model::Phase;
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::options::RunOptions;
 use runr_core::phase::prompt::{PromptTexts, Prompts};
-use runr_core::phase::rules;
+use runr_core::phase::rules::{self, Since};
 use runr_core::phase::state::State;
 use runr_core::phase::stop::{StopCause, StopReason};
 use runr_core::phase::task::{Task, parse_task};
@@ -151,6 +150,10 @@ pub(crate) fn resume(
     recorder.record_all(RESUME, &events)?;
     let state = &recorder.state;
     let facts = claim.as_ref().map(|claim| claim.facts().clone());
+    let since = Since {
+        plan_refused: rules::is_plan_refused(state, &guard.scope),
+        other_tree: moved.is_some(),
+    };
     let (git, status) = (&reopened.git, &reopened.status);
     let head = moved.as_ref().map_or(state.expected_head(), |to| &to.head);
     let resumed = RunResumed {
@@ -162,7 +165,7 @@ pub(crate) fn resume(
         overrides: overridden,
         delta: delta::delta(git, &config, &guard, status, head).ok(),
         limits: Some(limits),
-        ..resumed(state, moved)
+        ..resumed(state, since, moved)
     };
     recorder.record(RESUME, &Event::RunResumed(Box::new(resumed)))?;
     environment.keep(&files)?;
@@ -190,15 +193,9 @@ pub(crate) fn resume(
 }
 
 /// The record of the resume as far as the state tells it, with the phase it goes on in.
-fn resumed(state: &State, moved: Option<Moved>) -> RunResumed {
-    let phase = match rules::reentry(state) {
-        phase @ (Phase::Plan | Phase::Finalize) => phase,
-        // What was checked and reviewed was on another branch.
-        _ if moved.is_some() => Phase::Implement,
-        phase => phase,
-    };
+fn resumed(state: &State, since: Since, moved: Option<Moved>) -> RunResumed {
     RunResumed {
-        resume_phase: phase,
+        resume_phase: rules::reentry(state, since),
         checkpoint_sha: state.checkpoint_commit_sha.clone(),
         resume_from_milestone_index: state.milestone_index,
         remaining_milestones: state.milestones.len().saturating_sub(state.milestone_index),

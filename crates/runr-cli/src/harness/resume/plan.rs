@@ -4,9 +4,8 @@ use camino::Utf8PathBuf;
 use runr_core::Result;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{CheckpointSource, Delta, Event, Record};
-use runr_core::phase::model::Phase;
 use runr_core::phase::ops::RunFiles;
-use runr_core::phase::rules;
+use runr_core::phase::rules::{self, Since};
 use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
 use runr_core::phase::task::parse_task;
@@ -63,6 +62,10 @@ pub(crate) fn plan_resume(host: &Host, request: &ResumeRequest) -> Result<serde_
         .filter(|path| !path.starts_with(".runr/"))
         .collect();
     let remaining = state.milestones.len().saturating_sub(state.milestone_index);
+    let since = Since {
+        plan_refused: rules::is_plan_refused(state, &guard.scope),
+        other_tree: look.git.is_none() || look.moves(request),
+    };
     Ok(serde_json::json!({
         "schema_version": 1,
         "run_id": run_id,
@@ -75,7 +78,7 @@ pub(crate) fn plan_resume(host: &Host, request: &ResumeRequest) -> Result<serde_
         },
         "resume": {
             "from_milestone_index": state.milestone_index,
-            "phase": look.phase(request),
+            "phase": rules::reentry(state, since),
             "remaining_milestones": remaining,
         },
         "repo_state": {
@@ -183,15 +186,6 @@ impl Look {
         for event in &events {
             let record = Record::new(self.state.seq + 1, now, "resume", event);
             self.state.fold_in(&record);
-        }
-    }
-
-    /// The phase that a resume would enter.
-    fn phase(&self, request: &ResumeRequest) -> Phase {
-        let lost = self.git.is_none() || self.moves(request);
-        match rules::reentry(&self.state) {
-            Phase::Verify | Phase::Review | Phase::Checkpoint if lost => Phase::Implement,
-            phase => phase,
         }
     }
 

@@ -374,7 +374,8 @@ fn an_approval_over_a_false_gate_counts_as_requested_changes() {
 fn an_interrupted_phase_is_opened_again_but_what_is_recorded_is_not_done_twice() {
     let begun = [started(RunOptions::default()), enter_event(Phase::Plan)];
     let stop = stop_with(StopReason::Interrupted);
-    let phase = |events: &[Event]| reentry(&after(&[&begun[..], events].concat()));
+    let phase =
+        |events: &[Event]| reentry(&after(&[&begun[..], events].concat()), Since::default());
     assert_eq!(phase(std::slice::from_ref(&stop)), Phase::Plan);
     let in_review = [planned(2), enter_event(Phase::Review)];
     assert_eq!(
