@@ -69,3 +69,22 @@ fn a_commit_that_was_there_before_the_run_committed_is_not_its_checkpoint() {
     assert_eq!(sandbox.calls("implement").len(), 2, "nothing was adopted");
     assert_eq!(sandbox.payloads(&id, "verification").len(), 2);
 }
+
+#[test]
+fn a_lock_that_a_killed_commit_left_is_in_nobodys_way() {
+    let sandbox = sandbox();
+    sandbox.write("src/user.txt", "the user's\n");
+    sandbox.git(&["add", "src/user.txt"]);
+    let run = sandbox.run_command(&["--allow-dirty"]);
+    struck(&sandbox, run, "before write-tree");
+    let id = the_run(&sandbox);
+    let index = sandbox.run_dir(&id).join("artifacts/index");
+    assert!(index.exists());
+    fs::write(index.with_extension("lock"), "").unwrap();
+    sandbox.runr(&["resume", &id]).output().exits(0);
+    assert_eq!(
+        sandbox.changed("main", &format!("runr/{id}")),
+        ["src/part0.txt", "src/part1.txt"]
+    );
+    assert!(!index.exists() && !index.with_extension("lock").exists());
+}
