@@ -201,6 +201,9 @@ pub struct State {
     pub session: Session,
     /// VERIFY passes of the present milestone, over all sessions; numbers their logs.
     pub verify_passes: u32,
+    /// The same of every milestone, be it done or taken back.
+    #[serde(default)]
+    pub passes_of_milestones: BTreeMap<usize, u32>,
     /// The milestone a resume came back to; its tree may hold work of an earlier session.
     pub resumed_milestone: Option<usize>,
     pub ticks_used: u32,
@@ -278,6 +281,7 @@ impl Default for State {
                 reopened: false,
             },
             verify_passes: 0,
+            passes_of_milestones: BTreeMap::new(),
             resumed_milestone: None,
             ticks_used: 0,
             stop_requested: None,

@@ -163,7 +163,7 @@ impl State {
                 self.checkpoint_commit_sha = self.milestone_checkpoints.last().cloned();
                 // Checks and reviews were those of another milestone.
                 self.forget_milestone();
-                self.verify_passes = 0;
+                self.verify_passes = self.passes_before();
                 self.committing = false;
                 self.redo_milestone();
             }
@@ -270,6 +270,8 @@ impl State {
         }
         if phase == Phase::Verify {
             self.verify_passes += 1;
+            let (milestone, passes) = (self.milestone_index, self.verify_passes);
+            self.passes_of_milestones.insert(milestone, passes);
         }
         self.phase = phase;
         self.open_phase = Some(phase);
@@ -328,7 +330,7 @@ impl State {
         self.committing = false;
         self.moved_head = None;
         self.last_verification_evidence = None;
-        self.verify_passes = 0;
+        self.verify_passes = self.passes_before();
         self.forget_milestone();
         let more = self.milestone_index < self.milestones.len();
         self.step = Step::Due(if more {
@@ -345,6 +347,12 @@ impl State {
         if before_commit && !without("earlier-commit") {
             self.committing = false;
         }
+    }
+
+    /// Passes of the milestone that is begun: not zero if it was taken back, for its logs are kept.
+    fn passes_before(&self) -> u32 {
+        let passes = self.passes_of_milestones.get(&self.milestone_index);
+        passes.copied().unwrap_or(0)
     }
 
     fn forget_milestone(&mut self) {
