@@ -1,9 +1,9 @@
 //! The fold itself: what each record changes, and nothing else does.
 
+mod milestone;
 mod resume;
 
 use super::{Asking, InFlight, Session, State, Step, VerifyFailure};
-use crate::mutant::without;
 use crate::phase::event::{
     CallFinished, Event, Preflight, ProcessIdentity, Record, RunStarted, Stop, VerifyFailedRetry,
     Worktree,
@@ -320,50 +320,6 @@ impl State {
             self.pending_review = Some(review_fingerprint(changes));
             self.step = Step::Due(Phase::Implement);
         }
-    }
-
-    fn checkpoint(&mut self, commit: &str, milestone_index: usize) {
-        self.milestone_index = milestone_index + 1;
-        self.milestone_checkpoints.truncate(milestone_index);
-        self.milestone_checkpoints.push(commit.to_owned());
-        self.checkpoint_commit_sha = Some(commit.to_owned());
-        self.committing = false;
-        self.moved_head = None;
-        self.last_verification_evidence = None;
-        self.verify_passes = self.passes_before();
-        self.forget_milestone();
-        let more = self.milestone_index < self.milestones.len();
-        self.step = Step::Due(if more {
-            Phase::Implement
-        } else {
-            Phase::Finalize
-        });
-    }
-
-    /// CHECKPOINT judges the tree before it commits: what looks like a commit of the run by then is
-    /// none. A resume judges the tree before it looks for a commit, which proves nothing.
-    fn fault_found(&mut self) {
-        let before_commit = self.phase == Phase::Checkpoint && !self.session.reopened;
-        if before_commit && !without("earlier-commit") {
-            self.committing = false;
-        }
-    }
-
-    /// Passes of the milestone that is begun: not zero if it was taken back, for its logs are kept.
-    fn passes_before(&self) -> u32 {
-        let passes = self.passes_of_milestones.get(&self.milestone_index);
-        passes.copied().unwrap_or(0)
-    }
-
-    fn forget_milestone(&mut self) {
-        self.set_retries(0);
-        self.review_rounds = 0;
-        self.last_review_fingerprint = None;
-        self.pending_review = None;
-        self.last_verify_failure = None;
-        self.last_failed_log = None;
-        self.changed_files.clear();
-        self.review_changes.clear();
     }
 
     fn found_tree(&mut self, tree: &Worktree) {
