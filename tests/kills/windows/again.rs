@@ -88,3 +88,27 @@ fn a_lock_that_a_killed_commit_left_is_in_nobodys_way() {
     );
     assert!(!index.exists() && !index.with_extension("lock").exists());
 }
+
+#[test]
+fn nothing_is_committed_on_the_evidence_of_other_checks() {
+    let sandbox = sandbox();
+    let run = sandbox.run_command(&["--worktree"]);
+    struck(&sandbox, run, "before commit-tree");
+    let id = the_run(&sandbox);
+    let check = sandbox.scripted_command("check", &[0]);
+    sandbox.configure(&Config::new().tier("tier0", &[&check]));
+    sandbox.commit("another check");
+    sandbox.runr(&["trust"]).output().exits(0);
+    let file = ".runr/runr.config.json";
+    let resume = || sandbox.runr(&["resume", &id, "--config", file]);
+    let planned = resume().args(&["--json"]).output().exits(0).json();
+    assert_eq!(planned["resume"]["phase"], "VERIFY");
+    struck(&sandbox, resume(), "before commit-tree");
+    assert_eq!(sandbox.count("check"), 1);
+    // The same configuration as before: what was verified with it counts.
+    resume().output().exits(0);
+    assert_eq!(sandbox.count("check"), 2, "once for each milestone");
+    let subject = |n: usize| format!("chore(runr): checkpoint {id} milestone {n}");
+    let subjects = sandbox.subjects("main~1", &format!("runr/{id}"));
+    assert_eq!(subjects, [subject(0), subject(1)]);
+}

@@ -129,14 +129,6 @@ pub(crate) fn resume(
         baseline.extend(guard.guarded_prints(reopened.git.dir(), &reopened.status)?);
     }
     baseline.save(&files)?;
-    if config != snapshot || texts != frozen {
-        let changed = Snapshot {
-            config: config.clone(),
-            task_text: task_text.clone(),
-            prompts: texts,
-        };
-        changed.write(&files)?;
-    }
     let is_bare = state.open_phase.is_none() || reopened.made.is_some();
     let unprepared = state.options.worktree
         && (is_bare || setup::is_unready(&files)?)
@@ -153,6 +145,7 @@ pub(crate) fn resume(
     let since = Since {
         plan_refused: rules::is_plan_refused(state, &guard.scope),
         other_tree: moved.is_some(),
+        other_checks: config.verification != snapshot.verification,
     };
     let (git, status) = (&reopened.git, &reopened.status);
     let head = moved.as_ref().map_or(state.expected_head(), |to| &to.head);
@@ -168,6 +161,15 @@ pub(crate) fn resume(
         ..resumed(state, since, moved)
     };
     recorder.record(RESUME, &Event::RunResumed(Box::new(resumed)))?;
+    // Not before the record: what was checked must not look as if these checks had passed it.
+    if config != snapshot || texts != frozen {
+        let changed = Snapshot {
+            config: config.clone(),
+            task_text: task_text.clone(),
+            prompts: texts,
+        };
+        changed.write(&files)?;
+    }
     environment.keep(&files)?;
     ownership.hold_tree(reopened.tree_lock);
     let context = context_of(

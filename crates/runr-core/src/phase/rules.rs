@@ -216,6 +216,8 @@ pub struct Since {
     pub plan_refused: bool,
     /// What was checked and reviewed was another tree.
     pub other_tree: bool,
+    /// What was checked was checked as another configuration wants it.
+    pub other_checks: bool,
 }
 
 /// The phase in which a stopped run goes on. An interrupted phase is done again; without a plan
@@ -225,11 +227,18 @@ pub fn reentry(state: &State, since: Since) -> Phase {
     if since.plan_refused || (!state.planned && !without("plan-again")) {
         return Phase::Plan;
     }
+    let is_interrupted = state.stop_reason == Some(StopReason::Interrupted);
     match open_again(state) {
         phase @ (Phase::Plan | Phase::Finalize) => phase,
-        _ if since.other_tree => Phase::Implement,
-        phase if state.stop_reason == Some(StopReason::Interrupted) => phase,
-        _ => Phase::Implement,
+        _ if since.other_tree || !is_interrupted => Phase::Implement,
+        Phase::Review | Phase::Checkpoint if since.other_checks && !without("other-checks") => {
+            match state.last_verification_evidence {
+                Some(_) => Phase::Verify,
+                // Nothing was checked but the claims of a worker.
+                None => Phase::Implement,
+            }
+        }
+        phase => phase,
     }
 }
 

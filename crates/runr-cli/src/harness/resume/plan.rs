@@ -65,6 +65,7 @@ pub(crate) fn plan_resume(host: &Host, request: &ResumeRequest) -> Result<serde_
     let since = Since {
         plan_refused: rules::is_plan_refused(state, &guard.scope),
         other_tree: look.git.is_none() || look.moves(request),
+        other_checks: config.verification != snapshot.verification,
     };
     Ok(serde_json::json!({
         "schema_version": 1,

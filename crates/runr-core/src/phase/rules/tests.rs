@@ -382,6 +382,13 @@ fn an_interrupted_phase_is_opened_again_but_what_is_recorded_is_not_done_twice()
         phase(&[&in_review[..], std::slice::from_ref(&stop)].concat()),
         Phase::Review
     );
+    let reviewed = after(&[&begun[..], &in_review, std::slice::from_ref(&stop)].concat());
+    let by_others = Since {
+        other_checks: true,
+        ..Since::default()
+    };
+    // Without evidence there is nothing that a check could confirm.
+    assert_eq!(reentry(&reviewed, by_others), Phase::Implement);
     let committed = [planned(2), enter_event(Phase::Checkpoint), checkpoint(0)];
     assert_eq!(
         phase(&[&committed[..], std::slice::from_ref(&stop)].concat()),
