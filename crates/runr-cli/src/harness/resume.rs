@@ -16,12 +16,11 @@ use runr_core::id::RunId;
 use runr_core::mutant::without;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{Event, Moved, RunResumed, ScopeLock};
-use runr_core::phase::model::Phase;
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::options::RunOptions;
 use runr_core::phase::prompt::{PromptTexts, Prompts};
-use runr_core::phase::rules;
-use runr_core::phase::state::{State, Step};
+use runr_core::phase::rules::{self, Since};
+use runr_core::phase::state::State;
 use runr_core::phase::task::{Task, parse_task};
 use runr_core::phase::watchdog::Limits;
 
@@ -96,10 +95,6 @@ pub(crate) fn resume(
     // After the stop only the user's own command can have been at work, and not in the tree.
     let at_work = before.in_flight.is_some() || before.running_command.is_some();
     let died_at_work = at_work && !before.is_stopped();
-    // A commit without its record can only come from a driver that was committing; a resume of it may
-    // have died before it looked.
-    let is_at_it = matches!(before.step, Step::Entered | Step::Due(Phase::Checkpoint));
-    let was_committing = before.open_phase == Some(Phase::Checkpoint) && is_at_it;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
     let redacting = files.clone().redacting(context::redactor(&config, host));
     let state = end_what_is_left(&redacting, host, &git, RESUME)?;
@@ -152,6 +147,11 @@ pub(crate) fn resume(
     recorder.record_all(RESUME, &events)?;
     let state = &recorder.state;
     let facts = claim.as_ref().map(|claim| claim.facts().clone());
+    let since = Since {
+        plan_refused: rules::is_plan_refused(state, &guard.scope),
+        other_tree: moved.is_some(),
+        other_checks: config.verification != snapshot.verification,
+    };
     let (git, status) = (&reopened.git, &reopened.status);
     let head = moved.as_ref().map_or(state.expected_head(), |to| &to.head);
     let resumed = RunResumed {
@@ -164,9 +164,10 @@ pub(crate) fn resume(
         delta: delta::delta(git, &config, &guard, status, head).ok(),
         limits: Some(limits),
         snapshot_sha256,
-        ..resumed(state, moved)
+        ..resumed(state, since, moved)
     };
     recorder.record(RESUME, &Event::RunResumed(Box::new(resumed)))?;
+    // Not before the record: what was checked must not look as if these checks had passed it.
     if let Some(changed) = changed {
         changed.write(&files)?;
     }
@@ -187,23 +188,17 @@ pub(crate) fn resume(
     let mut driver = Driver::new(context, recorder, Some(ownership), baseline, reopened.index);
     driver.note_begun();
     if unprepared {
-        driver.prepare_first(was_committing);
+        driver.prepare_first();
     } else {
-        driver.take_up(was_committing)?;
+        driver.take_up()?;
     }
     Ok(driver)
 }
 
 /// The record of the resume as far as the state tells it, with the phase it goes on in.
-fn resumed(state: &State, moved: Option<Moved>) -> RunResumed {
-    let phase = match rules::reentry(state) {
-        phase @ (Phase::Plan | Phase::Finalize) => phase,
-        // What was checked and reviewed was on another branch.
-        _ if moved.is_some() => Phase::Implement,
-        phase => phase,
-    };
+fn resumed(state: &State, since: Since, moved: Option<Moved>) -> RunResumed {
     RunResumed {
-        resume_phase: phase,
+        resume_phase: rules::reentry(state, since),
         checkpoint_sha: state.checkpoint_commit_sha.clone(),
         resume_from_milestone_index: state.milestone_index,
         remaining_milestones: state.milestones.len().saturating_sub(state.milestone_index),

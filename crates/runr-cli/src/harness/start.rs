@@ -110,7 +110,7 @@ pub(crate) fn start(
             let mut driver = Driver::new(context, recorder, owned, ready.baseline, ready.index);
             driver.note_begun();
             if fresh {
-                driver.prepare_first(false);
+                driver.prepare_first();
             }
             Ok(driver)
         }

@@ -116,6 +116,9 @@ impl Driver {
         });
         self.recorder.record_all(RESUME, &[started, resumed])?;
         self.watch_anew();
-        self.take_up(false)
+        if self.is_arriving {
+            return Ok(()); // Judged once it is prepared.
+        }
+        self.take_up()
     }
 }

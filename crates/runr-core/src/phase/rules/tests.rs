@@ -419,13 +419,21 @@ fn an_approval_over_a_false_gate_counts_as_requested_changes() {
 fn an_interrupted_phase_is_opened_again_but_what_is_recorded_is_not_done_twice() {
     let begun = [started(RunOptions::default()), enter_event(Phase::Plan)];
     let stop = stop_with(StopReason::Interrupted);
-    let phase = |events: &[Event]| reentry(&after(&[&begun[..], events].concat()));
+    let phase =
+        |events: &[Event]| reentry(&after(&[&begun[..], events].concat()), Since::default());
     assert_eq!(phase(std::slice::from_ref(&stop)), Phase::Plan);
     let in_review = [planned(2), enter_event(Phase::Review)];
     assert_eq!(
         phase(&[&in_review[..], std::slice::from_ref(&stop)].concat()),
         Phase::Review
     );
+    let reviewed = after(&[&begun[..], &in_review, std::slice::from_ref(&stop)].concat());
+    let by_others = Since {
+        other_checks: true,
+        ..Since::default()
+    };
+    // Without evidence there is nothing that a check could confirm.
+    assert_eq!(reentry(&reviewed, by_others), Phase::Implement);
     let committed = [planned(2), enter_event(Phase::Checkpoint), checkpoint(0)];
     assert_eq!(
         phase(&[&committed[..], std::slice::from_ref(&stop)].concat()),
@@ -439,6 +447,33 @@ fn an_interrupted_phase_is_opened_again_but_what_is_recorded_is_not_done_twice()
         stop_with(StopReason::ReviewLoopDetected),
     ];
     assert_eq!(phase(&blocked), Phase::Implement);
+}
+
+#[test]
+fn a_commit_can_lack_its_record_until_a_phase_follows_or_the_tree_was_found_fault_with() {
+    let begun = [
+        started(RunOptions::default()),
+        planned(2),
+        enter_event(Phase::Checkpoint),
+    ];
+    let fault = Event::OwnershipViolation {
+        owned_paths: Vec::new(),
+        semantic_changed: Vec::new(),
+        violating_files: Vec::new(),
+    };
+    let stop = stop_with(StopReason::GuardViolation);
+    let is_open = |more: &[Event]| after(&[&begun[..], more].concat()).committing;
+    assert!(is_open(&[]));
+    assert!(is_open(&[stop.clone(), resumed(None)]));
+    let found_by_a_resume = [stop.clone(), resumed(None), fault.clone(), stop.clone()];
+    assert!(is_open(&found_by_a_resume));
+    assert!(!is_open(&[fault, stop.clone(), resumed(None)]));
+    assert!(!is_open(&[checkpoint(0), stop.clone()]));
+    assert!(!is_open(&[
+        stop,
+        resumed(None),
+        enter_event(Phase::Implement)
+    ]));
 }
 
 #[test]
