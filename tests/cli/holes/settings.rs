@@ -122,12 +122,13 @@ git branch -q side; git config branch.side.description 'a side'",
     }
 }
 
-/// Sets something for the account of the user, and makes use of it outside the scope.
+/// Sets something for the account of the user, and makes use of it outside the scope. Git tells times
+/// by the second.
 const OF_THE_ACCOUNT: [(&str, &str); 3] = [
     (
         "git config --global core.trustctime false
 git config --global core.checkStat minimal
-touch -r docs/guide.txt \"$SCRATCH/time\"
+touch -r docs/guide.txt \"$SCRATCH/time\"; sleep 1.1
 tr a b < docs/guide.txt > \"$SCRATCH/forged\"; cat \"$SCRATCH/forged\" > docs/guide.txt
 touch -r \"$SCRATCH/time\" docs/guide.txt",
         "docs/guide.txt",
