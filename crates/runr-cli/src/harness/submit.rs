@@ -14,14 +14,15 @@ mod prepare;
 mod remote;
 mod scratch;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::{Lock, LockGuard, Wait};
 use runr_core::mutant::without;
 use runr_core::phase::config::Config;
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::state::State;
 use runr_core::phase::submit::{
-    self, ByHand, Ending, Moved, Picking, Push, RESTARTS, Submitted, squash_subject,
+    self, ByHand, Ending, Moved, Obstacle, Picking, Push, RESTARTS, Submitted, Taking,
+    squash_subject,
 };
 use runr_core::{Code, Error, Result, RunId};
 
@@ -166,7 +167,7 @@ impl Submission<'_> {
                 tree,
                 why,
             } => Ending::Kept {
-                recipe: vec![submit::fast_forward(&tree, &reference)],
+                recipe: self.taking(&tree, &reference, &why),
                 new_sha,
                 reference,
                 why,
@@ -219,6 +220,18 @@ impl Submission<'_> {
             files: stopped.conflict.files,
             messages: stopped.conflict.messages,
         })
+    }
+
+    fn taking(&self, tree: &Utf8Path, reference: &str, why: &Obstacle) -> Vec<String> {
+        let taking = Taking {
+            run_id: self.run_id(),
+            target: self.branch.name(),
+            squash: self.squash.is_some(),
+            tree,
+            reference,
+            why,
+        };
+        taking.commands()
     }
 
     /// Runs all checks on a result, in a worktree of its own.

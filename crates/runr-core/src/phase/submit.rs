@@ -10,7 +10,7 @@ use super::model::Tier;
 use super::state::State;
 use crate::id::RunId;
 
-pub use recipe::{ByHand, Picking, fast_forward, push};
+pub use recipe::{ByHand, Picking, Taking, push};
 
 /// How often a submission begins anew because the branch moved while it was at work.
 pub const RESTARTS: u32 = 3;
@@ -72,6 +72,8 @@ pub enum Obstacle {
     Dirty,
     /// More than one tree has the branch checked out; only one could be brought along.
     Several,
+    /// Its tree was cut off from the repository or switched away: there git would move another branch.
+    Left,
     /// Git refused to bring the tree along, in its own words.
     Git(String),
 }
@@ -82,6 +84,7 @@ impl std::fmt::Display for Obstacle {
             Self::LiveRun => f.write_str("a live run works in the tree that has it checked out"),
             Self::Dirty => f.write_str("the tree that has it checked out has uncommitted changes"),
             Self::Several => f.write_str("several trees have it checked out"),
+            Self::Left => f.write_str("its tree no longer has it checked out"),
             Self::Git(words) => write!(f, "git did not fast-forward its tree: {words}"),
         }
     }
@@ -141,7 +144,7 @@ pub enum Ending {
         why: Obstacle,
         /// Whether checks were run on it.
         verified: bool,
-        /// The command that moves the branch.
+        /// The commands that move the branch.
         recipe: Vec<String>,
     },
     /// The branch has moved.
