@@ -13,6 +13,7 @@ mod land;
 mod prepare;
 mod remote;
 mod scratch;
+mod underway;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::{Lock, LockGuard, Wait};

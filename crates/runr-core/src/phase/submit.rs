@@ -72,6 +72,8 @@ pub enum Obstacle {
     Dirty,
     /// More than one tree has the branch checked out; only one could be brought along.
     Several,
+    /// A rebase or a bisect will come back to the branch, and put it where it was or elsewhere.
+    Underway,
     /// Its tree was cut off from the repository or switched away: there git would move another branch.
     Left,
     /// Git refused to bring the tree along, in its own words.
@@ -84,6 +86,7 @@ impl std::fmt::Display for Obstacle {
             Self::LiveRun => f.write_str("a live run works in the tree that has it checked out"),
             Self::Dirty => f.write_str("the tree that has it checked out has uncommitted changes"),
             Self::Several => f.write_str("several trees have it checked out"),
+            Self::Underway => f.write_str("a rebase or a bisect will come back to it"),
             Self::Left => f.write_str("its tree no longer has it checked out"),
             Self::Git(words) => write!(f, "git did not fast-forward its tree: {words}"),
         }
@@ -97,17 +100,19 @@ pub enum Landing {
     Reference,
     /// This tree has it checked out and is brought along, if it may be.
     Tree(Utf8PathBuf),
-    /// It does not.
-    Refused(Obstacle),
+    /// It does not, because of this tree.
+    Refused(Utf8PathBuf, Obstacle),
 }
 
-/// How a branch takes a result, by the trees that have it checked out.
+/// How a branch takes a result, by the trees that have it checked out and those that have it
+/// underway: in the middle of something that they began on it.
 #[must_use]
-pub fn landing(checkouts: &[Utf8PathBuf]) -> Landing {
-    match checkouts {
-        [] => Landing::Reference,
-        [tree] => Landing::Tree(tree.clone()),
-        _ => Landing::Refused(Obstacle::Several),
+pub fn landing(checkouts: &[Utf8PathBuf], underway: &[Utf8PathBuf]) -> Landing {
+    match (underway, checkouts) {
+        ([tree, ..], _) => Landing::Refused(tree.clone(), Obstacle::Underway),
+        ([], []) => Landing::Reference,
+        ([], [tree]) => Landing::Tree(tree.clone()),
+        ([], [tree, ..]) => Landing::Refused(tree.clone(), Obstacle::Several),
     }
 }
 
@@ -426,9 +431,15 @@ mod tests {
     #[test]
     fn a_branch_takes_a_result_with_at_most_one_tree() {
         let tree = |name: &str| Utf8PathBuf::from(name);
-        assert_eq!(landing(&[]), Landing::Reference);
-        assert_eq!(landing(&[tree("/a")]), Landing::Tree(tree("/a")));
-        let refused = Landing::Refused(Obstacle::Several);
-        assert_eq!(landing(&[tree("/a"), tree("/b")]), refused);
+        let (a, b) = (tree("/a"), tree("/b"));
+        assert_eq!(landing(&[], &[]), Landing::Reference);
+        let one = std::slice::from_ref(&a);
+        assert_eq!(landing(one, &[]), Landing::Tree(a.clone()));
+        let several = Landing::Refused(a.clone(), Obstacle::Several);
+        assert_eq!(landing(&[a.clone(), b.clone()], &[]), several);
+        for checkouts in [&[][..], one] {
+            let underway = Landing::Refused(b.clone(), Obstacle::Underway);
+            assert_eq!(landing(checkouts, std::slice::from_ref(&b)), underway);
+        }
     }
 }

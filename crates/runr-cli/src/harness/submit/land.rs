@@ -6,7 +6,7 @@ use runr_core::phase::owned::is_own_output;
 use runr_core::phase::submit::{Landing, Obstacle, landing};
 use runr_core::{Code, Error, Result};
 
-use super::Submission;
+use super::{Submission, underway};
 use crate::harness::git::Git;
 use crate::harness::{owner, worktree};
 use crate::merge::CommitId;
@@ -35,16 +35,13 @@ pub(super) fn land(of: &Submission<'_>, old: &CommitId, new: &CommitId) -> Resul
         return Ok(Landed::TipMoved);
     }
     let checkouts = of.branch.checkouts(&of.git)?;
-    match landing(&checkouts) {
+    match landing(&checkouts, &underway::trees(of)?) {
         Landing::Reference => swap(of, old, new),
         Landing::Tree(tree) => match bring(of, &tree, old, new)? {
             Ok(landed) => Ok(landed),
             Err(why) => keep(of, new, &tree, why),
         },
-        Landing::Refused(why) => {
-            let tree = checkouts.first().unwrap_or(&of.layout.repo_root);
-            keep(of, new, tree, why)
-        }
+        Landing::Refused(tree, why) => keep(of, new, &tree, why),
     }
 }
 

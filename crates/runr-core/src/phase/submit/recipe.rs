@@ -107,6 +107,11 @@ impl Taking<'_> {
         match self.why {
             // Of all trees: git refuses to repair a single one that has no `.git`.
             Obstacle::Left => vec!["git worktree repair".to_owned(), self.again()],
+            Obstacle::Underway => {
+                let tree = quoted(self.tree.as_str());
+                let remark = format!("# finish or abort the rebase or bisect in {tree}, then:");
+                vec![remark, self.again()]
+            }
             Obstacle::LiveRun | Obstacle::Dirty | Obstacle::Several | Obstacle::Git(_) => {
                 vec![fast_forward(self.tree, self.reference)]
             }
@@ -207,7 +212,10 @@ mod tests {
             (true, format!("{again} --squash")),
         ] {
             let repair = "git worktree repair".to_owned();
-            assert_eq!(commands(&Obstacle::Left, squash), [repair, again]);
+            assert_eq!(commands(&Obstacle::Left, squash), [repair, again.clone()]);
+            let underway = commands(&Obstacle::Underway, squash);
+            assert!(underway[0].starts_with("# ") && underway[0].contains("'/r/a tree'"));
+            assert_eq!(underway[1..], [again]);
         }
         let forward = "git -C '/r/a tree' merge --ff-only refs/runr/submit/x";
         assert_eq!(commands(&Obstacle::Dirty, false), [forward]);
