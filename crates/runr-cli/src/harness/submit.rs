@@ -117,12 +117,6 @@ struct Submission<'a> {
     remote: Option<String>,
 }
 
-/// The work on the tip of the branch.
-struct Onto {
-    tip: CommitId,
-    moved: Vec<Moved>,
-}
-
 impl Submission<'_> {
     fn run_id(&self) -> &RunId {
         self.files.run_id()
@@ -139,9 +133,13 @@ impl Submission<'_> {
     fn attempt(&self) -> Result<Option<Submitted>> {
         let old = self.tip()?;
         let told = |moved, ending| Ok(Some(self.told(&old, moved, ending)));
-        let Onto { tip: new, moved } = match self.onto(&old)? {
-            Ok(onto) => onto,
-            Err(ending) => return told(Vec::new(), ending),
+        let form = self.squash.as_deref().map_or(Form::Each, Form::Squash);
+        let (new, moved) = match replay(&self.git, &self.work, &old, form)? {
+            Replay::Stopped(stopped) => return told(Vec::new(), self.conflict(stopped)?),
+            Replay::Done { tip, .. } if tip == old => {
+                return told(Vec::new(), Ending::NothingToMove { push: self.push() });
+            }
+            Replay::Done { tip, moved } => (tip, moved),
         };
         let new_sha = new.to_string();
         if self.dry_run {
@@ -181,16 +179,6 @@ impl Submission<'_> {
     fn tip(&self) -> Result<CommitId> {
         let _alone = worktree::alone(self.host, &self.layout)?;
         self.branch.tip(&self.git)
-    }
-
-    /// The work on a tip, or why there is none.
-    fn onto(&self, old: &CommitId) -> Result<std::result::Result<Onto, Ending>> {
-        let form = self.squash.as_deref().map_or(Form::Each, Form::Squash);
-        Ok(match replay(&self.git, &self.work, old, form)? {
-            Replay::Stopped(stopped) => Err(self.conflict(stopped)?),
-            Replay::Done { tip, .. } if tip == *old => Err(Ending::NothingToMove),
-            Replay::Done { tip, moved } => Ok(Onto { tip, moved }),
-        })
     }
 
     fn conflict(&self, stopped: Stopped) -> Result<Ending> {
@@ -245,8 +233,9 @@ impl Submission<'_> {
     }
 
     fn push(&self) -> Push {
-        let Some(remote) = &self.remote else {
-            return Push::NotAsked;
+        let remote = match &self.remote {
+            Some(remote) if !self.dry_run => remote,
+            _ => return Push::NotAsked,
         };
         match remote::push(self.host, &self.git, remote, &self.branch) {
             Ok(()) => Push::Done(remote.clone()),

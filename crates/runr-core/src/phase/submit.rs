@@ -120,7 +120,10 @@ pub fn landing(checkouts: &[Utf8PathBuf], underway: &[Utf8PathBuf]) -> Landing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// The branch has all of it already.
-    NothingToMove,
+    NothingToMove {
+        /// What became of the wish to push it: an earlier push may have failed.
+        push: Push,
+    },
     /// A dry run: this would be the tip.
     Planned {
         /// The tip, which no reference names.
@@ -170,7 +173,7 @@ pub enum Push {
     NotAsked,
     /// The remote of this name has it.
     Done(String),
-    /// The branch has moved here, but not there.
+    /// The branch is here where it should be, but not there.
     Failed {
         /// Git's words.
         words: String,
@@ -201,8 +204,10 @@ impl Submitted {
     #[must_use]
     pub const fn exit(&self) -> u8 {
         match &self.ending {
-            Ending::NothingToMove | Ending::Planned { .. } => 0,
-            Ending::Moved { push, .. } => matches!(push, Push::Failed { .. }) as u8,
+            Ending::Planned { .. } => 0,
+            Ending::NothingToMove { push } | Ending::Moved { push, .. } => {
+                matches!(push, Push::Failed { .. }) as u8
+            }
             Ending::Conflict { .. } | Ending::ChecksFailed(_) => 1,
             Ending::Kept { .. } => 3,
             Ending::Interrupted => 130,
@@ -227,7 +232,7 @@ impl Submitted {
             failed_check: None,
         };
         match &self.ending {
-            Ending::NothingToMove => {}
+            Ending::NothingToMove { push } => form.pushed(push),
             Ending::Interrupted => form.outcome = "interrupted",
             Ending::Planned { new_sha } => {
                 form.outcome = "planned";
@@ -267,15 +272,7 @@ impl Submitted {
                 form.outcome = "moved";
                 form.new_sha = Some(new_sha);
                 form.verified = *verified;
-                match push {
-                    Push::NotAsked => {}
-                    Push::Done(_) => form.pushed = true,
-                    Push::Failed { words, recipe } => {
-                        form.outcome = "push_failed";
-                        form.recipe = recipe;
-                        form.messages.push(words.clone());
-                    }
-                }
+                form.pushed(push);
             }
         }
         form
@@ -299,6 +296,20 @@ struct Form<'a> {
     messages: Vec<String>,
     kept_as: Option<&'a str>,
     failed_check: Option<&'a FailedCheck>,
+}
+
+impl<'a> Form<'a> {
+    fn pushed(&mut self, push: &'a Push) {
+        match push {
+            Push::NotAsked => {}
+            Push::Done(_) => self.pushed = true,
+            Push::Failed { words, recipe } => {
+                self.outcome = "push_failed";
+                self.recipe = recipe;
+                self.messages.push(words.clone());
+            }
+        }
+    }
 }
 
 impl Serialize for Submitted {
@@ -361,11 +372,14 @@ mod tests {
             messages: Vec::new(),
             recipe: Vec::new(),
         };
+        let nothing = |push| Ending::NothingToMove { push };
         let planned = Ending::Planned {
             new_sha: "b".into(),
         };
         for (ending, exit, outcome) in [
-            (Ending::NothingToMove, 0, "nothing_to_move"),
+            (nothing(Push::NotAsked), 0, "nothing_to_move"),
+            (nothing(Push::Done("origin".into())), 0, "nothing_to_move"),
+            (nothing(failed()), 1, "push_failed"),
             (planned, 0, "planned"),
             (moved(Push::NotAsked), 0, "moved"),
             (moved(Push::Done("origin".into())), 0, "moved"),
