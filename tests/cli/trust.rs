@@ -35,6 +35,22 @@ fn an_untrusted_config_is_refused_before_anything_runs() {
 }
 
 #[test]
+fn the_named_command_approves_the_file_that_was_named() {
+    let (sandbox, canary, config) = with_canary();
+    let other = config.tier("tier1", &["true"]);
+    sandbox.write("other dir/my config.json", &other.text());
+    sandbox.commit("another configuration");
+    let named = ["--config", "other dir/my config.json", "--worktree"];
+    let error = sandbox.run_command(&named).output().exits(3).json();
+    let hint = error["hint"].as_str().unwrap();
+    let typed = hint.replacen("runr", env!("CARGO_BIN_EXE_runr"), 1);
+    let approved = sandbox.command("sh").args(&["-c", &typed]).output();
+    approved.exits(0);
+    sandbox.run_command(&named).output().exits(0);
+    assert!(canary.exists());
+}
+
+#[test]
 fn the_named_command_is_exact() {
     let (sandbox, canary, _) = with_canary();
     let error = sandbox.run_command(&[]).output().exits(3).json();

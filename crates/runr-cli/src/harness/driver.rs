@@ -11,6 +11,7 @@ mod retry;
 mod turn;
 
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use runr_core::fs::CancelFlag;
@@ -69,6 +70,8 @@ pub struct Driver {
     /// Why the cancel flag was raised, if not by a signal.
     cancel_cause: Arc<OnceLock<StopCause>>,
     warnings: Vec<String>,
+    /// Notes that the run works on its task, beside it.
+    noting: Option<JoinHandle<Option<String>>>,
     /// How much was recorded as not judged, and its beginning.
     left_out: (usize, Vec<String>),
 }
@@ -168,6 +171,7 @@ impl Driver {
             is_told: false,
             cancel_cause: Arc::default(),
             warnings: Vec::new(),
+            noting: None,
             left_out: (0, Vec::new()),
         }
     }
@@ -369,16 +373,13 @@ impl Driver {
         Leftover::write(&self.recorder.files, self.context.git.dir(), status)
     }
 
-    /// Notes that the run works on its task.
+    /// Notes that the run works on its task. The run does not wait for the disk with that.
     pub(super) fn note_begun(&mut self) {
-        let Context {
-            host,
-            layout,
-            run_id,
-            ..
-        } = &self.context;
-        let failed = task_log::begun(host, layout, run_id, &self.recorder.state);
-        self.warnings.extend(failed);
+        let context = &self.context;
+        let (host, layout) = (context.host.clone(), context.layout.clone());
+        let (run_id, state) = (context.run_id.clone(), self.recorder.state.clone());
+        let note = move || task_log::begun(&host, &layout, &run_id, &state);
+        self.noting = Some(std::thread::spawn(note));
     }
 
     /// Notes how the run left its task, once.
@@ -386,6 +387,8 @@ impl Driver {
         if self.ownership.is_none() || self.is_told {
             return;
         }
+        let begun = self.noting.take().map(JoinHandle::join);
+        self.warnings.extend(begun.and_then(Result::ok).flatten());
         let Context {
             host,
             layout,

@@ -86,6 +86,12 @@ pub(crate) struct Place {
     pub(crate) branch: Option<String>,
 }
 
+/// Whether git says that it is in no working tree; it is told to speak English.
+fn tells_of_no_tree(output: &Output) -> bool {
+    let said = String::from_utf8_lossy(&output.stderr);
+    said.contains("not a git repository") || said.contains("must be run in a work tree")
+}
+
 impl Git {
     pub(crate) fn new(dir: impl Into<Utf8PathBuf>) -> Self {
         Self {
@@ -327,6 +333,7 @@ impl Git {
             (false, [_, _, ..]) => Err(Error::new(Code::Usage, "the repository has no commit yet")
                 .at(self.dir.clone())
                 .hint("git commit --allow-empty -m 'Initial commit'")),
+            _ if !tells_of_no_tree(&output) => Err(self.failure(&args, &output)),
             _ => Err(Error::new(
                 Code::NotARepo,
                 format!("Not a git repository: {}", self.dir),

@@ -264,8 +264,10 @@ impl Recorder {
         // While it runs, a run's state is the fold; the file is for those who look later. It is a
         // cache: the stop is recorded, and the next reader folds it.
         if records.iter().any(|record| record.kind == "stop") {
-            drop(self.files.write_state(&self.state));
-            self.ending = Some(receipt::leave(&self.files, &self.state, &self.git));
+            self.ending = Some(std::thread::scope(|beside| {
+                beside.spawn(|| drop(self.files.write_state(&self.state)));
+                receipt::leave(&self.files, &self.state, &self.git)
+            }));
         }
     }
 

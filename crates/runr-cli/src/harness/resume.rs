@@ -42,7 +42,7 @@ use super::index::OwnIndex;
 use super::owner::Ownership;
 use super::process;
 use super::recorder::{Listener, RESUME, Recorder};
-use super::request::{ResumeRequest, load_config, used_workers};
+use super::request::{ResumeRequest, file_of, load_config, used_workers};
 use super::snapshot::{Snapshot, config_sha256};
 use super::{ping, prompts, receipt, setup, start, trust};
 use crate::host::Host;
@@ -64,7 +64,7 @@ pub(crate) fn resume(
         config: snapshot,
         task_text,
         prompts: frozen,
-    } = Snapshot::read(&files)?;
+    } = Snapshot::read(&files, before.snapshot_sha256.as_deref())?;
     if before.is_complete() {
         let redacting = files.clone().redacting(context::redactor(&snapshot, host));
         receipt::repair(&redacting, &before, &Git::new(&layout.repo_root));
@@ -79,7 +79,7 @@ pub(crate) fn resume(
     };
     let prompts = prompts::templates(&texts, &layout)?;
     if config.command_list() != Config::default().command_list() {
-        trust::check(host, &layout.repo_root, &config)?;
+        trust::check(host, &layout.repo_root, &config, file_of(&request.config))?;
     }
     let versions = probe(request, host, &config, &before)?;
     let workers = Workers::of(host, request.host_answers)?;
@@ -134,14 +134,13 @@ pub(crate) fn resume(
         baseline.extend(guard.guarded_prints(reopened.git.dir(), &reopened.status)?);
     }
     baseline.save(&files)?;
-    if config != snapshot || texts != frozen {
-        let changed = Snapshot {
-            config: config.clone(),
-            task_text: task_text.clone(),
-            prompts: texts,
-        };
-        changed.write(&files)?;
-    }
+    let changed = (config != snapshot || texts != frozen).then(|| Snapshot {
+        config: config.clone(),
+        task_text: task_text.clone(),
+        prompts: texts,
+    });
+    let written = changed.as_ref().map(|changed| changed.write_next(&files));
+    let snapshot_sha256 = written.transpose()?;
     let is_bare = state.open_phase.is_none() || reopened.made.is_some();
     let unprepared = state.options.worktree
         && (is_bare || setup::is_unready(&files)?)
@@ -166,9 +165,13 @@ pub(crate) fn resume(
         overrides: overridden,
         delta: delta::delta(git, &config, &guard, status, head).ok(),
         limits: Some(limits),
+        snapshot_sha256,
         ..resumed(state, moved)
     };
     recorder.record(RESUME, &Event::RunResumed(Box::new(resumed)))?;
+    if let Some(changed) = changed {
+        changed.write(&files)?;
+    }
     environment.keep(&files)?;
     ownership.hold_tree(reopened.tree_lock);
     let context = context_of(
@@ -209,6 +212,7 @@ fn resumed(state: &State, moved: Option<Moved>) -> RunResumed {
         options: state.options.clone(),
         claim: None,
         limits: None,
+        snapshot_sha256: None,
         automatic: false,
         moved,
         overrides: Vec::new(),

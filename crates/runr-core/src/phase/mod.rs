@@ -35,7 +35,7 @@ pub mod reply_schema;
 pub mod report;
 pub mod rules;
 pub mod scope;
-mod shell;
+pub mod shell;
 pub mod state;
 pub mod status;
 pub mod stop;

@@ -1,7 +1,8 @@
 //! Words of the commands that are shown to people: what they paste must mean what was meant.
 
 /// A word as the shell reads it.
-pub(super) fn quoted(word: &str) -> String {
+#[must_use]
+pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();

@@ -1,6 +1,7 @@
 //! The runs, those of the repository and those in the data directory: whether each can be used.
 
 use runr_core::Result;
+use runr_core::phase::shell::quoted;
 use runr_core::store::{Finding as Problem, Remedy};
 
 use super::{Finding, Level, Subject, found};
@@ -22,7 +23,7 @@ impl Runs {
     pub(super) fn look(host: &Host, layout: Option<&Layout>, args: &DoctorArgs) -> Self {
         let mut fix = "runr doctor --fix".to_owned();
         if let Some(dir) = &args.data_dir {
-            fix.push_str(&format!(" --data-dir {dir}"));
+            fix.push_str(&format!(" --data-dir {}", quoted(dir.as_str())));
         }
         let runs = layout.map(|layout| layout.store().runs_dir().to_owned());
         let repository = runs

@@ -103,6 +103,7 @@ impl Driver {
             options: state.options.clone(),
             claim: state.claim.clone(),
             limits: state.limits,
+            snapshot_sha256: None,
             automatic: true,
             moved: None,
             overrides: Vec::new(),

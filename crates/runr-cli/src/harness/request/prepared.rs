@@ -60,6 +60,8 @@ impl Prepared {
     }
 
     fn read(request: &RunRequest, host: &Host) -> Result<Self> {
+        // While git is asked: else the first text waits for the patterns.
+        std::thread::spawn(runr_core::redact::warm_up);
         let git = Git::new(host.cwd.join(&request.root));
         let place = git.place()?;
         let layout = Layout::new(&place, host);
@@ -112,7 +114,12 @@ impl Prepared {
         };
         let from_file = !matches!(request.config, Some(ConfigSource::Value(_)));
         if from_file && needs_trust(&config, request.verify.is_some()) {
-            trust::check(host, &self.layout.repo_root, &config)?;
+            trust::check(
+                host,
+                &self.layout.repo_root,
+                &config,
+                file_of(&request.config),
+            )?;
         }
         apply_overrides(&mut config, request);
         let known = |name: &String| config.workers.contains_key(name.as_str());
@@ -179,8 +186,17 @@ fn apply_overrides(config: &mut Config, request: &RunRequest) {
     if let Some(deny) = &request.deny {
         config.scope.denylist.clone_from(deny);
     }
+    config.scope.denylist.extend(request.deny_also.clone());
     if let Some(verify) = &request.verify {
         config.verification.set_commands(verify.clone());
+    }
+}
+
+/// The file that was named, if one was.
+pub(crate) fn file_of(source: &Option<ConfigSource>) -> Option<&Utf8Path> {
+    match source {
+        Some(ConfigSource::File(path)) => Some(path),
+        Some(ConfigSource::Value(_)) | None => None,
     }
 }
 

@@ -445,6 +445,7 @@ pub(super) fn resumed(claim: Option<RunClaim>) -> Event {
         options: RunOptions::default(),
         claim,
         limits: None,
+        snapshot_sha256: None,
         automatic: false,
         moved: None,
         overrides: Vec::new(),
