@@ -1,12 +1,14 @@
 //! The real git, in an environment that runs no code of the repository.
 //!
-//! Hooks, the file-system monitor, external diffs, pagers and the repository's own filters are off;
-//! nothing of `GIT_*` is inherited; nothing prompts. Every call is counted, so that the cost of a milestone is known.
+//! Hooks, the file-system monitor, external diffs, pagers and the repository's own filters, merge
+//! drivers and programs that fetch are off; nothing of `GIT_*` is inherited; nothing prompts. Every
+//! call is counted, so that the cost of a milestone is known.
 
 mod filters;
 mod nature;
 mod parse;
 mod program;
+mod programs;
 mod stream;
 mod user;
 mod watch;

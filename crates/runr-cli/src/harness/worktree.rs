@@ -120,12 +120,9 @@ pub(crate) fn alone(host: &Host, layout: &Layout) -> Result<LockGuard> {
 
 /// Whether a branch of this name exists.
 pub(crate) fn has_branch(git: &Git, name: &str) -> Result<bool> {
-    git.succeeds(&[
-        "show-ref",
-        "--verify",
-        "--quiet",
-        &format!("refs/heads/{name}"),
-    ])
+    let reference = format!("refs/heads/{name}");
+    let (has, _) = git.ask(&["show-ref", "--verify", "--quiet", &reference])?;
+    Ok(has)
 }
 
 fn made(dir: &Utf8Path, sha: &str, branch: Option<&str>) -> Worktree {
