@@ -135,6 +135,16 @@ impl Git {
         }
     }
 
+    /// The same git. Where the settings of the repository were `changed`, so may be the filters they
+    /// name: those that came since are not run either.
+    pub(crate) fn for_rules(&self, changed: bool) -> Self {
+        let mut same = self.clone();
+        if changed && !without("filters-anew") {
+            same.filters = Arc::default();
+        }
+        same
+    }
+
     /// The same git, which goes by the index at `path`.
     pub(crate) fn judging_by(self, path: &Utf8Path) -> Self {
         Self {
