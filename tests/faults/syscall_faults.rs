@@ -4,6 +4,8 @@
 //! status says which.
 
 mod harness;
+mod later;
+mod recorded;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -31,7 +31,7 @@ pub fn prep(root: &Utf8Path, request: &PrepRequest) -> Result<PrepReport> {
     if request.branch == Branch::default() {
         request.branch = observe_branch(&host.cwd.join(root));
     }
-    work_items(&host, root).prep(&request, host.clock.now())
+    work_items(&host, root)?.prep(&request, host.clock.now())
 }
 
 /// Adds a harness run to those that worked on a work item.
@@ -39,7 +39,7 @@ pub fn prep(root: &Utf8Path, request: &PrepRequest) -> Result<PrepReport> {
 /// # Errors
 /// As [`WorkItems::link_run`].
 pub fn link_run(root: &Utf8Path, run_id: &str, harness_run_id: &RunId) -> Result<Linked> {
-    work_items(&Host::of_process(Vec::new()), root).link_run(run_id, harness_run_id)
+    work_items(&Host::of_process(Vec::new()), root)?.link_run(run_id, harness_run_id)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub mod operations;
 #[cfg(feature = "cli")]
 mod output;
 pub mod ownership;
+mod presence;
 mod processes;
 mod repair;
 mod repository;

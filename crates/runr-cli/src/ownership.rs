@@ -58,7 +58,7 @@ impl Ownership {
         let host = Host::of_process(Vec::new());
         let run_id = run_id.to_run_name();
         let run_id = run_id.ok_or_else(|| Error::new(Code::Usage, "a claim needs a run id"))?;
-        let place = ClaimPlace::around(&host, ".".into());
+        let place = ClaimPlace::around(&host, ".".into())?;
         acquire(&host, &place, target, run_id, options).map(Self)
     }
 }

@@ -4,6 +4,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::store::Repository;
 use runr_core::{Code, Error, Result};
 
+use crate::presence;
+
 mod common_dir;
 
 pub(crate) use common_dir::{shared_config, shared_repository, shared_root};
@@ -11,7 +13,7 @@ pub(crate) use common_dir::{shared_config, shared_repository, shared_root};
 /// The main checkout that `start` lies in, from any folder of it or of one of its worktrees.
 ///
 /// # Errors
-/// `E_NOT_A_REPO`.
+/// `E_NOT_A_REPO`; `E_IO` if it could not be seen whether it is one, or which.
 pub(crate) fn find_root(start: &Utf8Path) -> Result<Utf8PathBuf> {
     let not_a_repo = || {
         let was_one = start.ancestors().any(|dir| dir.join(".runr/runs").is_dir());
@@ -24,25 +26,45 @@ pub(crate) fn find_root(start: &Utf8Path) -> Result<Utf8PathBuf> {
             .at(start)
             .hint(hint)
     };
-    let real = start.canonicalize_utf8().map_err(|_| not_a_repo())?;
-    let top = real
-        .ancestors()
-        .find(|dir| dir.join(".git").symlink_metadata().is_ok())
-        .ok_or_else(not_a_repo)?;
-    Ok(main_of(top).unwrap_or_else(|| top.to_owned()))
+    let real = real(start)?.ok_or_else(not_a_repo)?;
+    for dir in real.ancestors() {
+        if presence::link_metadata(&dir.join(".git"))?.is_some() {
+            return Ok(main_of(dir)?.unwrap_or_else(|| dir.to_owned()));
+        }
+    }
+    Err(not_a_repo())
+}
+
+/// As [`find_root`], with nothing where there is no repository.
+///
+/// # Errors
+/// `E_IO`.
+pub(crate) fn root_if_any(start: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
+    match find_root(start) {
+        Err(error) if error.code() == Code::NotARepo => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// The path without links; nothing for what does not exist.
+fn real(path: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
+    presence::if_there(path.canonicalize_utf8())
+        .map_err(|source| Error::io("resolve", path, source))
 }
 
 /// The main checkout of a linked worktree: its `.git` is a file that names
 /// `<main>/.git/worktrees/<name>`.
-fn main_of(top: &Utf8Path) -> Option<Utf8PathBuf> {
-    let gitdir = named_by(top)?;
-    let worktrees = gitdir
-        .parent()
-        .filter(|dir| dir.file_name() == Some("worktrees"))?;
-    let common = worktrees
-        .parent()
-        .filter(|dir| dir.file_name() == Some(".git"))?;
-    common.parent()?.canonicalize_utf8().ok()
+fn main_of(top: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
+    let named = named_by(top)?;
+    let worktrees = parent_named(named.as_deref(), "worktrees");
+    let common = parent_named(worktrees, ".git");
+    let main = common.and_then(Utf8Path::parent);
+    main.map_or(Ok(None), real)
+}
+
+/// The directory that a path lies in, if it has this name.
+fn parent_named<'a>(path: Option<&'a Utf8Path>, name: &str) -> Option<&'a Utf8Path> {
+    path?.parent().filter(|dir| dir.file_name() == Some(name))
 }
 
 /// The repository that `start` lies in, with its origin as its configuration names it.
@@ -59,45 +81,43 @@ pub(crate) fn find(start: &Utf8Path) -> Result<Repository> {
 /// `E_USAGE` if that is no absolute path; `E_IO`: a configuration that cannot be read may name
 /// another repository than its absence.
 pub(crate) fn at(top: &Utf8Path) -> Result<Repository> {
-    with_origin(&git_dir(top), top)
+    with_origin(&git_dir(top)?, top)
 }
 
 /// The repository at `top` whose shared directory is `git_dir`.
 fn with_origin(git_dir: &Utf8Path, top: &Utf8Path) -> Result<Repository> {
     let path = git_dir.join("config");
-    let config = match std::fs::read(&path) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) if is_absent(&error) => String::new(),
-        Err(error) => return Err(Error::io("read", &path, error)),
-    };
-    Repository::new(&origin_url(&config).unwrap_or_default(), top)
-}
-
-/// Whether there is no such file, or no such directory to look into.
-pub(crate) fn is_absent(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{NotADirectory, NotFound};
-    matches!(error.kind(), NotFound | NotADirectory)
+    let config = presence::if_there(std::fs::read(&path))
+        .map_err(|source| Error::io("read", &path, source))?
+        .unwrap_or_default();
+    let origin = origin_url(&String::from_utf8_lossy(&config));
+    Repository::new(&origin.unwrap_or_default(), top)
 }
 
 /// Where git keeps the configuration of the checkout at `top`. In a submodule, and where the folder
 /// was moved elsewhere, `.git` is a file that names it; a worktree shares that of its main checkout.
-fn git_dir(top: &Utf8Path) -> Utf8PathBuf {
-    common_of(&named_by(top).unwrap_or_else(|| top.join(".git")))
+fn git_dir(top: &Utf8Path) -> Result<Utf8PathBuf> {
+    common_of(&named_by(top)?.unwrap_or_else(|| top.join(".git")))
 }
 
 /// The git directory that the file `.git` of a checkout names.
-fn named_by(top: &Utf8Path) -> Option<Utf8PathBuf> {
-    let text = std::fs::read_to_string(top.join(".git")).ok()?;
-    Some(top.join(text.trim().strip_prefix("gitdir:")?.trim()))
+fn named_by(top: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
+    let link = top.join(".git");
+    if presence::is_dir(&link)? {
+        return Ok(None);
+    }
+    let text = presence::text(&link)?.unwrap_or_default();
+    let target = text.trim().strip_prefix("gitdir:").map(str::trim);
+    Ok(target.map(|target| top.join(target)))
 }
 
 /// What the git directory of one checkout shares with all others.
-fn common_of(own: &Utf8Path) -> Utf8PathBuf {
-    let named = std::fs::read_to_string(own.join("commondir")).unwrap_or_default();
-    match named.trim() {
+fn common_of(own: &Utf8Path) -> Result<Utf8PathBuf> {
+    let named = presence::text(&own.join("commondir"))?.unwrap_or_default();
+    Ok(match named.trim() {
         "" => own.to_owned(),
         common => own.join(common),
-    }
+    })
 }
 
 /// The address of `origin` in the text of a git configuration.

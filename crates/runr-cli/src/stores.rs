@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::host::Host;
 use crate::liveness::is_live;
-use crate::repository::find_root;
+use crate::repository::root_if_any;
 
 /// A place in the data directory, as a caller names it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -229,9 +229,10 @@ impl Stores {
             Self::One(store) => store.runs_dir().as_str().strip_suffix("/.runr/runs"),
             Self::All(..) => None,
         };
-        let root = own
-            .map(Utf8PathBuf::from)
-            .or_else(|| find_root(around).ok());
+        let root = match own {
+            Some(own) => Some(Utf8PathBuf::from(own)),
+            None => root_if_any(around)?,
+        };
         let Some(root) = root else {
             return Ok(None);
         };

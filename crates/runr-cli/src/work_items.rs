@@ -7,22 +7,26 @@ use serde_json::{Value, json};
 
 use crate::harness::Git;
 use crate::host::Host;
-use crate::repository::find_root;
+use crate::repository::root_if_any;
 
 /// The work items of a root. The present directory stands for the main checkout of the repository
 /// around it, if there is one: all its worktrees share their work items. Any other root is taken
 /// as it is.
-pub(crate) fn work_items(host: &Host, root: &Utf8Path) -> WorkItems {
-    WorkItems::open(host.storage.clone(), items_root(host, root))
+///
+/// # Errors
+/// `E_IO` if it cannot be seen where that is.
+pub(crate) fn work_items(host: &Host, root: &Utf8Path) -> Result<WorkItems> {
+    Ok(WorkItems::open(
+        host.storage.clone(),
+        items_root(host, root)?,
+    ))
 }
 
-fn items_root(host: &Host, root: &Utf8Path) -> Utf8PathBuf {
-    let given = host.cwd.join(root);
-    if root == "." {
-        find_root(&host.cwd).unwrap_or_else(|_| host.cwd.clone())
-    } else {
-        given
+fn items_root(host: &Host, root: &Utf8Path) -> Result<Utf8PathBuf> {
+    if root != "." {
+        return Ok(host.cwd.join(root));
     }
+    Ok(root_if_any(&host.cwd)?.unwrap_or_else(|| host.cwd.clone()))
 }
 
 /// Prepares a work item.
@@ -36,7 +40,7 @@ pub(crate) fn prep(
     now: Option<Timestamp>,
 ) -> Result<PrepReport> {
     let now = now.unwrap_or_else(|| host.clock.now());
-    work_items(host, root).prep(request, now)
+    work_items(host, root)?.prep(request, now)
 }
 
 /// The record of a preparation, with the texts for agents.

@@ -12,6 +12,9 @@ use crate::support::{Output, Random, Sandbox, seed};
 /// Paths and what they hold; directories hold nothing.
 type Files = BTreeMap<String, Option<Vec<u8>>>;
 
+/// All of them would take hours.
+pub(super) const MOST: usize = 2_000;
+
 /// What a person already had in their ignore file.
 const IGNORED: &str = "target/\n";
 
@@ -28,7 +31,7 @@ fn restore(sandbox: &Sandbox) {
     sandbox.write(".gitignore", IGNORED);
 }
 
-fn prepare(name: &str) -> Option<(u64, Random)> {
+pub(super) fn prepare(name: &str) -> Option<(u64, Random)> {
     if !is_usable() {
         skip(name, "needs `strace`, and leave to trace");
         return None;
@@ -110,8 +113,7 @@ fn a_run_whose_system_calls_fail_stops_and_is_brought_to_its_end() {
     assert_eq!(expected.len(), 1);
     let mut cases = calls.faults();
     random.shuffle(&mut cases);
-    // All of them would take hours.
-    cases.truncate(2_000);
+    cases.truncate(MOST);
     let done = each(
         &cases,
         Budget::short(Duration::from_secs(10)),

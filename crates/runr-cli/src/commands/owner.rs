@@ -52,7 +52,7 @@ impl<'a> Desk<'a> {
         }
         Ok(Self {
             target: target::target(call, args).map_err(named)?,
-            place: ClaimPlace::around(call.host, &call.root).single_host(args.single_host),
+            place: ClaimPlace::around(call.host, &call.root)?.single_host(args.single_host),
             call,
         })
     }

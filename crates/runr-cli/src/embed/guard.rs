@@ -27,7 +27,7 @@ impl Guard {
         let tree = read(options)?;
         let plain: Plain = parse("own", options)?;
         let host = super::host(Vec::new(), cancel);
-        let place = ClaimPlace::around(&host, &plain.root).single_host(plain.single_host);
+        let place = ClaimPlace::around(&host, &plain.root)?.single_host(plain.single_host);
         let target = Target::from_json(member(&tree, "target")?)?;
         let run_id = run_name(member(&tree, "run_id")?);
         let run_id = run_id.ok_or_else(|| usage("a claim needs a run id"))?;

@@ -1,10 +1,14 @@
 //! Git's own directory of a tree, found and read without git: a worker may have rewritten what git
 //! would answer by.
 
+use std::io::ErrorKind;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::{Error, Result};
+use rustix::io::Errno;
 
 use super::baseline::{Print, Prints, print_of, print_of_text, readable};
+use crate::presence;
 
 /// What decides which changes git shows and what it runs, in each of its directories.
 const RULES: [&str; 7] = [
@@ -43,18 +47,20 @@ impl GitDir {
     /// The git directory that the `.git` of `tree` is, or names.
     pub(crate) fn of(tree: &Utf8Path) -> Result<Self> {
         let link = tree.join(".git");
-        if link.is_dir() {
+        if presence::is_dir(&link)? {
             return Ok(Self::main(tree));
         }
         let text =
             std::fs::read_to_string(&link).map_err(|source| Error::io("read", &link, source))?;
         let target = text.trim_end().strip_prefix("gitdir: ").unwrap_or_default();
         let own = tree.join(target);
-        let common = std::fs::read_to_string(own.join("commondir")).unwrap_or_default();
+        let common = presence::text(&own.join("commondir"))?.unwrap_or_default();
         let common = own.join(common.trim_end());
+        let real = presence::if_there(common.canonicalize_utf8())
+            .map_err(|source| Error::io("resolve", &common, source))?;
         Ok(Self {
             link,
-            common: common.canonicalize_utf8().unwrap_or(common),
+            common: real.unwrap_or(common),
             own,
         })
     }
@@ -69,6 +75,11 @@ impl GitDir {
         }
     }
 
+    /// What all trees of the repository share.
+    pub(crate) fn common(&self) -> &Utf8Path {
+        &self.common
+    }
+
     /// The index that people and workers see.
     pub(crate) fn index(&self) -> Utf8PathBuf {
         self.own.join("index")
@@ -76,28 +87,31 @@ impl GitDir {
 
     /// Whether this is still where the `.git` of `tree` leads: then git takes `tree` for the top of a
     /// working tree, and this for its directory.
-    pub(crate) fn is_still_of(&self, tree: &Utf8Path) -> bool {
-        self.own.join("HEAD").exists() && Self::of(tree).is_ok_and(|now| now == *self)
+    pub(crate) fn is_still_of(&self, tree: &Utf8Path) -> Result<bool> {
+        let whole = has_head(&self.own)? && presence::exists(&self.link)?;
+        Ok(whole && Self::of(tree)? == *self)
     }
 
     /// What is checked out.
-    pub(crate) fn head(&self) -> Head {
-        let text = std::fs::read_to_string(self.own.join("HEAD")).unwrap_or_default();
-        head_of(text.trim_end())
+    pub(crate) fn head(&self) -> Result<Head> {
+        let text = presence::text(&self.own.join("HEAD"))?.unwrap_or_default();
+        Ok(head_of(text.trim_end()))
     }
 
     /// What is gone of what every repository has, and how to go on without it.
-    pub(crate) fn missing(&self) -> Option<(String, &'static str)> {
+    pub(crate) fn missing(&self) -> Result<Option<(String, &'static str)>> {
         const RESTORE: &str =
             "git's own directory is gone; restore it from a clone or a backup, then resume";
         const LOST: &str = "the worktree is gone; a resume makes it again at the last checkpoint";
         const CUT: &str = "the worktree is gone as one; move it away, and a resume makes it again";
-        if !self.common.join("HEAD").exists() {
-            return Some((self.name(&self.common), RESTORE));
+        if !has_head(&self.common)? {
+            return Ok(Some((self.name(&self.common), RESTORE)));
         }
-        let tree = self.link.parent().filter(|tree| tree.exists());
-        let whole = self.own.join("HEAD").exists() && self.link.exists();
-        (!whole).then(|| (self.name(&self.link), tree.map_or(LOST, |_| CUT)))
+        if has_head(&self.own)? && presence::exists(&self.link)? {
+            return Ok(None);
+        }
+        let tree = self.link.parent().map_or(Ok(false), presence::exists)?;
+        Ok(Some((self.name(&self.link), if tree { CUT } else { LOST })))
     }
 
     /// The prints of everything git goes by, under the names a violation uses.
@@ -113,7 +127,7 @@ impl GitDir {
         if self.own != self.common {
             rules = self.rules_in(&self.own)?;
         }
-        if !self.link.is_dir() {
+        if !presence::is_dir(&self.link)? {
             rules.insert(self.name(&self.link), print_of(&self.link)?);
         }
         Ok(rules)
@@ -121,8 +135,16 @@ impl GitDir {
 
     fn rules_in(&self, dir: &Utf8Path) -> Result<Prints> {
         let mut paths: Vec<Utf8PathBuf> = RULES.iter().map(|rule| dir.join(rule)).collect();
-        if let Ok(hooks) = dir.join("hooks").read_dir_utf8() {
-            paths.extend(hooks.flatten().map(|hook| hook.into_path()));
+        let hooks = dir.join("hooks");
+        let failed = |source| Error::io("read", &hooks, source);
+        let found = presence::if_there(hooks.read_dir_utf8()).map_err(failed)?;
+        for hook in found.into_iter().flatten() {
+            match hook {
+                Ok(hook) => paths.push(hook.into_path()),
+                // No name that git looks for.
+                Err(problem) if problem.kind() == ErrorKind::InvalidData => {}
+                Err(problem) => return Err(failed(problem)),
+            }
         }
         let print = |path: &Utf8PathBuf| Ok((self.name(path), rule_print(path)?));
         let mut prints: Prints = paths.iter().map(print).collect::<Result<_>>()?;
@@ -137,6 +159,10 @@ impl GitDir {
     }
 }
 
+fn has_head(git_dir: &Utf8Path) -> Result<bool> {
+    presence::exists(&git_dir.join("HEAD"))
+}
+
 fn head_of(text: &str) -> Head {
     let is_id = matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit());
     match text.strip_prefix("ref: refs/heads/") {
@@ -149,16 +175,21 @@ fn head_of(text: &str) -> Head {
 
 /// The print of a rule: of what stands in it, also behind a link.
 fn rule_print(path: &Utf8Path) -> Result<Print> {
-    let is_short = path
-        .metadata()
-        .is_ok_and(|m| m.is_file() && m.len() <= READ_LIMIT);
-    let read = if is_short { readable(path) } else { Ok(None) };
-    match read.map_err(|source| Error::io("read", path, source))? {
+    let failed = |source| Error::io("read", path, source);
+    let found = match path.metadata() {
+        // A link that leads to itself is told by what it is, as one that leads nowhere.
+        Err(problem) if problem.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => None,
+        found => presence::if_there(found).map_err(failed)?,
+    };
+    let Some(found) = found.filter(|m| m.is_file() && m.len() <= READ_LIMIT) else {
+        return print_of(path);
+    };
+    match readable(path).map_err(failed)? {
         Some(bytes) if path.file_name() == Some("config") => {
             let text = String::from_utf8_lossy(&bytes);
-            Ok(print_of_text(without_branches(&text).as_bytes()))
+            Ok(print_of_text(without_branches(&text).as_bytes(), &found))
         }
-        Some(bytes) => Ok(print_of_text(&bytes)),
+        Some(bytes) => Ok(print_of_text(&bytes, &found)),
         None => print_of(path),
     }
 }
@@ -197,6 +228,39 @@ mod tests {
         for other in ["", "ref: refs/heads/.invalid", "ref: refs/tags/x", "0123"] {
             assert_eq!(head_of(other), Head::Unknown, "{other}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_something_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = Utf8Path::from_path(dir.path()).unwrap();
+        let (common, own, tree) = (base.join("c"), base.join("c/worktrees/w"), base.join("w"));
+        std::fs::create_dir_all(common.join("hooks")).unwrap();
+        std::fs::create_dir_all(&own).unwrap();
+        std::fs::create_dir(&tree).unwrap();
+        std::fs::write(tree.join(".git"), format!("gitdir: {own}\n")).unwrap();
+        std::fs::write(common.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+        std::fs::write(own.join("HEAD"), "ref: refs/heads/w\n").unwrap();
+        std::fs::write(own.join("commondir"), "../..\n").unwrap();
+        let loops = |path: &Utf8Path| {
+            drop(std::fs::remove_file(path).or_else(|_| std::fs::remove_dir(path)));
+            std::os::unix::fs::symlink(path.file_name().unwrap(), path).unwrap();
+        };
+        let found = GitDir::of(&tree).unwrap();
+        assert_eq!(found.common, common.canonicalize_utf8().unwrap());
+        assert!(found.is_still_of(&tree).unwrap() && found.missing().unwrap().is_none());
+        loops(&common.join("hooks/loop"));
+        assert!(!found.rules().unwrap().is_empty());
+
+        std::fs::remove_file(common.join("hooks/loop")).unwrap();
+        loops(&common.join("hooks"));
+        found.rules().unwrap_err();
+        loops(&own.join("commondir"));
+        GitDir::of(&tree).unwrap_err();
+        found.is_still_of(&tree).unwrap_err();
+        loops(&own.join("HEAD"));
+        found.missing().unwrap_err();
+        found.head().unwrap_err();
     }
 
     #[test]

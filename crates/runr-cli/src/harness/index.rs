@@ -13,6 +13,7 @@ use runr_core::{Code, Error, Result};
 
 use super::git::Git;
 use super::gitdir::GitDir;
+use crate::presence;
 
 /// Its name in the run directory.
 const FILE: &str = "git-index";
@@ -123,7 +124,7 @@ impl OwnIndex {
     pub(crate) fn publish(&mut self) -> Result<()> {
         let lock = Utf8PathBuf::from(format!("{}.lock", self.of_tree));
         let deadline = Instant::now() + PATIENCE;
-        while lock.exists() {
+        while presence::exists(&lock)? {
             if Instant::now() > deadline {
                 return Err(
                     Error::new(Code::Io, format!("git's index is locked: {lock}"))
@@ -143,7 +144,7 @@ impl OwnIndex {
 /// index.
 fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     let failed = |source| Error::io("copy an index to", to, source);
-    let Some(time) = metadata(from)?
+    let Some(time) = presence::link_metadata(from)?
         .map(|m| m.modified())
         .transpose()
         .map_err(failed)?
@@ -158,20 +159,13 @@ fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
         .map_err(failed)
 }
 
-fn remove(path: &Utf8Path) -> Result<()> {
+/// Removes an index, or the lock of one, if it is there.
+pub(super) fn remove(path: &Utf8Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(problem) if problem.kind() != ErrorKind::NotFound => {
             Err(Error::io("remove", path, problem))
         }
         _ => Ok(()),
-    }
-}
-
-fn metadata(path: &Utf8Path) -> Result<Option<Metadata>> {
-    match path.symlink_metadata() {
-        Ok(metadata) => Ok(Some(metadata)),
-        Err(problem) if problem.kind() == ErrorKind::NotFound => Ok(None),
-        Err(problem) => Err(Error::io("inspect", path, problem)),
     }
 }
 
@@ -181,5 +175,5 @@ fn stamp_of(path: &Utf8Path) -> Result<Stamp> {
         let times = [m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec()];
         (m.ino(), m.size(), times)
     };
-    Ok(metadata(path)?.map(stamp))
+    Ok(presence::link_metadata(path)?.map(stamp))
 }

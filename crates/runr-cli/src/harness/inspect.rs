@@ -1,21 +1,24 @@
 //! What a tree shows, as opposed to what a worker says: the facts the scope guard judges.
 
+mod disturbed;
 mod manifest;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use camino::Utf8Path;
-use runr_core::Result;
 use runr_core::mutant::without;
 use runr_core::phase::owned::{
     check_owned_paths, is_init_gitignore_change, is_own_output, is_protected,
 };
 use runr_core::phase::rules::{ForeignPackages, Inspection};
 use runr_core::phase::scope::ScopeRules;
+use runr_core::{Error, Result};
 
-use super::baseline::{Baseline, Prints, print_of, prints};
+use super::baseline::{Baseline, Prints, print_of, prints, readable};
 use super::git::{Git, Touched, TreeStatus};
 use super::index::OwnIndex;
+use crate::presence;
+use disturbed::{DISTURBED, disturbed};
 
 /// A `.gitignore` above this size is not looked into.
 const IGNORE_FILE_LIMIT: u64 = 1024 * 1024;
@@ -115,7 +118,7 @@ pub(crate) fn inspect(
     index: &OwnIndex,
     expected_head: &str,
 ) -> Result<Seen> {
-    if let Some((name, why)) = index.git_dir().missing() {
+    if let Some((name, why)) = index.git_dir().missing()? {
         return Ok(Seen::blind(guard, vec![name], Some(why.to_owned())));
     }
     let mut tampered = baseline.changed_rules(&index.git_dir().rules()?);
@@ -144,7 +147,9 @@ fn look(
     let (committed, history) = committed_since(git, &status, expected_head)?;
     let sorted = sort_out(git, guard, baseline, &status, committed, expected_head)?;
     let replaced = (!sorted.links.is_empty())
-        .then(|| "a directory was replaced by a symbolic link".to_owned());
+        .then_some("a directory was replaced by a symbolic link")
+        .or(sorted.disturbed.then_some(DISTURBED))
+        .map(str::to_owned);
     let scope = guard.scope.check(&sorted.judged);
     let foreign = manifest::foreign_packages(git, guard, expected_head, &scope.semantic_changed)?;
     let owned = (!guard.owns.is_empty() && !without("owned-paths"))
@@ -174,6 +179,8 @@ struct Sorted {
     protected: Vec<String>,
     /// Links that stand where a directory was: nothing behind them is in the tree.
     links: BTreeSet<String>,
+    /// Whether the user's uncommitted work is among what is protected.
+    disturbed: bool,
 }
 
 fn sort_out(
@@ -196,11 +203,11 @@ fn sort_out(
         if in_history.contains(path.trim_end_matches('/')) {
             continue; // Judged below, without excuses.
         }
-        if is_own_output(path) || is_noise_of_init(git, path, expected_head) {
+        if is_own_output(path) || is_noise_of_init(git, path, expected_head)? {
             continue;
         }
         let link = links
-            .above(tree, path)
+            .above(tree, path)?
             .filter(|_| !guard.scope.is_noise(path) && !without("links-above"));
         if let Some(link) = link {
             if !unchanged(&baseline.dirty, link)? {
@@ -217,13 +224,16 @@ fn sort_out(
             if !unchanged(&baseline.guarded, path)? {
                 sorted.protected.push(path.clone());
             }
-        } else if !unchanged(&baseline.dirty, path)? {
+        } else if !baseline.dirty.contains_key(path) {
             sorted.judged.push(path.clone());
         }
     }
+    let disturbed = disturbed(git, baseline, &in_history, expected_head)?;
+    sorted.disturbed = !disturbed.is_empty();
+    sorted.protected.extend(disturbed);
     for path in committed.paths {
         // What stands in a commit is published: noise and runr's own names are no excuse there.
-        if let Some(link) = links.above(tree, &path) {
+        if let Some(link) = links.above(tree, &path)? {
             sorted.links.insert(link.to_owned());
         }
         let excluded = is_own_output(&path) || is_protected(&path) || guard.scope.is_noise(&path);
@@ -237,10 +247,12 @@ fn sort_out(
     let now = guard.guarded_prints(tree, status)?;
     let differs = |path: &String| baseline.guarded.get(path) != now.get(path);
     let watched = now.keys().chain(baseline.guarded.keys());
-    let mut unseen: Vec<String> = watched
-        .filter(|path| differs(path) && !listed.contains(path) && !is_back(tree, path, baseline))
-        .cloned()
-        .collect();
+    let mut unseen = Vec::new();
+    for path in watched.filter(|path| differs(path) && !listed.contains(path)) {
+        if !is_back(tree, path, baseline)? {
+            unseen.push(path.clone());
+        }
+    }
     unseen.sort();
     unseen.dedup();
     sorted.protected.extend(unseen);
@@ -255,22 +267,29 @@ struct Links {
 
 impl Links {
     /// The uppermost link among the directories above `path`.
-    fn above(&mut self, tree: &Utf8Path, path: &str) -> Option<&str> {
-        let (dir, _) = path.trim_end_matches('/').rsplit_once('/')?;
+    fn above(&mut self, tree: &Utf8Path, path: &str) -> Result<Option<&str>> {
+        let Some((dir, _)) = path.trim_end_matches('/').rsplit_once('/') else {
+            return Ok(None);
+        };
         if !self.known.contains_key(dir) {
-            let above = self.above(tree, dir).map(str::to_owned);
-            let is_link = || tree.join(dir).is_symlink();
-            let found = above.or_else(|| is_link().then(|| dir.to_owned()));
+            let mut found = self.above(tree, dir)?.map(str::to_owned);
+            if found.is_none() {
+                let metadata = presence::link_metadata(&tree.join(dir))?;
+                let is_link = metadata.is_some_and(|it| it.is_symlink());
+                found = is_link.then(|| dir.to_owned());
+            }
             self.known.insert(dir.to_owned(), found);
         }
-        self.known.get(dir)?.as_deref()
+        Ok(self.known.get(dir).and_then(Option::as_deref))
     }
 }
 
 /// Whether a watched file that git lists no more is as it was: a tracked one that was put back.
-fn is_back(tree: &Utf8Path, path: &str, baseline: &Baseline) -> bool {
-    let known = baseline.guarded.get(path);
-    known.is_some_and(|known| print_of(&tree.join(path)).is_ok_and(|now| now == *known))
+fn is_back(tree: &Utf8Path, path: &str, baseline: &Baseline) -> Result<bool> {
+    match baseline.guarded.get(path) {
+        Some(known) => Ok(print_of(&tree.join(path))? == *known),
+        None => Ok(false),
+    }
 }
 
 fn committed_since(
@@ -294,21 +313,22 @@ fn committed_since(
 }
 
 /// Whether `path` is `.gitignore` and nothing but the lines of `init` were added since `head`.
-pub(crate) fn is_noise_of_init(git: &Git, path: &str, head: &str) -> bool {
+pub(crate) fn is_noise_of_init(git: &Git, path: &str, head: &str) -> Result<bool> {
     if path != ".gitignore" {
-        return false;
+        return Ok(false);
     }
     let file = git.dir().join(path);
-    let plain = |m: std::fs::Metadata| m.is_file() && m.len() <= IGNORE_FILE_LIMIT;
-    if !file.symlink_metadata().is_ok_and(plain) {
-        return false;
+    let plain = |m: &std::fs::Metadata| m.is_file() && m.len() <= IGNORE_FILE_LIMIT;
+    if presence::link_metadata(&file)?.filter(plain).is_none() {
+        return Ok(false);
     }
-    let Ok(now) = std::fs::read_to_string(file) else {
-        return false;
+    let now = readable(&file).map_err(|source| Error::io("read", &file, source))?;
+    let Some(now) = now.and_then(|bytes| String::from_utf8(bytes).ok()) else {
+        return Ok(false);
     };
     // Absent before: then every line must be one of ours.
     let before = git
         .run(&["show", &format!("{head}:{path}")])
         .unwrap_or_default();
-    is_init_gitignore_change(&before, &now)
+    Ok(is_init_gitignore_change(&before, &now))
 }

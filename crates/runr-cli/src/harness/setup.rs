@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::orphans;
 use super::process::{self, End, Spec, What};
+use crate::presence;
 
 /// The output of all set-up commands of a run.
 pub(crate) const LOG: &str = "logs/setup.log";
@@ -124,11 +125,10 @@ pub(crate) fn variables(
 }
 
 /// Whether a fresh worktree of this repository is to be prepared at all.
-pub(crate) fn is_wanted(config: &Config, main: &Utf8Path) -> bool {
+pub(crate) fn is_wanted(config: &Config, main: &Utf8Path) -> Result<bool> {
     let worktree = &config.worktree;
-    !worktree.setup.is_empty()
-        || !worktree.copy.is_empty()
-        || main.join(INCLUDE_FILE).symlink_metadata().is_ok()
+    let is_configured = !worktree.setup.is_empty() || !worktree.copy.is_empty();
+    Ok(is_configured || presence::link_metadata(&main.join(INCLUDE_FILE))?.is_some())
 }
 
 /// Notes that a worktree is made again: until it is prepared, nobody may take it for whole.

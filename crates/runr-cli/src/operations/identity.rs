@@ -75,5 +75,5 @@ pub(super) fn link_run(host: &Host, arguments: &mut Arguments) -> Result<Value> 
     let item: String = arguments.required("run_id")?;
     let run: String = arguments.required("harness_run_id")?;
     let run = RunId::parse(&run)?;
-    json(&work_items::work_items(host, &root).link_run(&item, &run)?)
+    json(&work_items::work_items(host, &root)?.link_run(&item, &run)?)
 }

@@ -233,7 +233,7 @@ fn place(host: &Host, arguments: &mut Arguments) -> Result<ClaimPlace> {
     };
     let file: Option<Utf8PathBuf> = arguments.optional_if_listed("file_path")?;
     let single_host = arguments.optional_if_listed("single_host")?;
-    Ok(ClaimPlace::of(host, &cwd, rule)
+    Ok(ClaimPlace::of(host, &cwd, rule)?
         .file(file)
         .single_host(single_host))
 }
@@ -242,7 +242,7 @@ fn place(host: &Host, arguments: &mut Arguments) -> Result<ClaimPlace> {
 fn claims_below_root(host: &Host, arguments: &mut Arguments) -> Result<FileClaims> {
     let root = arguments.root()?;
     let single_host = arguments.optional("single_host")?;
-    ClaimPlace::around(host, &root)
+    ClaimPlace::around(host, &root)?
         .single_host(single_host)
         .claims(host)
 }

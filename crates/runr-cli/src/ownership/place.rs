@@ -1,6 +1,5 @@
 //! Where claims are kept, and under which assumptions.
 
-use std::io::ErrorKind;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -10,6 +9,7 @@ use runr_core::{Code, Error, Result};
 use serde_json::Value;
 
 use crate::host::Host;
+use crate::presence;
 use crate::processes::SystemProcesses;
 use crate::repository::{shared_repository, shared_root};
 
@@ -35,21 +35,27 @@ pub(crate) struct ClaimPlace {
 
 impl ClaimPlace {
     /// With the repository around a directory.
-    pub(crate) fn around(host: &Host, dir: &Utf8Path) -> Self {
+    ///
+    /// # Errors
+    /// `E_IO`.
+    pub(crate) fn around(host: &Host, dir: &Utf8Path) -> Result<Self> {
         Self::of(host, dir, RootRule::Git)
     }
 
     /// With a directory, by a rule.
-    pub(crate) fn of(host: &Host, dir: &Utf8Path, rule: RootRule) -> Self {
+    ///
+    /// # Errors
+    /// `E_IO` if it cannot be seen where the repository is.
+    pub(crate) fn of(host: &Host, dir: &Utf8Path, rule: RootRule) -> Result<Self> {
         let dir = host.cwd.join(dir);
-        Self {
+        Ok(Self {
             root: match rule {
-                RootRule::Git => shared_root(&dir),
+                RootRule::Git => shared_root(&dir)?,
                 RootRule::Cwd => dir,
             },
             file: None,
             single_host: None,
-        }
+        })
     }
 
     /// In this file, whatever the target.
@@ -103,12 +109,8 @@ impl ClaimPlace {
 /// `E_CONFIG_INVALID` if nobody can tell what it says, `E_IO`.
 fn single_host(root: &Utf8Path) -> Result<bool> {
     let path = root.join(CONFIG);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(true);
-        }
-        Err(error) => return Err(Error::io("read", &path, error)),
+    let Some(text) = presence::text(&path)? else {
+        return Ok(true);
     };
     let invalid = |pointer: &str, problem: String| {
         Error::new(

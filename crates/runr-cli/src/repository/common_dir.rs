@@ -4,15 +4,19 @@ use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::Result;
 use runr_core::store::Repository;
 
-use super::{common_of, named_by, with_origin};
+use super::{common_of, named_by, real, with_origin};
+use crate::presence;
 
 /// Where what belongs to all checkouts of the repository around `start` stands: beside the directory
 /// that they share. Outside of any repository that is the real path of `start`.
-pub(crate) fn shared_root(start: &Utf8Path) -> Utf8PathBuf {
-    let real = real(start);
-    let common = common_dir(&real);
+///
+/// # Errors
+/// `E_IO`: another place than this one would be taken for it.
+pub(crate) fn shared_root(start: &Utf8Path) -> Result<Utf8PathBuf> {
+    let start = named(start)?;
+    let common = common_dir(&start)?;
     let beside = common.as_deref().and_then(Utf8Path::parent);
-    beside.map_or(real.clone(), Utf8Path::to_owned)
+    Ok(beside.map_or_else(|| start.clone(), Utf8Path::to_owned))
 }
 
 /// The repository around `start`, or the directory as one without an origin.
@@ -20,50 +24,51 @@ pub(crate) fn shared_root(start: &Utf8Path) -> Utf8PathBuf {
 /// # Errors
 /// `E_IO` for a configuration that cannot be read: it may name another origin than its absence.
 pub(crate) fn shared_repository(start: &Utf8Path) -> Result<Repository> {
-    let real = real(start);
-    match common_dir(&real) {
-        Some(common) => with_origin(&common, common.parent().unwrap_or(&real)),
-        None => Repository::new("", &real),
+    let start = named(start)?;
+    match common_dir(&start)? {
+        Some(common) => with_origin(&common, common.parent().unwrap_or(&start)),
+        None => Repository::new("", &start),
     }
 }
 
 /// The configuration that all checkouts of the repository around `start` share.
-pub(crate) fn shared_config(start: &Utf8Path) -> Option<Utf8PathBuf> {
-    Some(common_dir(&real(start))?.join("config"))
+///
+/// # Errors
+/// `E_IO`.
+pub(crate) fn shared_config(start: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
+    Ok(common_dir(&named(start)?)?.map(|common| common.join("config")))
 }
 
-/// What does not exist has no other name.
-fn real(start: &Utf8Path) -> Utf8PathBuf {
-    start
-        .canonicalize_utf8()
-        .unwrap_or_else(|_| start.to_owned())
+/// The path without links. What does not exist has no other name.
+fn named(start: &Utf8Path) -> Result<Utf8PathBuf> {
+    Ok(real(start)?.unwrap_or_else(|| start.to_owned()))
 }
 
 /// Looks upwards for a `.git`, or for a directory that is one itself. A `.git` that names nothing
 /// usable ends the search; a directory of that name which is no git directory does not.
-fn common_dir(real: &Utf8Path) -> Option<Utf8PathBuf> {
-    for dir in real.ancestors() {
+fn common_dir(start: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
+    for dir in start.ancestors() {
         let link = dir.join(".git");
-        let own = if link.is_file() {
-            Some(named_by(dir).filter(|own| is_git_dir(own))?)
-        } else {
-            [link.as_path(), dir]
-                .into_iter()
-                .find(|dir| is_git_dir(dir))
-                .map(Utf8Path::to_owned)
-        };
-        if let Some(own) = own {
-            return common_of(&own).canonicalize_utf8().ok();
+        let is_file = presence::metadata(&link)?.is_some_and(|it| it.is_file());
+        let named = if is_file { named_by(dir)? } else { None };
+        for own in named.as_deref().map_or(vec![&link, dir], |own| vec![own]) {
+            if is_git_dir(own)? {
+                return real(&common_of(own)?);
+            }
+        }
+        if is_file {
+            break;
         }
     }
-    None
+    Ok(None)
 }
 
-fn is_git_dir(dir: &Utf8Path) -> bool {
-    let common = common_of(dir);
-    dir.join("HEAD").symlink_metadata().is_ok()
-        && common.join("objects").is_dir()
-        && common.join("refs").is_dir()
+fn is_git_dir(dir: &Utf8Path) -> Result<bool> {
+    if presence::link_metadata(&dir.join("HEAD"))?.is_none() {
+        return Ok(false);
+    }
+    let common = common_of(dir)?;
+    Ok(presence::is_dir(&common.join("objects"))? && presence::is_dir(&common.join("refs"))?)
 }
 
 #[cfg(test)]
@@ -107,7 +112,11 @@ mod tests {
         fn leads(&self, from: &str, to: &str) {
             fs::create_dir_all(self.base.join(from)).unwrap();
             let expected = self.base.join(to);
-            assert_eq!(shared_root(&self.base.join(from)), expected, "{from}");
+            assert_eq!(
+                shared_root(&self.base.join(from)).unwrap(),
+                expected,
+                "{from}"
+            );
         }
     }
 
@@ -155,7 +164,7 @@ mod tests {
             disk.leads("main/broken", "main/broken");
         }
         let missing = disk.base.join("not/there");
-        assert_eq!(shared_root(&missing), missing);
+        assert_eq!(shared_root(&missing).unwrap(), missing);
     }
 
     #[test]

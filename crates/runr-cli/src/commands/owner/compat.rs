@@ -173,7 +173,7 @@ impl Job {
     fn perform(&self, call: &Invocation<'_>) -> Result<Printed> {
         let host = call.host;
         let target = Target::Pr(Slug::parse(&self.repo)?, Number::parse(&self.pr)?);
-        let place = ClaimPlace::around(host, &call.root);
+        let place = ClaimPlace::around(host, &call.root)?;
         let run_id = match &self.run_id {
             Some(id) => RunName::new(id.as_str()),
             None => run_of(|name| host.var(name)),

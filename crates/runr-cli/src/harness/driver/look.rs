@@ -21,6 +21,7 @@ use crate::harness::gitdir::Head;
 use crate::harness::inspect::{Seen, inspect};
 use crate::harness::process::head_of;
 use crate::harness::recorder::SUPERVISOR;
+use crate::presence;
 
 impl Driver {
     pub(super) fn look(&self, state: &State) -> Result<Seen> {
@@ -50,11 +51,11 @@ impl Driver {
         let state = &self.recorder.state;
         let git_dir = self.index.git_dir();
         let tree = self.context.git.dir();
-        if !git_dir.is_still_of(tree) {
+        if !git_dir.is_still_of(tree)? {
             let error = format!("{tree} is not the worktree that the run was given");
             return Ok(Some(mismatch(state, None, error)));
         }
-        let branch = match git_dir.head() {
+        let branch = match git_dir.head()? {
             Head::Branch(branch) => Some(branch),
             Head::Detached => None,
             Head::Unknown => {
@@ -103,15 +104,15 @@ impl Driver {
             let is_it = |file: &String| file == path || file.starts_with(&below);
             changed.iter().any(is_it)
         };
+        let is_file = |m: std::fs::Metadata| m.is_file() || m.is_symlink();
         let files: Vec<(String, bool)> = expected
             .into_iter()
             .map(|path| {
-                let is_file = |m: std::fs::Metadata| m.is_file() || m.is_symlink();
-                let there =
-                    tree.join(&path).symlink_metadata().is_ok_and(is_file) || in_change(&path);
-                (path, there)
+                let found = presence::link_metadata(&tree.join(&path))?;
+                let there = found.is_some_and(is_file) || in_change(&path);
+                Ok((path, there))
             })
-            .collect();
+            .collect::<Result<_>>()?;
         Ok(evidence_gate(
             &evidence.commands_required,
             &evidence.commands_run,
@@ -155,18 +156,25 @@ impl Driver {
         // Before it is cut: of half a token nobody can tell that it is one.
         let redactor = &self.context.redactor;
         let diff = prompt::shown_diff(&redactor.text(stat), &redactor.text(&patch));
-        let log = self.last_log_of_tier0();
+        let log = self.last_log_of_tier0()?;
         let check_log = log.map_or(String::new(), |log| head_of(&log, 4096));
         Ok(prompt::Change { diff, check_log })
     }
 
     /// The log of the last check of tier0 that the milestone has.
-    fn last_log_of_tier0(&self) -> Option<Utf8PathBuf> {
+    fn last_log_of_tier0(&self) -> Result<Option<Utf8PathBuf>> {
         let state = &self.recorder.state;
         let label = label(state);
         let logs = self.context.run_dir().join("logs/verify");
-        let log = |n| logs.join(format!("{label}-{}-{n}.log", Tier::Tier0));
-        (1..).map(log).take_while(|log| log.exists()).last()
+        let mut last = None;
+        for n in 1.. {
+            let log = logs.join(format!("{label}-{}-{n}.log", Tier::Tier0));
+            if !presence::exists(&log)? {
+                break;
+            }
+            last = Some(log);
+        }
+        Ok(last)
     }
 }
 

@@ -6,6 +6,7 @@ use runr_core::mutant::without;
 use runr_core::phase::event::{Event, Moved};
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::state::State;
+use runr_core::phase::stop::StopCause;
 use runr_core::{Code, Error, Result, RunId};
 
 use super::choice::Chosen;
@@ -19,6 +20,7 @@ use crate::harness::inspect::Guard;
 use crate::harness::recorder::{RESUME, Recorder};
 use crate::harness::{owner, setup, worktree};
 use crate::host::Host;
+use crate::presence;
 
 /// The tree of a run that is opened again.
 pub(super) struct Reopened {
@@ -43,11 +45,11 @@ impl Reopened {
         // Until a worker was asked, and in a fresh tree, nobody has written the index.
         let mut is_fresh = state.calls_started == 0;
         if state.options.worktree {
-            let half_made = state.worktree_path.is_none() && tree.exists();
+            let half_made = state.worktree_path.is_none() && presence::exists(&tree)?;
             if half_made {
                 worktree::remove_half_made(git, layout, files, &tree, state.expected_head())?;
             }
-            if !tree.exists() {
+            if !presence::exists(&tree)? {
                 setup::note_unready(files)?;
                 let made = worktree::add_again(
                     host,
@@ -68,7 +70,7 @@ impl Reopened {
                     Event::WorktreeRecreated(made)
                 });
             }
-        } else if !tree.is_dir() {
+        } else if !presence::is_dir(&tree)? {
             return Err(Error::new(
                 Code::WorktreeMissing,
                 format!("Worktree is missing: {tree}"),
@@ -148,6 +150,13 @@ impl Reopened {
             if self.made.is_some() {
                 // The tree was made again, and with it what belongs to it alone.
                 kept.rules.append(&mut git_dir.own_rules()?);
+                kept.dirty.clear();
+            }
+            // Who died at work may have left anything.
+            if !state.options.worktree && state.stop_cause != Some(StopCause::OwnerLost) {
+                let left = Leftover::read(files)?;
+                let moved = self.status.head != state.expected_head();
+                kept.take_over(&left, self.git.dir(), &self.status, moved)?;
             }
             return Ok(kept);
         }
@@ -254,11 +263,12 @@ fn remove_stale_index_lock(main: &Git, git: &Git) -> Result<()> {
         return Err(Error::internal(format!("git rev-parse said `{answer}`")));
     };
     let of_main = main.run(&["rev-parse", "--path-format=absolute", "--git-common-dir"])?;
-    let same = |one: &Utf8Path, other: &Utf8Path| {
-        one.canonicalize_utf8()
-            .is_ok_and(|one| other.canonicalize_utf8().is_ok_and(|other| one == other))
+    let real = |path: &Utf8Path| {
+        let resolved = presence::if_there(path.canonicalize_utf8());
+        resolved.map_err(|source| Error::io("resolve", path, source))
     };
-    if !same(toplevel, git.dir()) || !same(common, Utf8Path::new(of_main.trim_end_matches('\n'))) {
+    let of_main = Utf8Path::new(of_main.trim_end_matches('\n'));
+    if real(toplevel)? != real(git.dir())? || real(common)? != real(of_main)? {
         return Err(Error::new(
             Code::WorktreeMissing,
             format!(

@@ -13,7 +13,7 @@ use runr_core::phase::include::{INCLUDE_FILE, IncludeRules, MAX_COPIED, may_copy
 use runr_core::{Code, Error, Result};
 
 use crate::harness::git::Git;
-use crate::repository::is_absent;
+use crate::presence;
 
 /// A longer list of patterns is not one that a person wrote.
 const LIST_LIMIT: u64 = 1024 * 1024;
@@ -30,17 +30,15 @@ pub(crate) enum Copied {
 /// The rules that the main checkout and the configuration hold now.
 pub(crate) fn rules(main: &Utf8Path, globs: &[String]) -> Result<IncludeRules> {
     let path = main.join(INCLUDE_FILE);
-    let failed = |source| Error::io("read", &path, source);
-    let text = match path.symlink_metadata() {
-        Ok(found) if found.is_file() && found.len() <= LIST_LIMIT => {
-            std::fs::read_to_string(&path).map_err(failed)?
+    let text = match presence::link_metadata(&path)? {
+        Some(found) if found.is_file() && found.len() <= LIST_LIMIT => {
+            presence::text(&path)?.unwrap_or_default()
         }
-        Ok(_) => {
+        Some(_) => {
             let message = format!("Invalid config: {path}: not a plain file of at most 1 MiB");
             return Err(Error::new(Code::ConfigInvalid, message).at(&path));
         }
-        Err(problem) if is_absent(&problem) => String::new(),
-        Err(problem) => return Err(failed(problem)),
+        None => String::new(),
     };
     IncludeRules::new(&text, globs)
 }
@@ -105,11 +103,11 @@ pub(crate) fn copy(
         }
         let to = tree.join(&path);
         let failed = |source| Error::io("copy into the worktree", &to, source);
-        let there = found(&to).map_err(failed)?;
+        let there = presence::link_metadata(&to)?;
         if there.is_some() && !replaceable.contains(&path) {
             continue; // Git has put it there.
         }
-        if let Some(source) = found(&main.join(&path)).map_err(failed)? {
+        if let Some(source) = presence::link_metadata(&main.join(&path))? {
             dirs.make_above(&path)?;
             if there.is_some() {
                 std::fs::remove_file(&to).map_err(failed)?;
@@ -131,14 +129,6 @@ fn copy_one(from: &Utf8Path, source: &Metadata, to: &Utf8Path) -> io::Result<boo
         std::fs::copy(from, to)?;
     }
     Ok(source.is_symlink() || source.is_file())
-}
-
-fn found(path: &Utf8Path) -> io::Result<Option<Metadata>> {
-    match path.symlink_metadata() {
-        Ok(metadata) => Ok(Some(metadata)),
-        Err(problem) if is_absent(&problem) => Ok(None),
-        Err(problem) => Err(problem),
-    }
 }
 
 /// The directories of the worktree that are known to be its own.
@@ -166,7 +156,7 @@ impl Dirs<'_> {
 
     fn make(&self, dir: &Utf8Path) -> io::Result<()> {
         let to = self.tree.join(dir);
-        match found(&to)? {
+        match presence::if_there(to.symlink_metadata())? {
             Some(there) if there.is_dir() || without("copy-links") => Ok(()),
             Some(_) => Err(io::Error::other("what stands there is no directory")),
             None => {

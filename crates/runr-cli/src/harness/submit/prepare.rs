@@ -27,7 +27,7 @@ impl Preparation<'_> {
     /// `E_INTERNAL` when a command fails or the time is over: nothing can be said of the result then.
     pub(super) fn run(&self, of: &Submission<'_>) -> Result<bool> {
         let main = &of.layout.repo_root;
-        if !setup::is_wanted(&of.config, main) {
+        if !setup::is_wanted(&of.config, main)? {
             return Ok(true);
         }
         let cancel = &of.host.cancel;

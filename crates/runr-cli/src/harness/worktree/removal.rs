@@ -7,6 +7,7 @@ use runr_core::{Code, Error, Result};
 
 use crate::harness::context::Layout;
 use crate::harness::git::Git;
+use crate::presence;
 
 /// An index to compare with, so that nothing which stands in the tree's own can hide a change.
 const INDEX: &str = "removal-index";
@@ -20,7 +21,7 @@ pub(crate) fn remove_half_made(
     tree: &Utf8Path,
     made_at: &str,
 ) -> Result<()> {
-    if is_only_begun(tree) {
+    if is_only_begun(tree)? {
         return std::fs::remove_dir_all(tree).map_err(|source| Error::io("remove", tree, source));
     }
     let facts = facts(git, layout, files, tree, made_at)?;
@@ -28,22 +29,17 @@ pub(crate) fn remove_half_made(
 }
 
 /// Whether a directory holds nothing, or nothing but a `.git` without a word in it.
-fn is_only_begun(tree: &Utf8Path) -> bool {
-    let Ok(mut entries) = tree.read_dir_utf8() else {
-        return false;
-    };
-    entries.all(|entry| {
-        entry.is_ok_and(|entry| {
-            let is_empty = |it: std::fs::Metadata| it.is_file() && it.len() == 0;
-            entry.file_name() == ".git" && entry.metadata().is_ok_and(is_empty)
-        })
-    })
+fn is_only_begun(tree: &Utf8Path) -> Result<bool> {
+    let link = tree.join(".git");
+    let is_empty = |it: std::fs::Metadata| it.is_file() && it.len() == 0;
+    let is_wordless = presence::link_metadata(&link)?.is_none_or(is_empty);
+    Ok(is_wordless && all_but_git(tree)?.is_empty())
 }
 
 /// Removes a worktree that was made to run checks in: whatever they left there is nobody's work.
 pub(crate) fn remove_scratch(git: &Git, layout: &Layout, tree: &Utf8Path) -> Result<()> {
     let facts = TreeFacts {
-        is_ours: is_of(layout, tree),
+        is_ours: is_of(layout, tree)?,
         ..TreeFacts::default()
     };
     remove(git, tree, &facts)
@@ -66,7 +62,7 @@ fn facts(
     tree: &Utf8Path,
     made_at: &str,
 ) -> Result<TreeFacts> {
-    let is_ours = is_of(layout, tree);
+    let is_ours = is_of(layout, tree)?;
     if !is_ours {
         return Ok(TreeFacts::default());
     }
@@ -82,20 +78,23 @@ fn facts(
             ..TreeFacts::default()
         });
     };
-    let is_there = |path: &&String| tree.join(path).symlink_metadata().is_ok();
+    let mut changed = Vec::new();
+    for path in status.changed {
+        if presence::link_metadata(&tree.join(&path))?.is_some() {
+            changed.push(path);
+        }
+    }
     let ahead = format!("{made_at}..HEAD");
+    let ahead = records.run(&["rev-list", "--count", &ahead])?;
     Ok(TreeFacts {
         is_ours,
         is_driven: false,
-        changed: status.changed.iter().filter(is_there).cloned().collect(),
-        only_here: match records.run(&["rev-list", "--count", &ahead]) {
-            Ok(count) => count.trim().parse().unwrap_or(usize::MAX),
-            Err(_) => 0, // Without a HEAD there are no commits.
-        },
+        changed,
+        only_here: ahead.trim().parse().unwrap_or(usize::MAX),
     })
 }
 
-fn all_but_git(tree: &Utf8Path) -> Result<Vec<String>> {
+pub(super) fn all_but_git(tree: &Utf8Path) -> Result<Vec<String>> {
     let failed = |source| Error::io("read", tree, source);
     let mut names = Vec::new();
     for entry in tree.read_dir_utf8().map_err(failed)? {
@@ -108,11 +107,11 @@ fn all_but_git(tree: &Utf8Path) -> Result<Vec<String>> {
 }
 
 /// Whether the `.git` of a directory leads to this repository.
-fn is_of(layout: &Layout, tree: &Utf8Path) -> bool {
-    let link = std::fs::read_to_string(tree.join(".git")).unwrap_or_default();
+fn is_of(layout: &Layout, tree: &Utf8Path) -> Result<bool> {
+    let link = presence::text(&tree.join(".git"))?.unwrap_or_default();
     let records = layout.repo_root.join(".git/worktrees");
     let target = link.trim().strip_prefix("gitdir:").map(str::trim);
-    target.is_some_and(|target| Utf8Path::new(target).starts_with(&records))
+    Ok(target.is_some_and(|target| Utf8Path::new(target).starts_with(&records)))
 }
 
 fn kept(tree: &Utf8Path, keep: &Keep) -> Error {
