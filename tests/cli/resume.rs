@@ -2,6 +2,7 @@
 
 mod branch;
 mod environment;
+mod index;
 mod plan;
 mod retry;
 mod stash;

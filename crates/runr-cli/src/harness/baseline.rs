@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::git::TreeStatus;
+use super::index::Flags;
 use crate::presence;
 
 /// Where a run keeps its baseline.
@@ -116,6 +117,9 @@ pub(crate) struct Baseline {
     /// What git goes by; empty where it is not known.
     #[serde(default)]
     pub(crate) rules: Prints,
+    /// The flags that the user had set in the index.
+    #[serde(default)]
+    pub(crate) flags: Flags,
 }
 
 impl Baseline {

@@ -121,9 +121,6 @@ pub(crate) fn resume(
     }
     let state = &recorder.state;
     let chosen = reopened.pick_checkpoint(&layout, state, moved.is_some())?;
-    if moved.is_some() || chosen.milestone_index != state.milestone_index {
-        reopened.judge_from_head(&files)?;
-    }
     let scope = scope_change(state, &snapshot, &config, &task);
     let lock = scope.as_ref().unwrap_or(&state.scope_lock);
     let options = overrides::options(&state.options, request);

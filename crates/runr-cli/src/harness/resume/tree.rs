@@ -14,7 +14,7 @@ use crate::harness::baseline::{Baseline, Leftover};
 use crate::harness::context::Layout;
 use crate::harness::git::{Git, TreeStatus};
 use crate::harness::gitdir::GitDir;
-use crate::harness::index::OwnIndex;
+use crate::harness::index::{Flags, OwnIndex};
 use crate::harness::inspect::Guard;
 use crate::harness::recorder::{RESUME, Recorder};
 use crate::harness::{owner, setup, worktree};
@@ -91,7 +91,8 @@ impl Reopened {
         let index = if is_fresh {
             OwnIndex::take(git_dir, files.dir())?
         } else {
-            OwnIndex::reopen(&git, git_dir, files.dir())?
+            let flags = Baseline::read(files)?.unwrap_or_default().flags;
+            OwnIndex::reopen(&git, git_dir, files.dir(), &flags)?
         };
         let git = git.judging_by(index.path());
         let status = git.status()?;
@@ -112,15 +113,6 @@ impl Reopened {
             branch,
             head: self.status.head.clone(),
         })
-    }
-
-    /// Judges by what is checked out: the index of the run is that of commits which do not count.
-    pub(super) fn judge_from_head(&mut self, files: &RunFiles) -> Result<()> {
-        let git = self.git.with_index_of_tree();
-        let git_dir = self.index.git_dir().clone();
-        self.index = OwnIndex::anew(&git, git_dir, files.dir())?;
-        self.status = self.git.status()?;
-        Ok(())
     }
 
     /// The last checkpoint that is part of the branch. On a wrong branch nothing is corrected: the
@@ -167,6 +159,7 @@ impl Reopened {
         };
         if !state.options.worktree {
             baseline.dirty = guard.dirty_prints(tree, status)?;
+            baseline.flags = Flags::of(&self.git)?;
         }
         Ok(baseline)
     }
