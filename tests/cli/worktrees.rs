@@ -1,6 +1,7 @@
 //! Worktrees people can work in: what is copied into them, the commands that prepare them, and that
 //! nobody is sent to the wrong one.
 
+mod again;
 mod lost;
 
 use std::fs;

@@ -1,6 +1,7 @@
 //! The tree a run works in: a worktree of its own, or the user's checkout on a branch of its own.
 
 mod removal;
+mod trees;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::git::{Git, Place};
 use crate::host::Host;
 
 pub(crate) use removal::{remove_half_made, remove_scratch};
+use trees::refuse_where_checked_out;
 
 /// The lock of what concerns the whole repository.
 const REPOSITORY_LOCK: &str = ".runr.lock";
@@ -98,6 +100,9 @@ pub(crate) fn add_again(
     branch: Option<&str>,
 ) -> Result<Worktree> {
     let _alone = alone(host, layout)?;
+    if let Some(name) = branch {
+        refuse_where_checked_out(git, dir, name)?;
+    }
     // Twice: a git that was killed while it made the worktree leaves its record locked.
     let add = ["worktree", "add", "--force", "--force"];
     match branch {
