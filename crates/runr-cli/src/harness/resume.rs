@@ -116,7 +116,8 @@ pub(crate) fn resume(
     let moved = reopened.moved(state, request.force_branch);
     if !died_at_work {
         // On a wrong branch the run stops: nothing is moved out of its way.
-        let goes_on = moved.is_some() || reopened.status.branch == state.branch;
+        let is_there = reopened.status.branch == state.branch || reopened.is_unplaced(state);
+        let goes_on = moved.is_some() || is_there;
         reopened.clear_strangers_work(&mut recorder, request.auto_stash && goes_on)?;
     }
     let state = &recorder.state;
@@ -126,6 +127,7 @@ pub(crate) fn resume(
     let options = overrides::options(&state.options, request);
     let guard = context::guard(&config, lock, &options.allow_deps, &task.owns_raw)?;
     refuse_first_dirt(&reopened, &guard, state)?;
+    reopened.put_on_branch(state)?;
     let mut baseline = reopened.baseline(&files, &guard, state)?;
     if scope.is_some() {
         baseline.extend(guard.guarded_prints(reopened.git.dir(), &reopened.status)?);

@@ -84,8 +84,6 @@ impl Reopened {
         if state.options.worktree {
             remove_stale_index_lock(main, &git)
                 .map_err(|error| error.with("run_id", state.run_id.as_str()))?;
-        } else if state.worktree_path.is_none() && state.open_phase.is_none() {
-            put_on_branch(&git, state)?;
         }
         let (git, git_dir) = (git.pinned(), GitDir::of(&tree)?);
         let index = if is_fresh {
@@ -105,10 +103,37 @@ impl Reopened {
         })
     }
 
+    /// Whether the checkout is still to be put on the branch of a run that never began.
+    pub(super) fn is_unplaced(&self, state: &State) -> bool {
+        let wanted = RunId::parse(&state.run_id).map(|id| worktree::branch_name(&id));
+        let began = state.options.worktree || state.open_phase.is_some();
+        !began && state.branch == wanted.ok() && self.status.branch != state.branch
+    }
+
+    /// Puts the user's checkout on the branch of a run that never began, if that is due: the run was
+    /// refused, or the harness died before. When nothing else refuses the resume.
+    pub(super) fn put_on_branch(&mut self, state: &State) -> Result<()> {
+        let (Some(wanted), true) = (&state.branch, self.is_unplaced(state)) else {
+            return Ok(());
+        };
+        let (base, head) = (state.expected_head(), &self.status.head);
+        if head != base && !without("first-head") {
+            return Err(began_elsewhere(base, head).at(self.git.dir()));
+        }
+        let git = self.git.with_index_of_tree();
+        if worktree::has_branch(&git, wanted)? {
+            git.run(&["switch", "--quiet", wanted])?;
+        } else {
+            worktree::switch_to_branch(&git, wanted)?;
+        }
+        self.status = self.git.status()?;
+        Ok(())
+    }
+
     /// The branch that the tree is on instead of the run's, if the run is to go on there.
     pub(super) fn moved(&self, state: &State, force: bool) -> Option<Moved> {
-        let branch = self.status.branch.clone();
-        let branch = branch.filter(|_| force && self.status.branch != state.branch)?;
+        let goes = force && self.status.branch != state.branch && !self.is_unplaced(state);
+        let branch = self.status.branch.clone().filter(|_| goes)?;
         Some(Moved {
             branch,
             head: self.status.head.clone(),
@@ -217,19 +242,14 @@ impl Reopened {
     }
 }
 
-/// The harness died between the record and the switch to the run's branch.
-fn put_on_branch(git: &Git, state: &State) -> Result<()> {
-    let run_id = RunId::parse(&state.run_id)?;
-    let wanted = worktree::branch_name(&run_id);
-    let on = git.status()?.branch;
-    if state.branch.as_deref() != Some(wanted.as_str()) || on == state.branch {
-        return Ok(());
-    }
-    if worktree::has_branch(git, &wanted)? {
-        git.run(&["switch", "--quiet", &wanted])?;
-        return Ok(());
-    }
-    worktree::switch_to_branch(git, &wanted)
+/// What is checked out has commits that are not the run's, or lacks some that it counts on.
+fn began_elsewhere(base: &str, head: &str) -> Error {
+    let short = |sha: &str| sha.get(..7).unwrap_or(sha).to_owned();
+    let (base, head) = (short(base), short(head));
+    let message = format!("Guard failed: the run was to begin at {base}, not at {head}");
+    Error::new(Code::GuardViolation, message).hint(format!(
+        "check {base} out and resume, or start the task again with `runr run`"
+    ))
 }
 
 /// The worktree is the run's alone and no process of the run is left, so a lock of its index is a
