@@ -1,6 +1,48 @@
 //! A resume that is refused, or fails in the middle: the next one finds everything as it was.
 
-use crate::support::{Sandbox, Script};
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::{Config, Sandbox, Script, ok};
+
+fn edit(path: &std::path::Path, change: impl FnOnce(&mut Value)) {
+    let mut value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    change(&mut value);
+    fs::write(path, value.to_string()).unwrap();
+}
+
+#[test]
+fn what_a_killed_run_left_in_the_checkout_stays_its_own_after_a_refused_resume() {
+    let sandbox = Sandbox::with(&Config::new().allow(&["src/**", "Cargo.lock"]));
+    sandbox.write("Cargo.lock", "# one\n");
+    sandbox.commit("a lockfile");
+    sandbox.script(&Script::happy(1).sleeping("implement", 60_000));
+    let (id, running) = sandbox.run_until_implement(&["--allow-deps"]);
+    // The worker is at work.
+    sandbox.write("src/half.txt", "half\n");
+    sandbox.write("Cargo.lock", "# two\n");
+    running.kill();
+    sandbox.script(&Script::one(ok(json!({"src/rest.txt": "rest\n"}))));
+    let print = sandbox.run_dir(&id).join("env.fingerprint.json");
+    edit(&print, |print| print["node_version"] = json!("v0.0.1"));
+    let refused = sandbox.runr(&["resume", &id]).output().exits(3);
+    refused.says("Error: Environment has changed: node_version");
+    assert!(!refused.stderr.contains("lockfile"), "{refused}");
+
+    // From here on the tree is watched again.
+    sandbox.write("docs/guide.txt", "mine\n");
+    let forced = ["resume", &id, "--force"];
+    let refused = sandbox.runr(&forced).output().exits(3);
+    refused.says("Error: Worktree is dirty");
+    assert!(!refused.stderr.contains("half.txt"), "{refused}");
+    sandbox.git(&["restore", "docs/guide.txt"]);
+    sandbox.runr(&forced).output().exits(0);
+    assert_eq!(
+        sandbox.changed("main", &format!("runr/{id}")),
+        ["Cargo.lock", "src/half.txt", "src/rest.txt"]
+    );
+}
 
 /// A run that the preflight refused for the user's changes.
 fn never_begun() -> (Sandbox, String) {

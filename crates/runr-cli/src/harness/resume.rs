@@ -3,6 +3,7 @@
 mod choice;
 mod claim;
 mod delta;
+mod died;
 mod environment;
 mod overrides;
 mod plan;
@@ -95,16 +96,13 @@ pub(crate) fn resume(
     let claim = claiming
         .map(|claiming| claiming.claim(&run_id, host.cancel.clone()))
         .transpose()?;
-    // After the stop only the user's own command can have been at work, and not in the tree.
-    let at_work = before.in_flight.is_some() || before.running_command.is_some();
-    let died_at_work = at_work && !before.is_stopped();
     // A commit without its record can only come from a driver that was committing; a resume of it may
     // have died before it looked.
     let is_at_it = matches!(before.step, Step::Entered | Step::Due(Phase::Checkpoint));
     let was_committing = before.open_phase == Some(Phase::Checkpoint) && is_at_it;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
     let redacting = files.clone().redacting(context::redactor(&config, host));
-    let state = end_what_is_left(&redacting, host, &git)?;
+    let state = end_what_is_left(&redacting, host, &layout, &git)?;
     claim.as_ref().map_or(Ok(()), Claim::check)?;
     let mut recorder = Recorder::new(redacting, state, host.clock.clone(), listener, git.clone());
     let mut reopened = Reopened::new(&layout, &files, &recorder.state, &git, host)?;
@@ -114,12 +112,10 @@ pub(crate) fn resume(
     let environment = Environment::compare(host, git, &files, state, status, versions)?;
     environment.admit(state, request.force)?;
     let moved = reopened.moved(state, request.force_branch);
-    if !died_at_work {
-        // On a wrong branch the run stops: nothing is moved out of its way.
-        let is_there = reopened.status.branch == state.branch || reopened.is_unplaced(state);
-        let goes_on = moved.is_some() || is_there;
-        reopened.clear_strangers_work(&mut recorder, request.auto_stash && goes_on)?;
-    }
+    // On a wrong branch the run stops: nothing is moved out of its way.
+    let is_there = reopened.status.branch == state.branch || reopened.is_unplaced(state);
+    let goes_on = moved.is_some() || is_there;
+    reopened.clear_strangers_work(&mut recorder, request.auto_stash && goes_on)?;
     let state = &recorder.state;
     let chosen = reopened.pick_checkpoint(&layout, state, moved.is_some())?;
     let scope = scope_change(state, &snapshot, &config, &task);
@@ -291,7 +287,7 @@ fn driver_lives(files: &RunFiles) -> bool {
 }
 
 /// Records a dead owner, ends its children, and returns the state from there.
-fn end_what_is_left(files: &RunFiles, host: &Host, git: &Git) -> Result<State> {
+fn end_what_is_left(files: &RunFiles, host: &Host, layout: &Layout, git: &Git) -> Result<State> {
     let mut state = files.state()?;
     let worker = state
         .in_flight
@@ -307,6 +303,7 @@ fn end_what_is_left(files: &RunFiles, host: &Host, git: &Git) -> Result<State> {
         })?;
     }
     if !state.is_stopped() {
+        died::note_what_is_left(files, host, layout, git, &state)?;
         let mut stop = rules::stop_of(&state, StopReason::Interrupted, None);
         stop.cause = Some(StopCause::OwnerLost);
         let record = files.append(host.clock.now(), RESUME, &Event::Stop(Box::new(stop)))?;
