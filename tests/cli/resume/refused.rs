@@ -88,3 +88,23 @@ fn a_run_that_never_began_goes_on_when_the_changes_are_stashed() {
     assert_eq!(sandbox.git(&["branch", "--show-current"]), tip);
     assert_eq!(sandbox.changed("main", &tip), ["src/part1.txt"]);
 }
+
+#[test]
+fn a_configuration_that_could_not_be_recorded_is_taken_by_the_next_resume() {
+    let step = ok(json!({"other/x.txt": "x\n"}));
+    let sandbox = Sandbox::scripted(&Script::one(step));
+    let id = sandbox.run(&["--worktree"], 1).id;
+    sandbox.configure(&Config::new().allow(&["src/**", "other/**"]));
+    let named = ["resume", &id, "--config", ".runr/runr.config.json"];
+    sandbox.runr(&["trust"]).output().exits(0);
+    // No record fits any more.
+    let size = fs::metadata(sandbox.run_dir(&id).join("timeline.jsonl"))
+        .unwrap()
+        .len();
+    let full = format!("--fsize={size}");
+    let failed = sandbox.runr(&named).under(&["prlimit", &full]).output();
+    assert_ne!(failed.code, Some(0), "{failed}");
+    assert_eq!(sandbox.payloads(&id, "scope_changed"), [Value::Null; 0]);
+    sandbox.runr(&named).output().exits(0);
+    assert_eq!(sandbox.payloads(&id, "scope_changed").len(), 1);
+}
