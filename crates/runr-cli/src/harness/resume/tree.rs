@@ -46,7 +46,7 @@ impl Reopened {
         if state.options.worktree {
             let half_made = state.worktree_path.is_none() && presence::exists(&tree)?;
             if half_made {
-                worktree::remove_half_made(git, layout, files, &tree, state.expected_head())?;
+                worktree::remove_half_made(git, files, &tree, state.expected_head())?;
             }
             if !presence::exists(&tree)? {
                 setup::note_unready(files)?;

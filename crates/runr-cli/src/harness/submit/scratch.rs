@@ -28,7 +28,7 @@ impl<'a> Scratch<'a> {
             of,
         };
         if presence::exists(&scratch.dir)? {
-            worktree::remove_scratch(git, layout, &scratch.dir)?;
+            worktree::remove_scratch(git, &scratch.dir)?;
         }
         worktree::add_again(host, layout, git, &scratch.dir, commit.as_str(), None)?;
         Ok(scratch)
@@ -79,6 +79,6 @@ fn remove(of: &Submission<'_>, dir: &Utf8Path) {
     // Git refuses what is no worktree of this repository, and the system what is not empty.
     if !of.git.succeeds(&made).unwrap_or(false) && std::fs::remove_dir(dir).is_err() && dir.exists()
     {
-        drop(worktree::remove_scratch(&of.git, &of.layout, dir));
+        drop(worktree::remove_scratch(&of.git, dir));
     }
 }
