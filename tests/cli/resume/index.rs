@@ -115,6 +115,18 @@ fn a_flag_of_the_users_own_goes_on_working_after_a_resume() {
 }
 
 #[test]
+fn a_lock_that_a_killed_run_left_on_the_index_is_in_nobodys_way() {
+    let sandbox = Sandbox::scripted(&Script::happy(2));
+    let id = sandbox.run(&["--max-ticks", "5"], 1).id;
+    let git = |name: &str| sandbox.repo().join(".git").join(name);
+    // What stands there between the lock and the rename.
+    std::fs::copy(git("index"), git("index.runr")).unwrap();
+    std::fs::hard_link(git("index.runr"), git("index.lock")).unwrap();
+    sandbox.runr(&["resume", &id]).output().exits(0);
+    assert!(!sandbox.exists(".git/index.lock") && !sandbox.exists(".git/index.runr"));
+}
+
+#[test]
 fn what_the_user_had_staged_stays_staged_and_uncommitted() {
     let sandbox = Sandbox::scripted(&Script::happy(2));
     sandbox.write(".gitignore", "*.own\n");

@@ -5,14 +5,14 @@
 //! they staged; everything else is told by the run's own.
 
 mod flags;
+mod published;
 
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::ErrorKind;
-use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::mutant::without;
-use runr_core::{Code, Error, Result};
+use runr_core::{Error, Result};
 
 use super::git::Git;
 use super::gitdir::GitDir;
@@ -22,8 +22,6 @@ pub(crate) use flags::Flags;
 
 /// Its name in the run directory.
 const FILE: &str = "git-index";
-/// How long somebody else's git may hold the index of the tree.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The index of a run, and that of its tree.
 #[derive(Debug)]
@@ -59,22 +57,13 @@ impl OwnIndex {
         let mut index = Self::at(git_dir, run_dir);
         // No git of the run is left, so a lock is a dead one's.
         remove(&Utf8PathBuf::from(format!("{}.lock", index.path)))?;
+        published::remove_dead_lock(&index.of_tree)?;
         if !without("index-anew") || !presence::exists(&index.path)? {
             remove(&index.path)?;
-            index.read_head(&git.clone().judging_by(&index.path), run_dir, flags)?;
+            read_head(&git.clone().judging_by(&index.path), run_dir, flags)?;
         }
         index.own_written()?;
         Ok(index)
-    }
-
-    fn read_head(&self, git: &Git, run_dir: &Utf8Path, flags: &Flags) -> Result<()> {
-        git.run(&["read-tree", "HEAD"])?;
-        if !without("sparse-rules") && flags::is_sparse(git)? {
-            skip_what_is_left_out(git, run_dir)?;
-        }
-        // Not 0 when files differ, as they may.
-        git.ask(&["update-index", "-q", "--refresh"])?;
-        flags.set(git, run_dir)
     }
 
     /// Not opened yet.
@@ -127,21 +116,20 @@ impl OwnIndex {
 
     /// Gives the tree the run's index, so that it shows people what is committed, and hides nothing.
     pub(crate) fn publish(&mut self) -> Result<()> {
-        let lock = Utf8PathBuf::from(format!("{}.lock", self.of_tree));
-        let deadline = Instant::now() + PATIENCE;
-        while presence::exists(&lock)? {
-            if Instant::now() > deadline {
-                return Err(
-                    Error::new(Code::Io, format!("git's index is locked: {lock}"))
-                        .at(lock)
-                        .hint("end the other git, or remove the file if there is none"),
-                );
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        copy(&self.path, &self.of_tree)?;
+        published::replace(&self.path, &self.of_tree)?;
         self.staged_judged()
     }
+}
+
+/// Fills the index that `git` goes by.
+fn read_head(git: &Git, run_dir: &Utf8Path, flags: &Flags) -> Result<()> {
+    git.run(&["read-tree", "HEAD"])?;
+    if !without("sparse-rules") && flags::is_sparse(git)? {
+        skip_what_is_left_out(git, run_dir)?;
+    }
+    // Not 0 when files differ, as they may.
+    git.ask(&["update-index", "-q", "--refresh"])?;
+    flags.set(git, run_dir)
 }
 
 /// Marks what the rules of a sparse checkout leave out, which is not deleted. Git does that when it
@@ -164,24 +152,13 @@ fn skip_what_is_left_out(git: &Git, run_dir: &Utf8Path) -> Result<()> {
     marked.map(drop)
 }
 
-/// Copies an index with its time: git takes a file that is not older than the index for changed until
-/// it has looked, and a copy with a later time would hide a late edit. Nothing to copy is an empty
-/// index.
+/// Copies an index; nothing to copy is an empty one.
 fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
-    let failed = |source| Error::io("copy an index to", to, source);
-    let Some(time) = presence::link_metadata(from)?
-        .map(|m| m.modified())
-        .transpose()
-        .map_err(failed)?
-    else {
+    if presence::link_metadata(from)?.is_none() {
         return remove(to);
-    };
-    let half = Utf8PathBuf::from(format!("{to}.runr"));
-    std::fs::copy(from, &half)
-        .and_then(|_| File::options().write(true).open(&half))
-        .and_then(|file| file.set_modified(time))
-        .and_then(|()| std::fs::rename(&half, to))
-        .map_err(failed)
+    }
+    let half = published::copied_beside(from, to)?;
+    std::fs::rename(&half, to).map_err(|source| Error::io("copy an index to", to, source))
 }
 
 fn remove(path: &Utf8Path) -> Result<()> {
