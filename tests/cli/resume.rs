@@ -4,6 +4,7 @@ mod branch;
 mod environment;
 mod index;
 mod plan;
+mod planned;
 mod refused;
 mod retry;
 mod stash;

@@ -13,7 +13,7 @@ use runr_core::{Error, Result, Timestamp};
 use serde::Serialize;
 
 use super::git::Git;
-use super::index::OwnIndex;
+use super::index::{self, OwnIndex};
 use super::inspect::Seen;
 use crate::host::Host;
 
@@ -124,12 +124,15 @@ fn tree_of(git: &Git, list: &Utf8Path, run_dir: &Utf8Path, seen: &Seen) -> Resul
         return Ok(git.run(&["write-tree"])?.trim().to_owned());
     }
     let index = run_dir.join("artifacts/index");
+    // Only this driver's gits write it, one after the other: what is there is a dead one's.
+    index::remove(&index)?;
+    index::remove(&run_dir.join("artifacts/index.lock"))?;
     let alone = git.clone().judging_by(&index);
     alone.run(&["read-tree", &seen.status.head])?;
     alone.run_fed(&STAGE, list, &[])?;
     let tree = alone.run(&["write-tree"])?;
-    // Only needed for this tree; a leftover is read over by the next one.
-    drop(std::fs::remove_file(&index));
+    // Only needed for this tree; a leftover is removed by the next one.
+    drop(index::remove(&index));
     Ok(tree.trim().to_owned())
 }
 

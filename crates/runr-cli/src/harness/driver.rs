@@ -60,8 +60,8 @@ pub struct Driver {
     /// The tree as it was judged last; absent until somebody looked.
     seen: Option<Seen>,
     pending: Option<Pending>,
-    /// The tree is to be prepared first, and whether the run was committing before.
-    arrival: Option<bool>,
+    /// The tree is to be prepared first; so it stays until that has come to a good end.
+    is_arriving: bool,
     /// Ends the child at work: for the user, or for the watchdog.
     halt: CancelFlag,
     notify: Notify,
@@ -167,7 +167,7 @@ impl Driver {
             index,
             seen: None,
             pending: None,
-            arrival: None,
+            is_arriving: false,
             is_told: false,
             cancel_cause: Arc::default(),
             warnings: Vec::new(),
@@ -288,12 +288,12 @@ impl Driver {
                 continue;
             }
             if let Err(error) = self.recorder.catch_up() {
-                self.end_regardless(&error)?;
+                self.end_after(&error)?;
                 continue;
             }
             self.watchdog.progress(Doing::Phase);
-            if let Some(was_committing) = self.arrival.take() {
-                self.arrive(was_committing)?;
+            if self.is_arriving {
+                self.arrive()?;
                 continue;
             }
             let now = self.context.host.clock.now();

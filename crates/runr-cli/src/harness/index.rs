@@ -161,7 +161,8 @@ fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     std::fs::rename(&half, to).map_err(|source| Error::io("copy an index to", to, source))
 }
 
-fn remove(path: &Utf8Path) -> Result<()> {
+/// Removes an index, or the lock of one, if it is there.
+pub(super) fn remove(path: &Utf8Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(problem) if problem.kind() != ErrorKind::NotFound => {
             Err(Error::io("remove", path, problem))

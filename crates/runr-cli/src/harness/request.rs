@@ -16,7 +16,9 @@ use serde_json::Value;
 use super::claim::Own;
 use super::worker::Answer;
 
-pub(crate) use prepared::{Prepared, load_config, used_workers};
+pub(crate) use prepared::{
+    Prepared, file_of, load_config, needs_trust, refuse_foreign, used_workers,
+};
 
 /// The configuration of a run.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -137,6 +137,9 @@ pub struct State {
     /// The phase entered last; unlike `phase` it survives a stop.
     pub open_phase: Option<Phase>,
     pub step: Step,
+    /// Whether the branch may hold the checkpoint of the present milestone without its record.
+    #[serde(default)]
+    pub committing: bool,
     pub phase_attempt: u32,
     pub last_successful_phase: Option<Phase>,
     pub phase_started_at: Option<Timestamp>,
@@ -200,6 +203,9 @@ pub struct State {
     pub session: Session,
     /// VERIFY passes of the present milestone, over all sessions; numbers their logs.
     pub verify_passes: u32,
+    /// The same of every milestone, be it done or taken back.
+    #[serde(default)]
+    pub passes_of_milestones: BTreeMap<usize, u32>,
     /// The milestone a resume came back to; its tree may hold work of an earlier session.
     pub resumed_milestone: Option<usize>,
     pub ticks_used: u32,
@@ -226,6 +232,7 @@ impl Default for State {
             phase: Phase::Init,
             open_phase: None,
             step: Step::Due(Phase::Plan),
+            committing: false,
             phase_attempt: 0,
             last_successful_phase: None,
             phase_started_at: None,
@@ -277,6 +284,7 @@ impl Default for State {
                 reopened: false,
             },
             verify_passes: 0,
+            passes_of_milestones: BTreeMap::new(),
             resumed_milestone: None,
             ticks_used: 0,
             stop_requested: None,

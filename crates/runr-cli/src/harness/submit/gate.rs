@@ -75,7 +75,7 @@ impl<'a> Submission<'a> {
     fn refuse_untrusted(&self) -> Result<()> {
         let checks = &self.config.verification;
         if !checks.is_empty() {
-            return trust::check(self.host, &self.layout.repo_root, &self.config);
+            return trust::check(self.host, &self.layout.repo_root, &self.config, None);
         }
         if self.state.options.allow_unverified {
             return Ok(());

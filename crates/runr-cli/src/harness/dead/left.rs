@@ -14,8 +14,8 @@ use crate::host::Host;
 use crate::presence;
 
 /// Notes what is uncommitted as the run's own: it may have been written since the last note. Once the
-/// stop is recorded nobody knows that any more, and this resume may still be refused.
-pub(super) fn note_what_is_left(
+/// stop is recorded nobody knows that any more, and a resume may still be refused.
+pub(super) fn note(
     files: &RunFiles,
     host: &Host,
     layout: &Layout,
