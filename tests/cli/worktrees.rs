@@ -1,6 +1,7 @@
 //! Worktrees people can work in: what is copied into them, the commands that prepare them, and that
 //! nobody is sent to the wrong one.
 
+mod again;
 mod lost;
 
 use std::fs;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Config, Sandbox, Script, is_alive, wait_until};
+use crate::support::{Config, Sandbox, Script, is_alive, ok, wait_until};
 
 /// A sandbox with this configuration, and these lines in `.gitignore` and `.worktreeinclude`.
 fn sandbox(config: &Config, ignore: &str, include: &str) -> Sandbox {

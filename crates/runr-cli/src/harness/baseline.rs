@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::account::Account;
 use super::git::TreeStatus;
+use super::index::Flags;
 use crate::presence;
 
 /// Where a run keeps its baseline.
@@ -148,6 +149,9 @@ pub(crate) struct Baseline {
     /// The settings of the user's account. Of this session: a resume takes them as they are.
     #[serde(skip)]
     pub(crate) account: Account,
+    /// The flags that the user had set in the index.
+    #[serde(default)]
+    pub(crate) flags: Flags,
 }
 
 impl Baseline {

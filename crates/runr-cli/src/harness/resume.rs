@@ -93,12 +93,9 @@ pub(crate) fn resume(
     let claim = claiming
         .map(|claiming| claiming.claim(&run_id, host.cancel.clone()))
         .transpose()?;
-    // After the stop only the user's own command can have been at work, and not in the tree.
-    let at_work = before.in_flight.is_some() || before.running_command.is_some();
-    let died_at_work = at_work && !before.is_stopped();
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
     let redacting = files.clone().redacting(context::redactor(&config, host));
-    let state = end_what_is_left(&redacting, host, &git, RESUME)?;
+    let state = end_what_is_left(&redacting, host, &layout, &git, RESUME)?;
     claim.as_ref().map_or(Ok(()), Claim::check)?;
     let mut recorder = Recorder::new(redacting, state, host.clock.clone(), listener, git.clone());
     let mut reopened = Reopened::new(&layout, &files, &recorder.state, &git, host)?;
@@ -108,21 +105,18 @@ pub(crate) fn resume(
     let environment = Environment::compare(host, git, &files, state, status, versions)?;
     environment.admit(state, request.force)?;
     let moved = reopened.moved(state, request.force_branch);
-    if !died_at_work {
-        // On a wrong branch the run stops: nothing is moved out of its way.
-        let goes_on = moved.is_some() || reopened.status.branch == state.branch;
-        reopened.clear_strangers_work(&mut recorder, request.auto_stash && goes_on)?;
-    }
+    // On a wrong branch the run stops: nothing is moved out of its way.
+    let is_there = reopened.status.branch == state.branch || reopened.is_unplaced(state);
+    let goes_on = moved.is_some() || is_there;
+    reopened.clear_strangers_work(&mut recorder, request.auto_stash && goes_on)?;
     let state = &recorder.state;
     let chosen = reopened.pick_checkpoint(&layout, state, moved.is_some())?;
-    if moved.is_some() || chosen.milestone_index != state.milestone_index {
-        reopened.judge_from_head(&files)?;
-    }
     let scope = scope_change(state, &snapshot, &config, &task);
     let lock = scope.as_ref().unwrap_or(&state.scope_lock);
     let options = overrides::options(&state.options, request);
     let guard = context::guard(&config, lock, &options.allow_deps, &task.owns_raw)?;
     refuse_first_dirt(&reopened, &guard, state)?;
+    reopened.put_on_branch(state)?;
     let mut baseline = reopened.baseline(&files, &guard, state)?;
     if scope.is_some() {
         baseline.extend(guard.guarded_prints(reopened.git.dir(), &reopened.status)?);
