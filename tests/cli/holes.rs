@@ -1,11 +1,16 @@
 //! What once went wrong, and must not again: each test is named after the promise that was broken.
 
+mod claimed;
 mod deleted;
+mod dirty;
+mod failing;
 mod hidden;
 mod judged;
+mod kinds;
 mod reopened;
 mod settings;
 mod shapes;
+mod unread;
 mod workers;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! What workers are asked before a run: their version, and whether they answer at all.
 
+mod flags;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -16,8 +18,11 @@ use super::verify::millis;
 use super::worker::{arguments, display_name, find_binary};
 use crate::host::Host;
 
+pub(crate) use flags::takes_flags;
+
 const VERSION_LIMIT: Duration = Duration::from_secs(5);
-const PING_LIMIT: Duration = Duration::from_secs(15);
+/// How long a worker may take for its word before a run.
+pub(crate) const PING_LIMIT: Duration = Duration::from_secs(15);
 const PING: &str = "Answer with the single word: pong\n";
 
 /// What workers call their versions, by their configured names.
@@ -107,12 +112,18 @@ pub(crate) fn probe(
     Ok(BinaryCheck { ok: true, results })
 }
 
-/// Asks every one of these workers for a word, side by side.
-pub(crate) fn ping(host: &Host, config: &Config, names: &[&str], cwd: &Utf8Path) -> PingCheck {
+/// Asks every one of these workers for a word, side by side, and waits for each as long as `limit`.
+pub(crate) fn ping(
+    host: &Host,
+    config: &Config,
+    names: &[&str],
+    cwd: &Utf8Path,
+    limit: Duration,
+) -> PingCheck {
     let results = std::thread::scope(|scope| {
         let ask = |name: &&str| {
             let name = (*name).to_owned();
-            scope.spawn(move || ping_one(host, config, &name, cwd))
+            scope.spawn(move || ping_one(host, config, &name, cwd, limit))
         };
         let asked: Vec<_> = names.iter().map(ask).collect();
         let heard = asked.into_iter().map(|thread| {
@@ -128,9 +139,15 @@ pub(crate) fn ping(host: &Host, config: &Config, names: &[&str], cwd: &Utf8Path)
     PingCheck::of(results)
 }
 
-fn ping_one(host: &Host, config: &Config, name: &str, cwd: &Utf8Path) -> PingResult {
+fn ping_one(
+    host: &Host,
+    config: &Config,
+    name: &str,
+    cwd: &Utf8Path,
+    limit: Duration,
+) -> PingResult {
     let since = Instant::now();
-    let failure = answer_of(host, config, name, cwd);
+    let failure = answer_of(host, config, name, cwd, limit);
     PingResult {
         ok: failure.is_none(),
         worker: name.to_owned(),
@@ -141,7 +158,13 @@ fn ping_one(host: &Host, config: &Config, name: &str, cwd: &Utf8Path) -> PingRes
 }
 
 /// What keeps the worker from answering, if anything does.
-fn answer_of(host: &Host, config: &Config, name: &str, cwd: &Utf8Path) -> Option<WorkerFailure> {
+fn answer_of(
+    host: &Host,
+    config: &Config,
+    name: &str,
+    cwd: &Utf8Path,
+    limit: Duration,
+) -> Option<WorkerFailure> {
     let broken = |message: String| {
         Some(WorkerFailure {
             kind: FailureKind::Crash,
@@ -160,15 +183,15 @@ fn answer_of(host: &Host, config: &Config, name: &str, cwd: &Utf8Path) -> Option
         args: &arguments(name, worker, cwd),
         cwd,
         input: PING,
-        limit: PING_LIMIT,
+        limit,
     };
     match question.ask(&host.cancel) {
-        Ok(said) => judge(host, worker, &said),
+        Ok(said) => judge(host, worker, &said, limit),
         Err(problem) => broken(problem.to_string()),
     }
 }
 
-fn judge(host: &Host, worker: &Worker, said: &Said) -> Option<WorkerFailure> {
+fn judge(host: &Host, worker: &Worker, said: &Said, limit: Duration) -> Option<WorkerFailure> {
     let now = host.clock.now();
     let silent = |message: &str| WorkerFailure {
         kind: FailureKind::Timeout,
@@ -188,7 +211,10 @@ fn judge(host: &Host, worker: &Worker, said: &Said) -> Option<WorkerFailure> {
             &said.stderr,
             now,
         )),
-        End::TimedOut => Some(silent("no answer within 15 s")),
+        End::TimedOut => {
+            let seconds = limit.as_secs();
+            Some(silent(&format!("no answer within {seconds} s")))
+        }
         End::Cancelled => Some(silent("the question was interrupted")),
     }
 }

@@ -123,6 +123,8 @@ pub struct State {
     pub task: String,
     pub task_path: Option<String>,
     pub work_item: Option<String>,
+    /// SHA-256 of the file that keeps configuration, task and prompts; absent where none was noted.
+    pub snapshot_sha256: Option<String>,
     pub repo_root: String,
     pub repo_path: String,
     pub worktree_path: Option<String>,
@@ -219,6 +221,7 @@ impl Default for State {
             task: String::new(),
             task_path: None,
             work_item: None,
+            snapshot_sha256: None,
             repo_root: String::new(),
             repo_path: String::new(),
             worktree_path: None,

@@ -154,18 +154,25 @@ impl Driver {
         // Before it is cut: of half a token nobody can tell that it is one.
         let redactor = &self.context.redactor;
         let diff = prompt::shown_diff(&redactor.text(stat), &redactor.text(&patch));
-        let log = self.last_log_of_tier0();
+        let log = self.last_log_of_tier0()?;
         let check_log = log.map_or(String::new(), |log| head_of(&log, 4096));
         Ok(prompt::Change { diff, check_log })
     }
 
     /// The log of the last check of tier0 that the milestone has.
-    fn last_log_of_tier0(&self) -> Option<Utf8PathBuf> {
+    fn last_log_of_tier0(&self) -> Result<Option<Utf8PathBuf>> {
         let state = &self.recorder.state;
         let label = label(state);
         let logs = self.context.run_dir().join("logs/verify");
-        let log = |n| logs.join(format!("{label}-{}-{n}.log", Tier::Tier0));
-        (1..).map(log).take_while(|log| log.exists()).last()
+        let mut last = None;
+        for n in 1.. {
+            let log = logs.join(format!("{label}-{}-{n}.log", Tier::Tier0));
+            if !presence::exists(&log)? {
+                break;
+            }
+            last = Some(log);
+        }
+        Ok(last)
     }
 }
 

@@ -54,9 +54,9 @@ impl Driver {
         let label = label(state);
         let order = self.order(tiers, selected.reasons, &label);
         let cancel = self.halt.clone();
-        let ran = verify::run(&order, &mut self.recorder, &cancel)?;
+        let ran = verify::run(&order, &mut self.recorder, &cancel);
         end_orphans(&self.context.run_dir());
-        let Some(mut pass) = ran else {
+        let Some(mut pass) = ran? else {
             return Ok(()); // Cancelled; the loop stops the run.
         };
         if pass.tiers.iter().all(|tier| tier.ok) {

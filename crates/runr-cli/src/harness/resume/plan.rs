@@ -13,15 +13,17 @@ use runr_core::phase::task::parse_task;
 use super::choice::Chosen;
 use super::delta::delta;
 use super::environment::Environment;
-use super::{choose, chosen_config, driver_lives, overrides, probe, scope_change};
+use super::{choose, chosen_config, overrides, probe, scope_change};
 use crate::harness::baseline::Leftover;
 use crate::harness::context::{self, Layout};
+use crate::harness::dead::driver_lives;
 use crate::harness::git::{Git, TreeStatus};
 use crate::harness::ping::Versions;
-use crate::harness::request::ResumeRequest;
+use crate::harness::request::{ResumeRequest, file_of};
 use crate::harness::snapshot::Snapshot;
 use crate::harness::{checkpoint, trust};
 use crate::host::Host;
+use crate::presence;
 
 /// What a resume would do.
 ///
@@ -36,11 +38,11 @@ pub(crate) fn plan_resume(host: &Host, request: &ResumeRequest) -> Result<serde_
         config: snapshot,
         task_text,
         ..
-    } = Snapshot::read(&files)?;
+    } = Snapshot::read(&files, state.snapshot_sha256.as_deref())?;
     // Looking at a tree runs git, and git runs what its repository configures.
     let config = chosen_config(request, &layout, &snapshot)?;
     if config.command_list() != Config::default().command_list() {
-        trust::check(host, &layout.repo_root, &config)?;
+        trust::check(host, &layout.repo_root, &config, file_of(&request.config))?;
     }
     let task = parse_task(&task_text)?;
     let mut look = Look::at(host, request, layout, files, state, &config)?;
@@ -121,7 +123,7 @@ impl Look {
             state.stop_reason = Some(StopReason::Interrupted);
         }
         let tree = Utf8PathBuf::from(&state.repo_path);
-        let git = tree.is_dir().then(|| Git::new(&tree));
+        let git = presence::is_dir(&tree)?.then(|| Git::new(&tree));
         let status = git.as_ref().map(Git::status).transpose()?;
         let status = status.unwrap_or_default();
         let (mut versions, mut trouble) = (Versions::new(), None);

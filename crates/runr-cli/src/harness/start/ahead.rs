@@ -24,14 +24,18 @@ pub(super) fn look_ahead(
         return Ok((status, found));
     }
     let names = used_workers(&prepared.config, &prepared.options);
-    let ping = ping::ping(host, &prepared.config, &names, &prepared.place.toplevel);
+    let tree = &prepared.place.toplevel;
+    let ping = ping::ping(host, &prepared.config, &names, tree, ping::PING_LIMIT);
     // What a worker did to the tree meanwhile is judged like anything else.
-    let status = if without("ping-judged") {
-        status
+    let (before, status) = if without("ping-judged") {
+        (status.head.clone(), status)
     } else {
-        prepared.git.status()?
+        (status.head, prepared.git.status()?)
     };
     let mut found = preflight(prepared, guard, &status)?;
+    if status.head != before && !prepared.options.worktree {
+        found.guard.reasons.push("head_moved".to_owned());
+    }
     found.guard.reasons.extend(ping.reasons());
     found.guard.ok = found.guard.reasons.is_empty();
     found.ping = ping;

@@ -6,6 +6,7 @@ use crate::mutant::without;
 use crate::phase::event::Event;
 use crate::phase::model::{Phase, Plan, PlanReply, Stage};
 use crate::phase::owned::Collision;
+use crate::phase::preset;
 use crate::phase::scope::ScopeRules;
 use crate::phase::state::State;
 use crate::phase::stop::StopReason;
@@ -34,6 +35,7 @@ pub fn after_plan(
         .flatten()
         .collect();
     let mut outside = outside(&files, scope);
+    let presets = suggested_presets(&outside, scope);
     outside.truncate(MAX_LISTED);
     let mut plan = plan;
     // A pattern that cannot be used would forbid everything for ever.
@@ -42,20 +44,34 @@ pub fn after_plan(
     }
     let mut events = vec![Event::PlanGenerated(plan)];
     if !outside.is_empty() {
-        let error = format!(
+        let mut error = format!(
             "the plan names files outside the scope: {}",
             shown(&outside)
         );
+        let mut hint = "widen scope.allowlist or ask for a plan inside it".to_owned();
+        if let Some(advice) = preset::advice(&presets) {
+            error = format!("{error}; {advice}");
+            hint = format!("{advice}, or {hint}");
+        }
         events.push(Event::PlanScopeViolation {
             violations: outside,
             allowlist: state.scope_lock.allowlist.clone(),
-            hint: "widen scope.allowlist or ask for a plan inside it".into(),
+            suggested_presets: presets,
+            hint,
         });
         events.push(stopped(state, StopReason::PlanScopeViolation, Some(error)));
     } else {
         events.extend(collided(state, &files, collisions, collisions_stop));
     }
     events
+}
+
+/// The presets that would help. None allows what is denied, or what is not in the repository.
+fn suggested_presets(outside: &[String], scope: &ScopeRules) -> Vec<String> {
+    let could_be_allowed = |file: &&str| !scope.is_denied(file) && is_in_repository(file);
+    let files: Vec<&str> = outside.iter().map(String::as_str).collect();
+    let files: Vec<&str> = files.into_iter().filter(could_be_allowed).collect();
+    preset::suggested(&files, scope.effective_allowlist())
 }
 
 /// The events of planned `files` that live runs expect, too; with `stops` unset they are told only.
@@ -114,8 +130,9 @@ fn outside(files: &[String], scope: &ScopeRules) -> Vec<String> {
 /// What is wrong with a plan that names directories, of which no check can tell whether they were
 /// changed; `is_directory` looks into the tree. Paths that leave it are the scope's business.
 #[must_use]
-pub fn named_directory(plan: &Plan, is_directory: impl Fn(&str) -> bool) -> Option<String> {
-    let named = |path: &str| is_in_repository(path) && (path.ends_with('/') || is_directory(path));
+pub fn named_directory(plan: &Plan, mut is_directory: impl FnMut(&str) -> bool) -> Option<String> {
+    let mut named =
+        |path: &str| is_in_repository(path) && (path.ends_with('/') || is_directory(path));
     plan.milestones
         .iter()
         .enumerate()

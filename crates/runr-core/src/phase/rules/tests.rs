@@ -288,6 +288,51 @@ fn a_plan_outside_the_scope_and_a_collision_end_the_run() {
     assert_eq!(recorded.len(), 2);
 }
 
+#[test]
+fn a_preset_is_suggested_for_a_plan_that_it_would_allow() {
+    let state = after(&[started(RunOptions::default()), enter_event(Phase::Plan)]);
+    let scope = ScopeRules::new(&ScopePolicy {
+        allowlist: vec!["src/**".into()],
+        denylist: vec!["prisma/**".into()],
+        ..ScopePolicy::default()
+    })
+    .unwrap();
+    let suggested = |files: &[&str]| {
+        let plan = Plan {
+            milestones: vec![Milestone {
+                files_expected: Some(files.iter().map(|file| (*file).to_owned()).collect()),
+                ..milestone("g")
+            }],
+            risk_map: None,
+            do_not_touch: None,
+        };
+        let events = after_plan(&state, PlanReply::Plan(plan), &scope, &[], true);
+        let found = events.iter().find_map(|event| match event {
+            Event::PlanScopeViolation {
+                suggested_presets,
+                hint,
+                ..
+            } => Some((suggested_presets.clone(), hint.clone())),
+            _ => None,
+        });
+        let error = events.iter().find_map(|event| match event {
+            Event::Stop(stop) => stop.error.clone(),
+            _ => None,
+        });
+        let (presets, hint) = found.unwrap();
+        (presets, hint, error.unwrap())
+    };
+    let (presets, hint, error) = suggested(&["src/a", "Cargo.toml"]);
+    assert_eq!(presets, ["rust"]);
+    assert!(hint.starts_with("add preset rust to scope.presets, or "));
+    assert!(error.ends_with("Cargo.toml; add preset rust to scope.presets"));
+    for nothing_helps in ["prisma/schema.prisma", "../Cargo.toml", "docs/a.md"] {
+        let (presets, hint, error) = suggested(&[nothing_helps]);
+        assert_eq!(presets, [""; 0], "{nothing_helps}");
+        assert!(!hint.contains("preset") && !error.contains("preset"));
+    }
+}
+
 fn pass(ok: bool, timed_out: bool) -> VerifyPass {
     let result = CommandResult {
         command: "check".into(),
@@ -480,6 +525,7 @@ pub(super) fn resumed(claim: Option<RunClaim>) -> Event {
         options: RunOptions::default(),
         claim,
         limits: None,
+        snapshot_sha256: None,
         automatic: false,
         moved: None,
         overrides: Vec::new(),

@@ -207,6 +207,7 @@ impl State {
         self.task.clone_from(&started.task);
         self.task_path.clone_from(&started.task_path);
         self.work_item.clone_from(&started.work_item);
+        self.snapshot_sha256.clone_from(&started.snapshot_sha256);
         self.repo_root.clone_from(&started.repo_root);
         self.repo_path.clone_from(&started.repo_path);
         self.scope_lock = started.scope_lock.clone();

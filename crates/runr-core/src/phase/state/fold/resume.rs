@@ -37,6 +37,9 @@ impl State {
             self.owned_paths = Default::default();
         }
         self.claim.clone_from(&resumed.claim);
+        if resumed.snapshot_sha256.is_some() {
+            self.snapshot_sha256.clone_from(&resumed.snapshot_sha256);
+        }
         self.limits = resumed.limits;
         let open = self.last_verify_failure.as_ref();
         self.last_failed_log = open.and_then(|failure| failure.log.clone());
