@@ -62,7 +62,8 @@ fn a_plan_that_meets_a_live_run_waits_for_its_end() {
     let stops = || {
         let status = sandbox.status(&second);
         assert_eq!(status["stop_reason"], "parallel_file_collision");
-        assert_eq!(status["other_run"], first.as_str());
+        let stop = sandbox.payloads(&second, "stop").pop().unwrap();
+        assert_eq!(stop["other_run"], first.as_str());
     };
     stops();
     sandbox.runr(&["resume", &second]).output().exits(1);
