@@ -196,11 +196,12 @@ impl Baseline {
         let changed: BTreeSet<&String> = status.changed.iter().collect();
         let mut kept = Prints::new();
         for (path, print) in std::mem::take(&mut self.dirty) {
+            let now = print_of(&tree.join(&path))?;
+            let is_as_left = left.files.get(&path) == Some(&now);
             if changed.contains(&path) {
-                let now = print_of(&tree.join(&path))?;
-                let is_as_left = left.files.get(&path) == Some(&now);
                 kept.insert(path, if is_as_left { print } else { now });
-            } else if moved && !left.knows(&path) {
+            } else if moved && (is_as_left || !left.knows(&path)) {
+                // It no longer differs because a worker has committed it.
                 kept.insert(path, print);
             }
         }
