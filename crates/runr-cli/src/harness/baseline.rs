@@ -11,6 +11,7 @@ use runr_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::account::Account;
 use super::git::TreeStatus;
 use super::index::Flags;
 use crate::presence;
@@ -145,6 +146,12 @@ pub(crate) struct Baseline {
     /// The flags that the user had set in the index.
     #[serde(default)]
     pub(crate) flags: Flags,
+    /// What was copied into the worktree: whatever git makes of it later, it is never committed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) copied: BTreeSet<String>,
+    /// The settings of the user's account. Of this session: a resume takes them as they are.
+    #[serde(skip)]
+    pub(crate) account: Account,
 }
 
 impl Baseline {

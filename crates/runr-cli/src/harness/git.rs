@@ -47,6 +47,9 @@ const HARDENED: &[&str] = &[
     "commit.gpgSign=false",
     "-c",
     "submodule.recurse=false",
+    // Otherwise a git in the submodule shows what differs, by the programs of its own settings.
+    "-c",
+    "diff.submodule=short",
     "-c",
     "advice.detachedHead=false",
     "-c",
@@ -55,6 +58,10 @@ const HARDENED: &[&str] = &[
     "-c",
     "log.showSignature=false",
 ];
+
+/// A submodule is looked at by its commit alone: whether its files differ a git in it would have to tell,
+/// which runs the filters of its own settings.
+pub(crate) const COMMITS_OF_SUBMODULES: &str = "--ignore-submodules=dirty";
 
 /// Git in one directory.
 #[derive(Debug, Clone)]
@@ -133,6 +140,16 @@ impl Git {
             pinned: true,
             ..self
         }
+    }
+
+    /// The same git. Where the settings of the repository were `changed`, so may be the filters they
+    /// name: those that came since are not run either.
+    pub(crate) fn for_rules(&self, changed: bool) -> Self {
+        let mut same = self.clone();
+        if changed && !without("filters-anew") {
+            same.filters = Arc::default();
+        }
+        same
     }
 
     /// The same git, which goes by the index at `path`.
@@ -344,7 +361,11 @@ impl Git {
             },
             "--ignored=traditional",
             "--renames",
-            "--ignore-submodules=none",
+            if without("filters-of-submodules") {
+                "--ignore-submodules=none"
+            } else {
+                COMMITS_OF_SUBMODULES
+            },
         ];
         parse_status(&self.run(&args)?)
     }

@@ -4,6 +4,7 @@
 //! [`start`] and [`resume`] bring a run to that loop, and [`submit()`] its work to a branch; the other
 //! files each know one thing about the outside world.
 
+mod account;
 mod argument;
 mod baseline;
 mod checkpoint;

@@ -28,6 +28,7 @@ use self::claim::claiming;
 use self::environment::Environment;
 use self::refusals::{refuse_first_dirt, refuse_unstarted, refuse_unverified};
 use self::tree::Reopened;
+use super::account::Account;
 use super::baseline::Baseline;
 use super::claim::Claim;
 use super::context::{self, Context, Layout, Workers};
@@ -120,6 +121,7 @@ pub(crate) fn resume(
     if scope.is_some() {
         baseline.extend(guard.guarded_prints(reopened.git.dir(), &reopened.status)?);
     }
+    baseline.account = Account::observe(host, &reopened.git)?;
     baseline.save(&files)?;
     let changed = (config != snapshot || texts != frozen).then(|| Snapshot {
         config: config.clone(),

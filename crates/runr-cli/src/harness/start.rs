@@ -16,6 +16,7 @@ use runr_core::phase::task::Task;
 use runr_core::phase::watchdog::Limits;
 use runr_core::{Error, Result};
 
+use super::account::Account;
 use super::baseline::Baseline;
 use super::claim::Claim;
 use super::context::{self, Context, Workers};
@@ -181,6 +182,7 @@ fn settle_in(
     }
     let git_dir = GitDir::of(git.dir())?;
     baseline.rules = git_dir.rules()?;
+    baseline.account = Account::observe(host, &git)?;
     let index = OwnIndex::take(git_dir, files.dir())?;
     if in_place {
         baseline.flags = Flags::of(&git.clone().judging_by(index.path()))?;

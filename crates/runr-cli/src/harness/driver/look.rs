@@ -16,6 +16,7 @@ use runr_core::redact::Redactor;
 use super::Driver;
 use super::milestone::label;
 use crate::harness::baseline::{digest, prints};
+use crate::harness::git::COMMITS_OF_SUBMODULES;
 use crate::harness::gitdir::Head;
 use crate::harness::inspect::{Seen, inspect};
 use crate::harness::process::head_of;
@@ -130,6 +131,7 @@ impl Driver {
             "--no-color",
             "--stat",
             "-p",
+            COMMITS_OF_SUBMODULES,
             &head,
             "--",
         ];
