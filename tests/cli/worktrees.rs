@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Config, Sandbox, Script, is_alive, wait_until};
+use crate::support::{Config, Sandbox, Script, is_alive, ok, wait_until};
 
 /// A sandbox with this configuration, and these lines in `.gitignore` and `.worktreeinclude`.
 fn sandbox(config: &Config, ignore: &str, include: &str) -> Sandbox {
