@@ -55,8 +55,10 @@ impl OwnIndex {
         flags: &Flags,
     ) -> Result<Self> {
         let mut index = Self::at(git_dir, run_dir);
-        // No git of the run is left, so a lock is a dead one's.
-        remove(&Utf8PathBuf::from(format!("{}.lock", index.path)))?;
+        // No git of the run is left, so these are a dead one's; the second is that of one commit.
+        for left in ["git-index.lock", "artifacts/index", "artifacts/index.lock"] {
+            remove(&run_dir.join(left))?;
+        }
         published::remove_dead_lock(&index.of_tree)?;
         if !without("index-anew") || !presence::exists(&index.path)? {
             remove(&index.path)?;
