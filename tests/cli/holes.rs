@@ -3,6 +3,7 @@
 mod deleted;
 mod hidden;
 mod judged;
+mod planted;
 mod reopened;
 mod settings;
 mod shapes;

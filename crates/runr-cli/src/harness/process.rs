@@ -9,6 +9,7 @@
 //! [`capture`].
 
 mod capture;
+mod log;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -24,6 +25,7 @@ use runr_core::redact::Redactor;
 use rustix::process::{Pid, Signal};
 
 use self::capture::Capture;
+pub(crate) use self::log::Log;
 use super::orphans::{MARK, has_environment};
 use crate::ownership::CLAIM_VARIABLES;
 use crate::processes::{boot_id, exit_code, members, pid_of, signal_group, stat_of, wait_unreaped};
@@ -40,9 +42,9 @@ pub(crate) struct Spec<'a> {
     pub(crate) what: What<'a>,
     pub(crate) cwd: &'a Utf8Path,
     pub(crate) env: &'a [(String, String)],
-    pub(crate) stdout: &'a Utf8Path,
+    pub(crate) stdout: Log,
     /// Where standard error goes; absent: into the same file.
-    pub(crate) stderr: Option<&'a Utf8Path>,
+    pub(crate) stderr: Option<Log>,
     /// What no log may hold.
     pub(crate) redactor: &'a Redactor,
 }
@@ -67,7 +69,7 @@ pub(crate) struct Gated {
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) end: End,
-    /// SHA-256 of the log of standard output.
+    /// SHA-256 of what came into the log of standard output.
     pub(crate) sha256: String,
 }
 
@@ -80,7 +82,7 @@ pub(crate) enum End {
 }
 
 /// Starts a child up to its gate.
-pub(crate) fn spawn(spec: &Spec<'_>) -> io::Result<Gated> {
+pub(crate) fn spawn(spec: Spec<'_>) -> io::Result<Gated> {
     use std::os::unix::process::CommandExt;
 
     // A program takes over the gate's process; a command line is run by the gate's own shell.
@@ -90,7 +92,7 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> io::Result<Gated> {
     let (stdout, out) = Capture::start(spec.stdout, spec.redactor)?;
     // One pipe for both keeps the order in which they were written.
     let (stderr, err) = match spec.stderr {
-        Some(path) => Capture::start(path, spec.redactor).map(|(log, pipe)| (Some(log), pipe))?,
+        Some(log) => Capture::start(log, spec.redactor).map(|(log, pipe)| (Some(log), pipe))?,
         None => (None, out.try_clone()?),
     };
     let (script, words) = match spec.what {

@@ -17,7 +17,7 @@ use runr_core::redact::Redactor;
 use runr_core::{Error, Result};
 
 use super::claim::Claim;
-use super::process::{self, End, Ended, Spec, What};
+use super::process::{self, End, Ended, Log, Spec, What};
 use super::recorder::{Recorder, VERIFIER};
 
 /// How much failing output goes into the state and the next prompt.
@@ -46,7 +46,6 @@ pub(crate) fn run_claim(
     recorder: &mut Recorder,
     cancel: &CancelFlag,
 ) -> Result<Option<i32>> {
-    make_log_dir(order)?;
     let deadline = Instant::now() + order.budget;
     match order.tiers.first() {
         None => Ok(None),
@@ -57,18 +56,12 @@ pub(crate) fn run_claim(
     }
 }
 
-fn make_log_dir(order: &Order) -> Result<()> {
-    let logs = order.run_dir.join("logs/verify");
-    std::fs::create_dir_all(&logs).map_err(|source| Error::io("create", &logs, source))
-}
-
 /// Runs the tiers in order; the first failing command ends the pass. `None` when cancelled.
 pub(crate) fn run(
     order: &Order,
     recorder: &mut Recorder,
     cancel: &CancelFlag,
 ) -> Result<Option<VerifyPass>> {
-    make_log_dir(order)?;
     let deadline = Instant::now() + order.budget;
     let required: Vec<String> = order
         .tiers
@@ -121,7 +114,7 @@ fn run_tier(
         else {
             return Ok(None);
         };
-        let log = order.run_dir.join(&name);
+        let log = order.run_dir.join(&result.log);
         keep_copy(order, tier, &log);
         let failed = result.exit_code != 0 || result.timed_out;
         results.push(result);
@@ -153,8 +146,10 @@ fn run_command(
 ) -> Result<Option<CommandResult>> {
     order.claim.as_ref().map_or(Ok(()), Claim::check)?;
     let began = Instant::now();
-    let log = &order.run_dir.join(name);
-    let failed = |source| Error::io("run a verification command, log", log, source);
+    let path = &order.run_dir.join(name);
+    let failed = |source| Error::io("run a verification command, log", path, source);
+    let log = Log::fresh(&order.run_dir, name).map_err(failed)?;
+    let name = log.name.clone();
     let line = command.to_owned();
     let spec = Spec {
         what: What::Command(&line),
@@ -164,12 +159,12 @@ fn run_command(
         stderr: None,
         redactor: &order.redactor,
     };
-    let child = process::spawn(&spec).map_err(failed)?;
+    let child = process::spawn(spec).map_err(failed)?;
     let started = Event::CommandStarted(CommandStarted {
         kind: "verify".into(),
         tier: Some(tier),
         command: command.to_owned(),
-        log: name.to_owned(),
+        log: name.clone(),
         pid: child.identity.pid,
         start: child.identity.start,
         boot_id: child.identity.boot_id.clone(),
@@ -189,7 +184,7 @@ fn run_command(
         exit_code,
         timed_out,
         duration_ms: millis(began.elapsed()),
-        log: name.to_owned(),
+        log: name,
         sha256,
     }))
 }

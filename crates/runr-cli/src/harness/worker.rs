@@ -11,7 +11,7 @@ use runr_core::phase::usage::usage_of;
 use runr_core::redact::Redactor;
 use runr_core::{Error, Result, Timestamp};
 
-use super::process::{self, End, Spec, What};
+use super::process::{self, End, Log, Spec, What};
 use crate::host::Host;
 
 /// How much of an output is searched for the answer, from its end, and then from its beginning; what
@@ -97,26 +97,26 @@ pub(crate) struct ProcessCall<'a> {
     pub(crate) stage: Stage,
     pub(crate) cwd: &'a Utf8Path,
     pub(crate) env: &'a [(String, String)],
-    /// Standard output; standard error goes beside it with `.err` appended.
+    /// Where standard output goes, and where standard error.
     pub(crate) log: Utf8PathBuf,
+    pub(crate) complaints: Utf8PathBuf,
     pub(crate) redactor: &'a Redactor,
 }
 
 impl ProcessCall<'_> {
     /// Starts the worker up to its gate.
-    pub(crate) fn spawn(&self) -> Result<process::Gated> {
+    pub(crate) fn spawn(&self, stdout: Log, stderr: Log) -> Result<process::Gated> {
         let mut argv = vec![self.worker.bin.clone()];
         argv.extend(arguments(self.name, self.worker, self.cwd));
-        let stderr = Utf8PathBuf::from(format!("{}.err", self.log));
         let spec = Spec {
             what: What::Program(&argv),
             cwd: self.cwd,
             env: self.env,
-            stdout: &self.log,
-            stderr: Some(&stderr),
+            stdout,
+            stderr: Some(stderr),
             redactor: self.redactor,
         };
-        process::spawn(&spec)
+        process::spawn(spec)
             .map_err(|source| Error::io("start worker", Utf8Path::new(&self.worker.bin), source))
     }
 
@@ -152,8 +152,7 @@ impl ProcessCall<'_> {
         if exit_code == 0 || is_answer {
             return Answer::Text(text);
         }
-        let stderr = Utf8PathBuf::from(format!("{}.err", self.log));
-        let stderr = process::tail_of(&stderr, STDERR_LIMIT).unwrap_or_default();
+        let stderr = process::tail_of(&self.complaints, STDERR_LIMIT).unwrap_or_default();
         if stdout.trim().is_empty() && parse_reply(self.stage, &stderr).is_ok() {
             return Answer::Text(stderr);
         }
