@@ -74,3 +74,42 @@ fn a_planted_log_answers_for_nobody_and_stays_as_it_is() {
     }
     sandbox.runr(&["report", &id, "--verify"]).output().exits(0);
 }
+
+#[test]
+fn nothing_is_written_through_a_link_that_a_worker_planted() {
+    for link in ["ln -sf", "ln -f"] {
+        // The first answer cannot be read, and is kept for people.
+        let plant = format!("rm -f $place; {link} \"$SCRATCH/mine\" $place");
+        let work = format!(
+            "first=$([ -e \"$SCRATCH/planted\" ] || echo yes)
+{}[ -n \"$first\" ] && {{ echo gibberish; exit; }}
+echo staged > src/staged.txt; git add src/staged.txt; echo part > src/part.txt",
+            plants(PLACES, &plant)
+        );
+        let (sandbox, output) = run_told(&format!("{work}{}", answer(OK)));
+        let mine = fs::read_to_string(sandbox.scratch().join("mine")).unwrap();
+        assert_eq!(mine, "my only copy\n", "{link}: {output}");
+        output.exits(0);
+    }
+}
+
+#[test]
+fn no_directory_of_a_run_leads_elsewhere() {
+    for folder in ["logs/worker", "logs/verify", "artifacts"] {
+        let work = format!(
+            "mkdir \"$SCRATCH/elsewhere\"; echo mine > \"$SCRATCH/elsewhere/tests_tier0.log\"
+cd \"$RUNR_RUN_DIR\"; rm -rf {folder}; ln -s \"$SCRATCH/elsewhere\" {folder}; cd - > /dev/null
+echo part > src/part.txt"
+        );
+        let (sandbox, output) = run_told(&format!("{work}{}", answer(OK)));
+        assert!(output.code.is_some_and(|code| code != 0), "{output}");
+        let elsewhere = sandbox.scratch().join("elsewhere");
+        let names = fs::read_dir(&elsewhere).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["tests_tier0.log"], "{folder}");
+        let kept = fs::read_to_string(elsewhere.join("tests_tier0.log")).unwrap();
+        assert_eq!(kept, "mine\n");
+        let id = sandbox.run_ids().pop().unwrap();
+        assert_eq!(sandbox.status(&id)["phase"], "STOPPED");
+    }
+}

@@ -152,6 +152,8 @@ fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
         return remove(to);
     };
     let half = Utf8PathBuf::from(format!("{to}.runr"));
+    // A leftover, or a link that the copy would go through.
+    remove(&half)?;
     std::fs::copy(from, &half)
         .and_then(|_| File::options().write(true).open(&half))
         .and_then(|file| file.set_modified(time))

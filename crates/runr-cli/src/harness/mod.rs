@@ -20,6 +20,7 @@ mod notify;
 mod orphans;
 mod others;
 mod owner;
+mod path_list;
 mod ping;
 mod process;
 mod prompts;

@@ -25,7 +25,7 @@ use runr_core::redact::Redactor;
 use rustix::process::{Pid, Signal};
 
 use self::capture::Capture;
-pub(crate) use self::log::Log;
+pub(crate) use self::log::{Log, open_plain};
 use super::orphans::{MARK, has_environment};
 use crate::ownership::CLAIM_VARIABLES;
 use crate::processes::{boot_id, exit_code, members, pid_of, signal_group, stat_of, wait_unreaped};

@@ -1,6 +1,5 @@
 //! Runs the verification tiers: one deadline, one log per command, and an unrun command is a failure.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::time::{Duration, Instant};
 
@@ -192,17 +191,16 @@ fn run_command(
 /// The end of the newest log of a tier under a fixed name, for people; the numbered one is the
 /// record, so a copy that fails is no loss.
 fn keep_copy(order: &Order, tier: Tier, log: &Utf8Path) {
-    let path = order.run_dir.join(format!("artifacts/tests_{tier}.log"));
-    // Never through a link that somebody put there.
-    drop(std::fs::remove_file(&path));
-    if let Some(kept) = order.kept {
-        drop(copy_end(log, &path, kept));
+    let name = format!("artifacts/tests_{tier}.log");
+    match order.kept {
+        Some(kept) => drop(copy_end(log, &order.run_dir, &name, kept)),
+        None => drop(std::fs::remove_file(order.run_dir.join(name))),
     }
 }
 
-fn copy_end(log: &Utf8Path, to: &Utf8Path, kept: u64) -> io::Result<()> {
-    let mut from = File::open(log)?;
-    let mut to = process::private_file(to)?;
+fn copy_end(log: &Utf8Path, run_dir: &Utf8Path, name: &str, kept: u64) -> io::Result<()> {
+    let mut to = Log::instead(run_dir, name)?;
+    let mut from = process::open_plain(log)?;
     let left_out = from.metadata()?.len().saturating_sub(kept);
     if left_out > 0 {
         from.seek(SeekFrom::Start(left_out))?;

@@ -1,5 +1,6 @@
 //! Judging: what an answer means, and what is recorded with it.
 
+use std::io::Write;
 use std::time::Duration;
 
 use runr_core::Result;
@@ -17,6 +18,7 @@ use runr_core::phase::state::State;
 use super::{Driver, WorkerCall, reason_of};
 use crate::harness::inspect::Seen;
 use crate::harness::others::live_runs;
+use crate::harness::process::Log;
 use crate::harness::worker::{Answer, CallEnd};
 use crate::harness::{context, verify};
 
@@ -121,16 +123,15 @@ impl Driver {
 
     /// Keeps the end of an unreadable answer for people; a failure to do so changes nothing.
     pub(super) fn keep_raw(&self, call: &WorkerCall, text: &str) {
-        let name = format!("raw-outputs-{}-{}.md", call.stage, call.worker);
-        let path = self.context.run_dir().join("artifacts").join(name);
+        let name = format!("artifacts/raw-outputs-{}-{}.md", call.stage, call.worker);
         let entry = format!(
             "## {} attempt {}\n\n{}\n\n",
             call.id,
             call.attempt,
             rules::tail(text, 2048)
         );
-        let old = std::fs::read_to_string(&path).unwrap_or_default();
-        drop(std::fs::write(path, old + &entry));
+        let kept = Log::continued(&self.context.run_dir(), &name);
+        drop(kept.and_then(|mut kept| kept.write_all(entry.as_bytes())));
     }
 
     pub(super) fn judge_plan(&mut self, after: &State, reply: PlanReply) -> Result<Vec<Event>> {

@@ -1,15 +1,17 @@
-//! The files that take what children print.
+//! The files that take what children print, and how they are read again.
 //!
 //! Agents know the directory of the run. Before a log is begun they may have put anything under its
 //! name: the answer that the next worker is to give, a link to a file of the user's, a pipe that
 //! nobody reads. So a log is a file that was not there before, or a plain one that is gone on with,
 //! and no directory on the way there is a link.
 
+use std::fs;
 use std::io;
 
 use camino::Utf8Path;
 use runr_core::fs::{Dir, File, Open, real};
 use runr_core::mutant::without;
+use rustix::fs::{Mode, OFlags};
 
 /// A log that is open for writing.
 #[derive(Debug)]
@@ -29,6 +31,19 @@ impl Log {
     /// Goes on with a log that several commands share.
     pub(crate) fn continued(run_dir: &Utf8Path, name: &str) -> io::Result<Self> {
         Self::open(run_dir, name, true)
+    }
+
+    /// Takes the place of what has the name, and removes that.
+    pub(crate) fn instead(run_dir: &Utf8Path, name: &str) -> io::Result<Self> {
+        let path = Utf8Path::new(name);
+        let dir = directory(run_dir, path.parent().unwrap_or(Utf8Path::new("")))?;
+        let file_name = path.file_name().unwrap_or_default();
+        // What cannot be removed is in the way of the next call.
+        drop(dir.unlink(file_name));
+        Ok(Self {
+            name: name.to_owned(),
+            file: dir.open(file_name, Open::CreateNew(0o600))?,
+        })
     }
 
     fn open(run_dir: &Utf8Path, name: &str, goes_on: bool) -> io::Result<Self> {
@@ -51,6 +66,16 @@ impl Log {
             number += 1;
             path = numbered(name, number);
         }
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -80,9 +105,19 @@ fn plain(dir: &dyn Dir, name: &str) -> Option<Box<dyn File>> {
     (stat.links == 1 || without("plain-log")).then_some(file)
 }
 
+/// Opens a log for reading. Nobody waits for what is not a file, and no link is followed.
+pub(crate) fn open_plain(path: &Utf8Path) -> io::Result<fs::File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = fs::File::from(rustix::fs::open(path.as_str(), flags, Mode::empty())?);
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    let problem = "not a regular file";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -117,7 +152,7 @@ mod tests {
             rustix::fs::CWD,
             dir.join("d.log").as_str(),
             pipe,
-            rustix::fs::Mode::RUSR,
+            Mode::RUSR,
             0,
         )
         .unwrap();
@@ -125,6 +160,8 @@ mod tests {
             let log = Log::continued(dir, &format!("{planted}.log"));
             assert_eq!(name(log), format!("{planted}.2.log"));
         }
+        assert!(open_plain(&dir.join("c.log")).is_err());
+        assert!(open_plain(&dir.join("d.log")).is_err());
     }
 
     #[test]
