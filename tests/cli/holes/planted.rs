@@ -113,3 +113,31 @@ echo part > src/part.txt"
         assert_eq!(sandbox.status(&id)["phase"], "STOPPED");
     }
 }
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_makes_no_run_hang() {
+    let plant = "rm -f $place; mkfifo $place";
+    let work = format!("{}echo part > src/part.txt", plants(PLACES, plant));
+    let (_, output) = run_told(&format!("{work}{}", answer(OK)));
+    output.exits(0);
+}
+
+#[test]
+fn a_log_that_becomes_a_pipe_while_it_is_written_makes_no_run_hang() {
+    let replace = "rm -f \"$1\"; mkfifo \"$1\"";
+    let worker = format!(
+        "set -- \"$RUNR_RUN_DIR/logs/worker/m01-a1-implement-2.log\"
+{replace}; echo part > src/part.txt"
+    );
+    let (_, output) = run_told(&format!("{worker}{}", answer(OK)));
+    assert!(output.code.is_some(), "{output}");
+
+    let check =
+        format!("set -- \"$RUNR_RUN_DIR/logs/verify/m01-a1-tier0-1.log\"; {replace}; false");
+    let config = Config::new().tier("tier0", &[&check]);
+    let work = format!("echo part > src/part.txt{}", answer(OK));
+    let sandbox = processes(config, "", &work);
+    let command = sandbox.run_command(&["--worktree"]);
+    let command = command.env("RUNR_SKIP_DOCTOR", "1");
+    command.limit(Duration::from_secs(60)).output().exits(1);
+}

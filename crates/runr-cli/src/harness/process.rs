@@ -267,7 +267,7 @@ pub(crate) fn kill_group_of(identity: &ProcessIdentity, run_dir: &Utf8Path) -> i
 /// The first `limit` bytes of a log as text.
 pub(crate) fn head_of(path: &Utf8Path, limit: u64) -> String {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    let read = open_plain(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
     match read {
         Ok(_) => text_of(bytes),
         Err(problem) => format!("(the log cannot be read: {problem})"),
@@ -277,7 +277,7 @@ pub(crate) fn head_of(path: &Utf8Path, limit: u64) -> String {
 /// The last `limit` bytes of a log as text.
 pub(crate) fn tail_of(path: &Utf8Path, limit: u64) -> io::Result<String> {
     use std::io::Seek;
-    let mut file = File::open(path)?;
+    let mut file = open_plain(path)?;
     let length = file.metadata()?.len();
     if length > limit {
         file.seek(io::SeekFrom::Start(length - limit))?;
