@@ -4,6 +4,7 @@ mod cost;
 mod failures;
 mod forms;
 mod ping;
+mod program;
 mod prompts;
 mod standin;
 

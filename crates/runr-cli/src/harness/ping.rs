@@ -33,8 +33,12 @@ pub(crate) fn versions(check: &BinaryCheck) -> Versions {
 }
 
 /// What `--version` printed, within five seconds.
-pub(crate) fn version_of(host: &Host, worker: &Worker) -> std::result::Result<String, String> {
-    match find_binary(host, worker) {
+pub(crate) fn version_of(
+    host: &Host,
+    root: &Utf8Path,
+    worker: &Worker,
+) -> std::result::Result<String, String> {
+    match find_binary(host, root, worker) {
         Some(binary) => version_of_binary(host, &binary),
         None => Err("not on PATH".to_owned()),
     }
@@ -71,6 +75,7 @@ fn first_line(text: &str) -> String {
 /// `E_WORKER_NOT_FOUND`.
 pub(crate) fn probe(
     host: &Host,
+    root: &Utf8Path,
     config: &Config,
     names: &[&str],
     ask_version: bool,
@@ -90,11 +95,11 @@ pub(crate) fn probe(
             .workers
             .get(name)
             .ok_or_else(|| missing("not configured"))?;
-        if find_binary(host, worker).is_none() {
+        if find_binary(host, root, worker).is_none() {
             return Err(missing(&format!("`{}` is not on PATH", worker.bin)));
         }
         let version = if ask_version {
-            Some(version_of(host, worker).map_err(|why| missing(&why))?)
+            Some(version_of(host, root, worker).map_err(|why| missing(&why))?)
         } else {
             None
         };
@@ -107,12 +112,18 @@ pub(crate) fn probe(
     Ok(BinaryCheck { ok: true, results })
 }
 
-/// Asks every one of these workers for a word, side by side.
-pub(crate) fn ping(host: &Host, config: &Config, names: &[&str], cwd: &Utf8Path) -> PingCheck {
+/// Asks every one of these workers for a word in `cwd`, side by side.
+pub(crate) fn ping(
+    host: &Host,
+    root: &Utf8Path,
+    config: &Config,
+    names: &[&str],
+    cwd: &Utf8Path,
+) -> PingCheck {
     let results = std::thread::scope(|scope| {
         let ask = |name: &&str| {
             let name = (*name).to_owned();
-            scope.spawn(move || ping_one(host, config, &name, cwd))
+            scope.spawn(move || ping_one(host, root, config, &name, cwd))
         };
         let asked: Vec<_> = names.iter().map(ask).collect();
         let heard = asked.into_iter().map(|thread| {
@@ -128,9 +139,15 @@ pub(crate) fn ping(host: &Host, config: &Config, names: &[&str], cwd: &Utf8Path)
     PingCheck::of(results)
 }
 
-fn ping_one(host: &Host, config: &Config, name: &str, cwd: &Utf8Path) -> PingResult {
+fn ping_one(
+    host: &Host,
+    root: &Utf8Path,
+    config: &Config,
+    name: &str,
+    cwd: &Utf8Path,
+) -> PingResult {
     let since = Instant::now();
-    let failure = answer_of(host, config, name, cwd);
+    let failure = answer_of(host, root, config, name, cwd);
     PingResult {
         ok: failure.is_none(),
         worker: name.to_owned(),
@@ -141,7 +158,13 @@ fn ping_one(host: &Host, config: &Config, name: &str, cwd: &Utf8Path) -> PingRes
 }
 
 /// What keeps the worker from answering, if anything does.
-fn answer_of(host: &Host, config: &Config, name: &str, cwd: &Utf8Path) -> Option<WorkerFailure> {
+fn answer_of(
+    host: &Host,
+    root: &Utf8Path,
+    config: &Config,
+    name: &str,
+    cwd: &Utf8Path,
+) -> Option<WorkerFailure> {
     let broken = |message: String| {
         Some(WorkerFailure {
             kind: FailureKind::Crash,
@@ -152,7 +175,7 @@ fn answer_of(host: &Host, config: &Config, name: &str, cwd: &Utf8Path) -> Option
     let Some(worker) = config.workers.get(name) else {
         return broken("not configured".to_owned());
     };
-    let Some(program) = find_binary(host, worker) else {
+    let Some(program) = find_binary(host, root, worker) else {
         return broken(format!("`{}` is not on PATH", worker.bin));
     };
     let question = Question {

@@ -1,5 +1,6 @@
 //! The programs that answer: whether each one that is used can be started.
 
+use camino::Utf8Path;
 use runr_core::phase::config::Config;
 use serde_json::json;
 
@@ -20,6 +21,12 @@ fn used(config: &Config) -> Vec<String> {
     names
 }
 
+/// Where the paths of workers begin.
+fn root_of<'a>(subject: &'a Subject<'_>) -> &'a Utf8Path {
+    let layout = subject.layout.as_ref();
+    layout.map_or(&subject.host.cwd, |layout| &layout.repo_root)
+}
+
 pub(super) fn worker_rows(subject: &Subject<'_>) -> Vec<serde_json::Value> {
     let Some(config) = subject.read_config() else {
         return Vec::new();
@@ -28,7 +35,7 @@ pub(super) fn worker_rows(subject: &Subject<'_>) -> Vec<serde_json::Value> {
         .into_iter()
         .filter_map(|name| {
             let worker = config.workers.get(&name)?;
-            let version = version_of(subject.host, worker);
+            let version = version_of(subject.host, root_of(subject), worker);
             Some(json!({
                 "name": name, "bin": worker.bin, "version": version.as_ref().ok(), "headless": null, "error": version.as_ref().err(),
             }))
@@ -48,7 +55,7 @@ pub(super) fn workers(subject: &Subject<'_>) -> Finding {
         let Some(worker) = config.workers.get(&name) else {
             continue;
         };
-        match version_of(subject.host, worker) {
+        match version_of(subject.host, root_of(subject), worker) {
             Ok(version) => versions.push(format!("{} {version}", display_name(&name))),
             Err(why) => {
                 return found(

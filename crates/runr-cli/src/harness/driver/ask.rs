@@ -160,6 +160,7 @@ impl Driver {
             worker: &worker,
             name: &call.worker,
             stage: call.stage,
+            root: &self.context.layout.repo_root,
             cwd: self.context.git.dir(),
             env: &self.context.env,
             log: run_dir.join(&stdout.name),

@@ -133,7 +133,13 @@ impl Prepared {
             self.asks_first =
                 !self.options.skip_doctor && host.var("RUNR_SKIP_DOCTOR") != Some("1");
             let used = used_workers(&config, &self.options);
-            self.binary = ping::probe(host, &config, &used, self.asks_first)?;
+            self.binary = ping::probe(
+                host,
+                &self.layout.repo_root,
+                &config,
+                &used,
+                self.asks_first,
+            )?;
         }
         self.prompts = prompts::read(&self.layout)?;
         self.config = config;

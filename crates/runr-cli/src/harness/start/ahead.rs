@@ -24,7 +24,8 @@ pub(super) fn look_ahead(
         return Ok((status, found));
     }
     let names = used_workers(&prepared.config, &prepared.options);
-    let ping = ping::ping(host, &prepared.config, &names, &prepared.place.toplevel);
+    let (root, tree) = (&prepared.layout.repo_root, &prepared.place.toplevel);
+    let ping = ping::ping(host, root, &prepared.config, &names, tree);
     // What a worker did to the tree meanwhile is judged like anything else.
     let status = if without("ping-judged") {
         status
