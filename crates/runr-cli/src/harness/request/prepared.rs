@@ -1,7 +1,7 @@
 //! A request whose files are read and checked.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use runr_core::phase::config::{Config, Warning};
+use runr_core::phase::config::{Config, Warning, problem_of_command};
 use runr_core::phase::event::BinaryCheck;
 use runr_core::phase::model::Stage;
 use runr_core::phase::options::RunOptions;
@@ -114,7 +114,7 @@ impl Prepared {
         if from_file && needs_trust(&config, request.verify.is_some()) {
             trust::check(host, &self.layout.repo_root, &config)?;
         }
-        apply_overrides(&mut config, request);
+        apply_overrides(&mut config, request)?;
         let known = |name: &String| config.workers.contains_key(name.as_str());
         if let Some(unknown) = self
             .options
@@ -177,7 +177,7 @@ fn needs_trust(config: &Config, verify_replaced: bool) -> bool {
     rest.command_list() != Config::default().command_list()
 }
 
-fn apply_overrides(config: &mut Config, request: &RunRequest) {
+fn apply_overrides(config: &mut Config, request: &RunRequest) -> Result<()> {
     if let Some(allow) = &request.allow {
         config.scope.allowlist.clone_from(allow);
         config.scope.presets.clear();
@@ -186,8 +186,18 @@ fn apply_overrides(config: &mut Config, request: &RunRequest) {
         config.scope.denylist.clone_from(deny);
     }
     if let Some(verify) = &request.verify {
+        if let Some(problem) = verify
+            .iter()
+            .find_map(|command| problem_of_command(command))
+        {
+            return Err(Error::new(
+                Code::Usage,
+                format!("a command of verify {problem}"),
+            ));
+        }
         config.verification.set_commands(verify.clone());
     }
+    Ok(())
 }
 
 /// Reads a configuration file, or takes the caller's value.
