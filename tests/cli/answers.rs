@@ -28,6 +28,25 @@ fn request(verify: &[&str]) -> RunRequest {
 }
 
 #[test]
+fn words_of_any_length_end_a_run_with_their_reason() {
+    let sandbox = Sandbox::bare();
+    let mut driver = Driver::start_on(request(&["true"]), &host(&sandbox), None).unwrap();
+    let words = "no idea ".repeat(500_000);
+    while let Some(call) = driver.next_call().unwrap() {
+        let failed = json!({"fail": {"kind": "auth", "message": words}});
+        let failed: Answered = from_value(failed).unwrap();
+        driver.reply(&call.id, failed).unwrap();
+    }
+    let reason = driver.state().stop_reason.as_ref().unwrap().to_string();
+    assert_eq!(reason, "auth_expired");
+    let id = driver.run_id().to_string();
+    drop(driver);
+    let stop = sandbox.payloads(&id, "stop").remove(0);
+    let error = stop["error"].as_str().unwrap();
+    assert!(error.contains("no idea") && error.len() < 1000, "{error}");
+}
+
+#[test]
 fn the_end_of_a_limit_is_a_time() {
     let failed = |at: Value| {
         let failed = json!({"fail": {"kind": "rate_limit", "message": "later", "retry_at": at}});

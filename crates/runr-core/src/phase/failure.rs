@@ -17,8 +17,8 @@ use super::rules::{WorkerFailure, head, tail};
 use crate::mutant::without;
 use crate::time::Timestamp;
 
-/// How much of a failed worker's words is kept.
-const MAX_WORDS: usize = 500;
+/// How much of a failed worker's words is kept, in bytes.
+pub const MAX_WORDS: usize = 500;
 /// How much of its output is searched for words, from the end.
 const SEARCHED: usize = 4096;
 

@@ -7,6 +7,7 @@ use runr_core::Result;
 use runr_core::glob::Glob;
 use runr_core::mutant::without;
 use runr_core::phase::event::{CallFinished, Event, Record};
+use runr_core::phase::failure::MAX_WORDS;
 use runr_core::phase::model::{
     ImplementReply, ImplementStatus, Plan, PlanReply, ReviewReply, Tier,
 };
@@ -76,7 +77,9 @@ impl Driver {
         let text = match answer {
             Answer::Text(text) => redactor.text(&text),
             Answer::Failed(mut failure) => {
-                failure.message = redactor.text(&failure.message);
+                // A process's words are as short already; those of a program may have any length.
+                let words = redactor.text(&failure.message);
+                rules::head(&words, MAX_WORDS).clone_into(&mut failure.message);
                 return Ok(rules::after_worker_failure(
                     after,
                     policy,
