@@ -53,7 +53,7 @@ pub(crate) use context::Layout;
 pub(crate) use git::Git;
 pub(crate) use others::{complete_tasks, oddities, warnings};
 pub(crate) use ping::version_of;
-pub(crate) use process::{is_alive, tail_of};
+pub(crate) use process::tail_of;
 pub(crate) use receipt::{Ending, verify as verify_receipt};
 pub(crate) use request::{Prepared, load_config};
 pub(crate) use resume::plan_resume;

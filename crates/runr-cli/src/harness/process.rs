@@ -28,7 +28,9 @@ use self::capture::Capture;
 pub(crate) use self::log::{Log, open_plain};
 use super::orphans::{MARK, has_environment};
 use crate::ownership::CLAIM_VARIABLES;
-use crate::processes::{boot_id, exit_code, members, pid_of, signal_group, stat_of, wait_unreaped};
+use crate::processes::{
+    boot_id, exit_code, is_running, members, pid_of, signal_group, stat_of, wait_unreaped,
+};
 
 /// How long a group may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
@@ -119,7 +121,7 @@ pub(crate) fn spawn(spec: Spec<'_>) -> io::Result<Gated> {
         .stderr(err)
         .process_group(0)
         .spawn()?;
-    let identity = identity_of(child.id());
+    let identity = identity_of(child.id())?;
     match child.stdin.take() {
         Some(stdin) => Ok(Gated {
             child,
@@ -218,41 +220,40 @@ impl Gated {
 }
 
 /// The identity of a process of this boot.
-pub(crate) fn identity_of(pid: u32) -> ProcessIdentity {
-    ProcessIdentity {
+pub(crate) fn identity_of(pid: u32) -> io::Result<ProcessIdentity> {
+    Ok(ProcessIdentity {
         pid,
-        start: stat_of(pid).map_or(0, |stat| stat.start),
-        boot_id: boot_id(),
-    }
-}
-
-/// Whether this very process is still there.
-pub(crate) fn is_alive(identity: &ProcessIdentity) -> bool {
-    identity.boot_id == boot_id()
-        && stat_of(identity.pid).is_some_and(|stat| stat.start == identity.start && !stat.zombie)
+        start: stat_of(pid)?.map_or(0, |stat| stat.start),
+        boot_id: boot_id()?,
+    })
 }
 
 /// Ends what is left of a dead driver's child: the group whose leader is still the same process, or
-/// whose members carry the run's mark in their environment. Waits until it is gone.
+/// whose members carry the run's mark in their environment. Waits until it is gone. An error means
+/// that nobody knows.
 pub(crate) fn kill_group_of(identity: &ProcessIdentity, run_dir: &Utf8Path) -> io::Result<bool> {
-    if identity.boot_id != boot_id() {
+    if identity.boot_id != boot_id()? {
         return Ok(false);
     }
     let Some(pid) = pid_of(identity.pid) else {
         return Ok(false);
     };
     let marker = format!("{MARK}={run_dir}");
-    let ours = || {
-        members(identity.pid).iter().any(|member| {
-            (*member == identity.pid && is_alive(identity)) || has_environment(*member, &marker)
-        })
+    let ours = || -> io::Result<bool> {
+        for member in members(identity.pid)? {
+            let is_leader = member == identity.pid && is_running(member, identity.start);
+            if is_leader || has_environment(member, &marker)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     };
-    if !ours() {
+    if !ours()? {
         return Ok(false);
     }
     signal_group(pid, Signal::KILL);
     let deadline = Instant::now() + Duration::from_secs(10);
-    while ours() {
+    while ours()? {
         if Instant::now() > deadline {
             return Err(io::Error::other(format!(
                 "process group {} does not end",
