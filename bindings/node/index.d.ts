@@ -222,7 +222,10 @@ export class WorkerCall {
   /** The configured worker of this stage. */
   readonly worker: string;
   readonly fix: Fix | null;
-  /** Aborted at the deadline, or when the run stops. */
+  /**
+   * Aborted at the deadline, when the run stops, or when another run has its target: with an
+   * `OwnershipLost` then. An answer comes too late.
+   */
   readonly signal: AbortSignal;
   /** Answers with a text or with the object the schema asks for. */
   reply(answer: string | object, settings?: { usage?: Usage }): Promise<void>;
@@ -276,8 +279,15 @@ export function verifyReceiptSync(options: RunOption): JsonObject;
  * conflict, a failing check, a branch that cannot take the result and a failed push are no errors:
  * `outcome` says what happened, and `recipe` what a person can do.
  */
-export function submit(options: SubmitOptions): Promise<Submitted>;
+export function submit(options: SubmitOptions & SignalOption): Promise<Submitted>;
 export function submitSync(options: SubmitOptions): Submitted;
+export interface SignalOption {
+  /**
+   * Ends the checks when it is aborted. The promise rejects with the reason of the signal once they
+   * have ended, and nothing was moved; it resolves if the branch had moved already.
+   */
+  signal?: AbortSignal;
+}
 export interface SubmitOptions extends RunOption {
   /** The branch, without `refs/heads/`. */
   to: string;

@@ -9,6 +9,14 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** The wish to end the operations that were begun with it. */
+export declare class Cancellation {
+  /** One that nobody has yet. */
+  constructor()
+  /** Asks them to end soon; each still settles its promise. */
+  cancel(): void
+}
+
 /**
  * One guard. It is made empty and filled by `acquire`, because only plain values can cross from
  * the thread that claims.
@@ -54,6 +62,11 @@ export declare class Session {
   stop(cause: string): Promise<string>
   /** Leaves the run; one that has not ended is stopped. */
   close(): Promise<string>
+  /**
+   * Calls a function with the envelope of the error once, when the run may not go on under its
+   * claim.
+   */
+  onClaimEnd(callback: (arg: string) => void): void
   /** Asks a waiting `nextCall` to return soon. */
   cancel(): string
 }
@@ -66,6 +79,9 @@ export declare function call(name: string, args: string): string
  * the few threads of the pool belong to the file calls of the host program too.
  */
 export declare function callAsync(name: string, args: string): Promise<string>
+
+/** Runs one operation that may take minutes, until it is done or cancelled. */
+export declare function callUntil(name: string, args: string, cancellation: Cancellation): Promise<string>
 
 /** The installed command: takes the signals of this process; resolves like `main`. */
 export declare function entry(argv: Array<string>, selfCommand: Array<string>): Promise<string>

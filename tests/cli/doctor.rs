@@ -2,10 +2,23 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Config, Output, Sandbox, assert_leading_fields};
+use crate::support::{Config, Output, Sandbox, Script, assert_leading_fields};
 
 /// The checks that every version has.
-const EVER: [&str; 5] = ["version", "git", "tree", "ignore", "config"];
+const EVER: [&str; 12] = [
+    "version",
+    "git",
+    "tree",
+    "ignore",
+    "config",
+    "storage",
+    "workers",
+    "headless",
+    "verification",
+    "worktrees",
+    "runs",
+    "disk",
+];
 
 /// A configuration whose workers are installed everywhere the tests run.
 fn healthy() -> Config {
@@ -55,9 +68,14 @@ fn a_healthy_repository_passes() {
     let sandbox = Sandbox::with(&healthy());
     let output = sandbox.runr(&["doctor", "--json"]).output().exits(0);
     let result = result(&output);
-    for id in ["version", "git", "tree", "config"] {
+    for id in ["version", "git", "tree", "config", "worktrees", "disk"] {
         assert_eq!(check(&result, id)["status"], "ok", "{id}");
     }
+    let paths = &result["paths"];
+    assert_eq!(paths["root"], sandbox.repo().to_str().unwrap());
+    let worktrees = sandbox.repo().join(".runr-worktrees");
+    assert_eq!(paths["worktrees"], worktrees.to_str().unwrap());
+    assert!(result["disk"]["free_bytes"].as_u64().unwrap() > 0);
     let human = sandbox.runr(&["doctor"]).output().exits(0);
     assert_eq!(
         human.stdout.lines().last(),
@@ -79,6 +97,65 @@ fn a_dirty_tree_is_a_warning() {
     sandbox.write("src/base.txt", "dirty\n");
     let result = result(&sandbox.runr(&["doctor", "--json"]).output().exits(0));
     assert_eq!(check(&result, "tree")["status"], "warn");
+}
+
+#[test]
+fn files_of_tools_do_not_make_a_tree_dirty() {
+    let sandbox = Sandbox::with(&healthy());
+    sandbox.write("node_modules/tool.js", "tool\n");
+    let look = || {
+        let result = result(&sandbox.runr(&["doctor", "--json"]).output().exits(0));
+        let tree = check(&result, "tree");
+        (tree["status"].clone(), tree["detail"].clone())
+    };
+    let besides = "files of tools, which do not count: 1";
+    assert_eq!(look(), (json!("ok"), json!(format!("clean; {besides}"))));
+    sandbox.write("src/base.txt", "dirty\n");
+    let both = format!("1 uncommitted changes; {besides}");
+    assert_eq!(look(), (json!("warn"), json!(both)));
+}
+
+#[test]
+fn checks_that_cannot_be_run_are_a_warning() {
+    let sandbox = Sandbox::with(&healthy());
+    let look = |config: &Config| {
+        sandbox.configure(config);
+        let result = result(&sandbox.runr(&["doctor", "--json"]).output());
+        let checks = check(&result, "verification");
+        (checks["status"].clone(), checks["detail"].clone())
+    };
+    let config = healthy().unverified();
+    let none = look(&config);
+    assert_eq!(none, (json!("warn"), json!("no command is configured")));
+    let config = config
+        .tier("tier0", &["CI=1 no-such-tool -x", "test -f src/base.txt"])
+        .tier("tier1", &["./no-such-script", "git --version"])
+        .tier("tier2", &["no-such-tool", "$TOOL"]);
+    let missing = "not found: ./no-such-script, no-such-tool";
+    assert_eq!(look(&config), (json!("warn"), json!(missing)));
+    sandbox.write("web/readme", "\n");
+    let config = config.tier("tier1", &[]).tier("tier2", &[]);
+    let config = config.tier("tier0", &["git --version"]);
+    let there = config.clone().set("verification", "cwd", json!("web"));
+    assert_eq!(look(&there), (json!("ok"), json!("1 commands")));
+    let away = config.set("verification", "cwd", json!("no-such-place"));
+    let detail = "verification.cwd is no directory: no-such-place";
+    assert_eq!(look(&away), (json!("warn"), json!(detail)));
+}
+
+#[test]
+fn runs_and_worktrees_are_measured() {
+    let sandbox = Sandbox::with(&healthy());
+    sandbox.script(&Script::happy(1));
+    let measure = || {
+        let result = result(&sandbox.runr(&["doctor", "--json"]).output());
+        ["runs_bytes", "worktrees_bytes"].map(|key| result["disk"][key].as_u64().unwrap())
+    };
+    assert_eq!(measure(), [0, 0]);
+    let id = sandbox.run(&["--worktree"], 0).id;
+    assert!(measure().iter().all(|bytes| *bytes > 0));
+    std::fs::write(sandbox.worktree(&id).join("large"), vec![b'x'; 3 << 20]).unwrap();
+    assert!(measure()[1] > 1 << 20);
 }
 
 #[test]

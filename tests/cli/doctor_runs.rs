@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Config, Output, Sandbox, Script, Tree};
+use crate::support::{Config, Output, Sandbox, Script, Tree, is_alive, wait_until};
 
 const DATED: &str = "20260101000000";
 const TORN: &str = "{\"schema_version\": \"1.0\", \"title\": \"to";
@@ -325,4 +325,72 @@ fn a_repair_that_is_killed_at_any_moment_is_finished_by_the_next_one() {
         }
     }
     panic!("the repair never ended by itself");
+}
+
+/// A run whose driver was killed while its check hangs.
+fn killed_run(sandbox: &Sandbox) -> String {
+    let running = sandbox.run_command(&["--worktree"]).spawn();
+    wait_until("the check hangs", Duration::from_secs(20), || {
+        sandbox.hanging_pid().is_some()
+    });
+    running.signal(Signal::KILL);
+    drop(running.wait());
+    sandbox.run_ids().pop().unwrap()
+}
+
+#[test]
+fn a_dead_driver_is_reported_then_recorded_and_its_children_are_ended() {
+    let sandbox = Sandbox::untrusted(&Config::new());
+    let hang = sandbox.hanging_command();
+    sandbox.configure(&healthy().tier("tier0", &[&hang]));
+    sandbox.commit("a check that hangs");
+    sandbox.runr(&["trust"]).output().exits(0);
+    sandbox.script(&Script::happy(1));
+    let id = killed_run(&sandbox);
+    let child = sandbox.hanging_pid().unwrap();
+    assert!(is_alive(child));
+    let before = snapshot(&sandbox);
+    let result = json(&sandbox, &[], 0);
+    let lost = |done| row(&id, "owner_lost", "record", done);
+    assert_eq!(repairs(&result), [lost(false)]);
+    let runs = check(&result, "runs");
+    assert_eq!(
+        (&runs["status"], &runs["fix"]),
+        (&json!("warn"), &json!("runr doctor --fix"))
+    );
+    assert_eq!(snapshot(&sandbox), before);
+    assert!(is_alive(child));
+
+    assert_eq!(repairs(&json(&sandbox, &["--fix"], 0)), [lost(true)]);
+    assert!(!is_alive(child), "what the dead driver left still works");
+    let last = sandbox.timeline(&id).pop().unwrap();
+    assert_eq!(last.kind, "stop");
+    let text = sandbox.timeline_text(&id);
+    assert!(text.lines().last().unwrap().contains("\"source\":\"cli\""));
+    let told = (&last.payload["reason"], &last.payload["cause"]);
+    assert_eq!(told, (&json!("interrupted"), &json!("owner_lost")));
+    let status = sandbox.status(&id);
+    assert_eq!(status["liveness"], "stopped");
+    assert!(sandbox.run_dir(&id).join("handoffs/stop.md").exists());
+    let after = snapshot(&sandbox);
+    assert_eq!(repairs(&json(&sandbox, &["--fix"], 0)).len(), 0);
+    assert_eq!(snapshot(&sandbox), after);
+}
+
+#[test]
+fn a_state_that_cannot_be_used_is_named_and_left() {
+    let sandbox = Sandbox::with(&healthy());
+    sandbox.script(&Script::happy(1));
+    let id = sandbox.run(&["--worktree"], 0).id;
+    let path = format!(".runr/runs/{id}/state.json");
+    sandbox.write(&path, TORN);
+    for flags in [&[][..], &["--fix"]] {
+        let result = json(&sandbox, flags, 0);
+        let expected = row(&id, "state_broken", "inspect", false);
+        assert_eq!(repairs(&result), [expected]);
+        assert_eq!(check(&result, "runs")["status"], "warn");
+    }
+    assert_eq!(sandbox.read(&path), TORN);
+    fs::remove_file(sandbox.repo().join(&path)).unwrap();
+    assert_eq!(repairs(&json(&sandbox, &[], 0)).len(), 0);
 }

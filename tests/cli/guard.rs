@@ -122,6 +122,16 @@ fn an_allowed_file_in_a_new_directory_passes() {
 }
 
 #[test]
+fn a_word_on_the_command_line_denies_more_and_opens_nothing() {
+    for path in ["src/secret.txt", "src/other.txt"] {
+        let sandbox = Sandbox::with(&Config::new().deny(&["src/secret*"]));
+        sandbox.script(&Script::one(ok(json!({path: "x\n"}))));
+        let run = sandbox.run(&["--worktree", "--fast", "--deny", "src/other*"], 1);
+        assert_eq!(sandbox.status(&run.id)["stop_reason"], "guard_violation");
+    }
+}
+
+#[test]
 fn a_denied_name_is_found_behind_a_leading_dot() {
     let sandbox = Sandbox::with(&Config::new().allow(&[]).deny(&["**/*.pem"]));
     sandbox.script(&step(json!({"files": {".ssh/k.pem": "secret\n"}})));

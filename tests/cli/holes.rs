@@ -1,12 +1,17 @@
 //! What once went wrong, and must not again: each test is named after the promise that was broken.
 
+mod claimed;
 mod deleted;
+mod dirty;
+mod failing;
 mod hidden;
 mod judged;
+mod kinds;
 mod planted;
 mod reopened;
 mod settings;
 mod shapes;
+mod unread;
 mod workers;
 
 use std::fs;

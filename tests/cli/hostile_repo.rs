@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::support::{Config, Sandbox, Script, TASK};
+use serde_json::json;
+
+use crate::support::{Config, Sandbox, Script, TASK, ok};
 
 /// Where each trap leaves its name.
 fn canaries(sandbox: &Sandbox) -> PathBuf {
@@ -64,7 +66,7 @@ fn hooks(sandbox: &Sandbox, dir: &Path, prefix: &str) {
 }
 
 /// Keys whose value git executes.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 27] = [
     "core.fsmonitor",
     "core.pager",
     "core.editor",
@@ -87,6 +89,9 @@ const KEYS: [&str; 24] = [
     "pager.status",
     "interactive.diffFilter",
     "sequence.editor",
+    "gc.recentObjectsHook",
+    "remote.origin.receivepack",
+    "remote.origin.uploadpack",
     "uploadpack.packObjectsHook",
     "trailer.evil.command",
 ];
@@ -177,7 +182,7 @@ fn touch(sandbox: &Sandbox) {
         .unwrap();
 }
 
-const READING: [&[&str]; 16] = [
+const READING: [&[&str]; 17] = [
     &["status"],
     &["status", "--all"],
     &["report", "latest"],
@@ -194,6 +199,7 @@ const READING: [&[&str]; 16] = [
     &["store", "ls"],
     &["store", "new", "--title", "t", "--no-worktree-check"],
     &["run", "--task", TASK, "--dry-run", "--worktree"],
+    &["submit", "latest", "--to", "main", "--dry-run"],
 ];
 
 #[test]
@@ -349,6 +355,148 @@ fn a_filter_of_the_user_works_and_that_of_the_repository_does_not() {
     touch(&sandbox);
     sandbox.run(&["--worktree"], 0);
     assert_eq!(sprung(&sandbox), ["users"]);
+}
+
+/// A run and the branch `main` that changed different lines of one file; the run is no longer trusted.
+fn two_sides(driver: impl FnOnce(&Sandbox)) -> (Sandbox, String) {
+    let sandbox = prepared();
+    let text = |first: &str, last: &str| format!("{first}\n2\n3\n4\n5\n6\n{last}\n");
+    sandbox.write("src/other.txt", &text("1", "7"));
+    sandbox.commit("lines");
+    let step = ok(json!({"src/other.txt": text("1", "theirs")}));
+    sandbox.script(&Script::one(step));
+    let id = sandbox.run(&["--worktree"], 0).id;
+    sandbox.write("src/other.txt", &text("ours", "7"));
+    sandbox.commit("ours");
+    driver(&sandbox);
+    (sandbox, id)
+}
+
+fn submit(sandbox: &Sandbox, id: &str, flags: &[&str]) -> crate::support::Output {
+    let words = ["submit", id, "--to", "main", "--json"];
+    sandbox.runr(&words).args(flags).output()
+}
+
+#[test]
+fn a_merge_driver_of_the_repository_merges_nothing() {
+    let (sandbox, id) = two_sides(|sandbox| {
+        let config = sandbox.repo().join(".git/config");
+        set_traps(sandbox, &config);
+    });
+    let trust = sandbox.scratch().join("trust.json");
+    let approvals = sandbox.scratch().join("../config/runr/trust.json");
+    fs::rename(&approvals, &trust).unwrap();
+    let planned = submit(&sandbox, &id, &["--dry-run"]);
+    expect_nothing_sprung(&sandbox, &planned.to_string());
+    let planned = planned.exits(0).pretty_json();
+    let new = planned["new_sha"].as_str().unwrap();
+    let merged = "ours\n2\n3\n4\n5\n6\ntheirs";
+    assert_eq!(
+        sandbox.git(&["show", &format!("{new}:src/other.txt")]),
+        merged
+    );
+
+    fs::rename(&trust, &approvals).unwrap();
+    let moved = submit(&sandbox, &id, &[]);
+    expect_nothing_sprung(&sandbox, &moved.to_string());
+    moved.exits(0);
+    assert_eq!(sandbox.read("src/other.txt").trim_end(), merged);
+}
+
+#[test]
+fn where_both_changed_a_line_a_merge_driver_of_the_repository_settles_nothing() {
+    let (sandbox, id) = two_sides(|sandbox| {
+        sandbox.write("src/other.txt", "1\n2\n3\n4\n5\n6\nours\n");
+        sandbox.commit("the same line");
+        sandbox.git(&["config", "merge.evil.driver", "true"]);
+    });
+    let conflict = submit(&sandbox, &id, &["--dry-run"]).exits(1).pretty_json();
+    assert_eq!(conflict["conflicts"], json!(["src/other.txt"]));
+}
+
+#[test]
+fn a_merge_driver_of_the_user_merges() {
+    let (sandbox, id) = two_sides(|sandbox| {
+        let users = "echo the user has merged > %A";
+        sandbox.git(&["config", "--global", "merge.evil.driver", users]);
+        sandbox.git(&["config", "merge.evil.driver", "false"]);
+    });
+    let planned = submit(&sandbox, &id, &["--dry-run"]).exits(0).pretty_json();
+    let new = planned["new_sha"].as_str().unwrap();
+    let merged = sandbox.git(&["show", &format!("{new}:src/other.txt")]);
+    assert_eq!(merged, "the user has merged");
+}
+
+/// Removes the file of an object, and says that it can be had from `url`.
+fn lose(sandbox: &Sandbox, object: &str, url: &str) {
+    let id = sandbox.git(&["rev-parse", object]);
+    let path = format!(".git/objects/{}/{}", &id[..2], &id[2..]);
+    fs::remove_file(sandbox.repo().join(path)).unwrap();
+    for (key, value) in [
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", url),
+    ] {
+        sandbox.git(&["config", key, value]);
+    }
+}
+
+#[test]
+fn nothing_is_fetched_by_programs_of_the_repository() {
+    let origin = |sandbox: &Sandbox| sandbox.scratch().join("origin.git");
+    for (key, url, blob) in [
+        ("remote.origin.uploadpack", "", true),
+        ("remote.origin.uploadpack", "", false),
+        ("core.sshCommand", "ssh://localhost/nowhere", true),
+        ("core.gitProxy", "git://localhost/nowhere", true),
+    ] {
+        let (sandbox, id) = two_sides(|_| {});
+        let there = origin(&sandbox);
+        let there = there.to_str().unwrap();
+        sandbox.git(&["clone", "-q", "--bare", ".", there]);
+        let object = if blob {
+            "main:src/other.txt".to_owned()
+        } else {
+            format!("runr/{id}")
+        };
+        lose(&sandbox, &object, if url.is_empty() { there } else { url });
+        let program = sandbox.scratch().join("program");
+        fs::write(
+            &program,
+            format!(
+                "#!/bin/sh\ntouch '{}/{key}'\nexit 1\n",
+                canaries(&sandbox).display()
+            ),
+        )
+        .unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        sandbox.git(&["config", key, program.to_str().unwrap()]);
+        for flags in [&["--dry-run"][..], &[]] {
+            let output = submit(&sandbox, &id, flags);
+            expect_nothing_sprung(&sandbox, &output.to_string());
+            assert_ne!(output.code, Some(0), "{output}");
+        }
+        sandbox.command("git").args(&["show", &object]).output();
+        assert_eq!(sprung(&sandbox), [key], "{object} is no trap");
+    }
+}
+
+#[test]
+fn what_a_partial_clone_lacks_is_fetched_as_the_user_would() {
+    let (sandbox, id) = two_sides(|_| {});
+    let origin = sandbox.scratch().join("origin.git");
+    let there = origin.to_str().unwrap();
+    sandbox.git(&["clone", "-q", "--bare", ".", there]);
+    lose(&sandbox, "main:src/other.txt", there);
+    submit(&sandbox, &id, &["--dry-run"]).exits(0);
+    // And a push is what the user asked for: it goes the way that the repository is set to.
+    let path = canaries(&sandbox);
+    let receive = format!("touch '{}/asked'; git-receive-pack", path.display());
+    sandbox.git(&["config", "remote.origin.receivepack", &receive]);
+    sandbox.git(&["config", "core.sshCommand", "ssh"]);
+    submit(&sandbox, &id, &["--push"]).exits(0);
+    assert_eq!(sprung(&sandbox), ["asked"]);
 }
 
 #[test]

@@ -190,6 +190,24 @@ fn init_refuses_to_replace_a_config() {
 }
 
 #[test]
+fn init_force_twice_loses_no_configuration() {
+    let sandbox = Sandbox::bare();
+    let force = || sandbox.runr(&["init", "--force"]).output().exits(0);
+    for mine in ["{\"mine\": 1}\n", "{\"mine\": 2}\n"] {
+        sandbox.write(CONFIG, mine);
+        force();
+    }
+    // What init itself wrote is kept once.
+    force();
+    force();
+    let kept = |name: &str| sandbox.read(&format!("{CONFIG}.{name}"));
+    assert_eq!(kept("bak"), "{\"mine\": 1}\n");
+    assert_eq!(kept("bak.2"), "{\"mine\": 2}\n");
+    assert_eq!(kept("bak.3"), sandbox.read(CONFIG));
+    assert!(!sandbox.exists(&format!("{CONFIG}.bak.4")));
+}
+
+#[test]
 fn init_force_keeps_the_old_config_aside_and_never_replaces_a_task() {
     let sandbox = Sandbox::bare();
     sandbox.write(CONFIG, "{\"mine\": true}\n");

@@ -120,6 +120,31 @@ fn a_detached_run_that_is_refused_says_so_to_its_caller() {
 }
 
 #[test]
+fn what_has_nothing_to_run_in_the_background_is_told_as_ever() {
+    let sandbox = Sandbox::scripted(&Script::happy(1));
+    sandbox.write(".runr/tasks/hand.md", "---\ntype: manual\n---\n# By hand\n");
+    for args in [
+        &["run", "--task", "hand.md"][..],
+        &["run", "--task", TASK, "--dry-run"],
+    ] {
+        let plain = sandbox.runr(args).output().exits(0);
+        let detached = sandbox.runr(args).args(&["--detach"]).output().exits(0);
+        assert_eq!(detached.stdout, plain.stdout);
+    }
+    let run = sandbox.run(&["--worktree"], 0);
+    let again = sandbox.runr(&["resume", "--detach", "--", "latest"]);
+    let again = again.output().exits(0);
+    let words = format!("Run {} is already complete\n", run.id);
+    assert_eq!(again.stdout, words);
+    let left = sandbox.run_ids();
+    assert_eq!(left, [run.id]);
+    let runs = std::fs::read_dir(sandbox.repo().join(".runr/runs")).unwrap();
+    let names = runs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let logs: Vec<String> = names.filter(|name| name.starts_with(".driver")).collect();
+    assert_eq!(logs, [""; 0]);
+}
+
+#[test]
 fn a_detached_resume_completes_on_its_own() {
     let sandbox = Sandbox::scripted(&Script::happy(2));
     let run = sandbox.run(&["--worktree", "--max-ticks", "5"], 1);

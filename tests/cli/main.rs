@@ -19,6 +19,7 @@ mod call;
 mod deps;
 mod doctor;
 mod doctor_runs;
+mod doctor_worktrees;
 mod gates;
 mod guard;
 mod holes;

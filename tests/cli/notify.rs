@@ -38,6 +38,9 @@ fn every_stop_is_told_once_the_last_one_included() {
     sandbox.runr(&["resume", &run.id]).output().exits(0);
     assert_eq!(told(&sandbox).last(), Some(&last));
     assert_eq!(told(&sandbox).len(), 2, "a complete run stops no more");
+    // What it is told after the receipt was made is no change of it.
+    let verify = sandbox.runr(&["report", &run.id, "--verify"]);
+    verify.output().exits(0);
 }
 
 #[test]

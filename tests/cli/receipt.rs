@@ -268,6 +268,36 @@ fn broken_rules_about_files_leave_their_names() {
 }
 
 #[test]
+fn a_plan_that_a_preset_would_allow_names_the_preset() {
+    let mut goal = milestone("goal 1");
+    goal["files_expected"] = json!(["Cargo.toml", "web/app.test.ts"]);
+    let script = Script::new(plan(&[goal]), &[ok(json!({}))], &[approve()]);
+    let sandbox = Sandbox::scripted(&script);
+    let output = sandbox.runr(&["run", "--task", TASK]).output().exits(1);
+    let advice = "add the presets that fit to scope.presets: jest, rust, vitest";
+    assert!(output.stdout.contains(&format!("  {advice}\n")), "{output}");
+    let id = sandbox.run_ids().pop().unwrap();
+    let event = &sandbox.payloads(&id, "plan_scope_violation")[0];
+    assert_eq!(
+        event["suggested_presets"],
+        json!(["jest", "rust", "vitest"])
+    );
+    assert!(event["hint"].as_str().unwrap().starts_with(advice));
+    let words = [advice];
+    assert_left(&sandbox, &id, "plan_scope_violation", "failed", &words);
+
+    let config = Config::new().set("scope", "presets", json!(["rust", "jest"]));
+    let sandbox = Sandbox::with(&config);
+    let mut goal = milestone("goal 1");
+    goal["files_expected"] = json!(["Cargo.toml", "docs/new.txt"]);
+    sandbox.script(&Script::new(plan(&[goal]), &[ok(json!({}))], &[approve()]));
+    let id = sandbox.run(&[], 1).id;
+    let event = &sandbox.payloads(&id, "plan_scope_violation")[0];
+    assert_eq!(event["violations"], json!(["docs/new.txt"]));
+    assert_eq!(event["suggested_presets"], json!([]));
+}
+
+#[test]
 fn a_change_outside_of_the_tasks_own_paths_leaves_its_name() {
     let sandbox = Sandbox::with(&Config::new());
     sandbox.write(TASK, "---\nowns: src/mine/\n---\n# A task\n");
@@ -478,8 +508,16 @@ fn a_receipt_that_cannot_be_written_changes_nothing_but_says_so() {
 fn what_may_hold_secrets_is_for_the_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let sandbox = Sandbox::with(&Config::new().tier("tier0", &["exit 1"]));
-    sandbox.script(&Script::happy(1));
+    let secret = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    let unreadable = json!({"reply": format!("no plan, but {secret}")});
+    sandbox.script(&Script::from_value(json!({
+        "plan": [unreadable, plan(&[milestone("goal 1")])],
+        "implement": [ok(json!({"src/part1.txt": "part 1\n"}))],
+        "review": [approve()],
+    })));
     let run = sandbox.run(&["--worktree"], 1);
+    let raw = sandbox.text(&run.id, "artifacts/raw-outputs-plan-claude.md");
+    assert!(raw.contains("no plan, but [REDACTED]"), "{raw}");
     for dir in ["handoffs", "artifacts", "logs"] {
         let path = sandbox.file(&run.id, dir);
         let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;

@@ -3,6 +3,7 @@
 mod branch;
 mod environment;
 mod plan;
+mod planned;
 mod retry;
 mod stash;
 

@@ -1,5 +1,6 @@
 //! `runr submit` moves the work of a run to a branch, or says why not and changes nothing.
 
+mod held;
 mod killed;
 mod landing;
 mod moving;
@@ -109,4 +110,18 @@ fn assert_no_scratch(sandbox: &Sandbox, id: &str) {
     assert!(!sandbox.worktree(&name).exists());
     let trees = sandbox.git(&["worktree", "list", "--porcelain"]);
     assert!(!trees.contains("/submit-"), "{trees}");
+}
+
+/// A search path on which git first does what `first` says in the shell, and then what it was told.
+fn path_with_git(sandbox: &Sandbox, first: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let bin = sandbox.scratch().join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let words = ["-c", "command -v git"];
+    let real = sandbox.command("sh").args(&words).output();
+    let script = format!("#!/bin/sh\n{first}\nexec '{}' \"$@\"\n", real.stdout.trim());
+    let git = bin.join("git");
+    std::fs::write(&git, script.replace("REAL", real.stdout.trim())).unwrap();
+    std::fs::set_permissions(&git, std::fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
 }

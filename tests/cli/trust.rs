@@ -35,6 +35,22 @@ fn an_untrusted_config_is_refused_before_anything_runs() {
 }
 
 #[test]
+fn the_named_command_approves_the_file_that_was_named() {
+    let (sandbox, canary, config) = with_canary();
+    let other = config.tier("tier1", &["true"]);
+    sandbox.write("other dir/my config.json", &other.text());
+    sandbox.commit("another configuration");
+    let named = ["--config", "other dir/my config.json", "--worktree"];
+    let error = sandbox.run_command(&named).output().exits(3).json();
+    let hint = error["hint"].as_str().unwrap();
+    let typed = hint.replacen("runr", env!("CARGO_BIN_EXE_runr"), 1);
+    let approved = sandbox.command("sh").args(&["-c", &typed]).output();
+    approved.exits(0);
+    sandbox.run_command(&named).output().exits(0);
+    assert!(canary.exists());
+}
+
+#[test]
 fn the_named_command_is_exact() {
     let (sandbox, canary, _) = with_canary();
     let error = sandbox.run_command(&[]).output().exits(3).json();
@@ -192,4 +208,50 @@ fn commands_that_only_read_need_no_trust_and_run_nothing() {
         json!(""),
         "the trap was set"
     );
+}
+
+#[test]
+fn doctor_starts_no_worker_of_an_untrusted_repository() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::untrusted(&Config::new());
+    let canary = sandbox.scratch().join("executed");
+    sandbox.write(
+        "worker.sh",
+        &format!("#!/bin/sh\necho \"$@\" >> '{}'\n", canary.display()),
+    );
+    let worker = sandbox.repo().join("worker.sh");
+    std::fs::set_permissions(&worker, PermissionsExt::from_mode(0o755)).unwrap();
+    let config = Config::new().worker("claude", "./worker.sh", &[]);
+    sandbox.configure(&config.worker("codex", "./worker.sh", &[]));
+    sandbox.commit("a worker of its own");
+    let look = |hash: &str| {
+        for flags in [&[][..], &["--deep"], &["--deep", "--fix"]] {
+            let words = [&["doctor", "--json"], flags].concat();
+            let command = sandbox.runr(&words).env("RUNR_TRUST_CONFIG", hash);
+            let result = command.output().json();
+            let checks = result["checks"].as_array().unwrap().clone();
+            let skipped = checks.iter().filter(|check| check["status"] == "skip");
+            let ids: Vec<&str> = skipped.map(|it| it["id"].as_str().unwrap()).collect();
+            assert!(
+                ["tree", "workers", "headless"]
+                    .iter()
+                    .all(|id| ids.contains(id)),
+                "{ids:?}"
+            );
+        }
+        assert!(
+            !canary.exists(),
+            "a worker of an untrusted repository was started"
+        );
+    };
+    look("");
+    sandbox.runr(&["trust"]).output().exits(0);
+    let file = sandbox.repo().join(".runr/runr.config.json");
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).unwrap();
+    let hash = sandbox.runr(&["trust", "--print-hash"]).output().stdout;
+    look(hash.trim_end());
+
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    sandbox.runr(&["doctor"]).output();
+    assert!(canary.exists(), "the trap works");
 }

@@ -1,6 +1,7 @@
 //! Workers as processes: how they are called, what is read of them, and what becomes of failures.
 
 mod cost;
+mod doctor;
 mod failures;
 mod forms;
 mod ping;

@@ -5,6 +5,7 @@
 
 mod harness;
 mod later;
+mod recorded;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,8 @@
 //! A `git` that stands before the real one kills the harness at a chosen command; a worker kills it
 //! at its end. What no process marks is put on the disk as the crash leaves it.
 
+mod again;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -27,6 +29,7 @@ esac
 case $when in
 before) ;;
 after) git "$@" ;;
+failing) git "$@"; exit 1 ;;
 halfway)
     git "$@"
     eval "tree=\${$(($# - 1))}"
@@ -53,12 +56,17 @@ fn executable(path: &Path, text: &str) {
 
 /// The command, killed at the git command that holds these words.
 fn struck(sandbox: &Sandbox, command: Command, strike: &str) -> Output {
+    let output = under_strike(sandbox, command, strike);
+    assert_eq!(output.code, None, "`{strike}` kills it: {output}");
+    output
+}
+
+fn under_strike(sandbox: &Sandbox, command: Command, strike: &str) -> Output {
     let bin = sandbox.scratch().join("bin");
     executable(&bin.join("git"), GIT);
     fs::write(bin.join("strike"), format!("{strike}\n")).unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let output = command.env("PATH", path).output();
-    assert_eq!(output.code, None, "`{strike}` kills it: {output}");
     assert!(!bin.join("strike").exists());
     output
 }

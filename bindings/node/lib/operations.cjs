@@ -5,6 +5,7 @@
 // blocking twin with the suffix `Sync`.
 
 const wire = require('./wire.cjs');
+const { usage } = require('./errors.cjs');
 const { camelCase, options } = require('./options.cjs');
 
 /** The arguments of the pure functions, in order. */
@@ -105,6 +106,16 @@ for (const [name, known] of Object.entries(DISK)) {
   define(disk, camelCase(name), async (given) => wire.call(name, options(given, known)));
   define(disk, `${camelCase(name)}Sync`, (given) => wire.callSync(name, options(given, known)));
 }
+
+/** Moves the commits of a run to a branch, unless a signal is aborted first. */
+define(disk, 'submit', async (given) => {
+  const { signal, ...found } = options(given, [...DISK.submit, 'signal']);
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw usage('signal is not an AbortSignal');
+  }
+  const stopped = (submitted) => submitted.outcome === 'interrupted';
+  return wire.callUntil(signal, 'submit', found, stopped);
+});
 
 function define(place, name, body) {
   Object.defineProperty(body, 'name', { value: name });

@@ -4,6 +4,13 @@
 
 const { usage } = require('./errors.cjs');
 
+/** Options of the command line that a program has no use for, and what to do instead. */
+const ELSEWHERE = {
+  detach:
+    "the agent of this run is this program; runCommand(['run', '--detach', ..]) and " +
+    '`runr run --detach` start one that the configured workers answer',
+};
+
 /** `lastSuccessfulPhase` of `last_successful_phase`. */
 function camelCase(name) {
   return name.replace(/_([a-z])/g, (_match, letter) => letter.toUpperCase());
@@ -21,7 +28,8 @@ function options(given, known) {
     const name = names.get(key);
     if (name === undefined) {
       const near = nearest(key, [...names.keys()]);
-      throw usage(`unknown option ${key}`, near && `did you mean ${near}?`);
+      const hint = ELSEWHERE[key] ?? (near && `did you mean ${near}?`);
+      throw usage(`unknown option ${key}`, hint);
     }
     if (value !== undefined) out[name] = value;
   }

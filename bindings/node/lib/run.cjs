@@ -6,7 +6,7 @@ const native = require('./native.cjs');
 const { encode, open } = require('./wire.cjs');
 const { options } = require('./options.cjs');
 const { Ownership } = require('./own.cjs');
-const { usage } = require('./errors.cjs');
+const { fromCore, usage } = require('./errors.cjs');
 const { WorkerCall } = require('./worker-call.cjs');
 
 const START = [
@@ -64,12 +64,18 @@ function asked(given, known) {
 class Run {
   #session;
   #ended = false;
-  // Aborted when the run stops; every call's own signal follows it.
+  // Aborted when the run stops, or has lost its claim; every call's own signal follows it.
   #stopped = new AbortController();
 
   constructor(session, runId) {
     if (runId === undefined) throw usage('a run is made by Run.start or Run.resume');
     this.#session = session;
+    // The native half keeps this callback, so it must not keep the run.
+    const stopped = this.#stopped;
+    session.onClaimEnd((envelope) => {
+      const { class: name, error } = JSON.parse(envelope);
+      stopped.abort(fromCore(name, error));
+    });
     Object.defineProperty(this, 'runId', { value: runId, enumerable: true });
   }
 

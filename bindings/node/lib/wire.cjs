@@ -79,6 +79,29 @@ async function call(name, args) {
   return open(await native.callAsync(name, encode(args)));
 }
 
+/**
+ * Runs an operation that may take minutes. When the signal is aborted, the operation is ended and
+ * its end awaited; `stopped` says of a result whether that came of it. Then the reason of the signal
+ * is the error. What was done before the operation could be ended is a result all the same.
+ */
+async function callUntil(signal, name, args, stopped) {
+  const request = encode(args);
+  signal?.throwIfAborted();
+  const cancellation = new native.Cancellation();
+  const cancel = () => cancellation.cancel();
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    const result = open(await native.callUntil(name, request, cancellation));
+    if (stopped(result)) signal?.throwIfAborted();
+    return result;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+  }
+}
+
 /** As `callSync`, with numbers the core itself decides about. */
 function callRoundedSync(name, args) {
   return open(native.call(name, encodeRounded(args)));
@@ -89,4 +112,4 @@ async function callRounded(name, args) {
   return open(await native.callAsync(name, encodeRounded(args)));
 }
 
-module.exports = { call, callRounded, callRoundedSync, callSync, encode, encodeForgiving, open };
+module.exports = { call, callRounded, callRoundedSync, callSync, callUntil, encode, encodeForgiving, open };

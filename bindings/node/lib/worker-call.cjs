@@ -20,14 +20,14 @@ class WorkerCall {
   constructor(session, fields, stopped) {
     this.#session = session;
     Object.assign(this, fields);
-    const abort = () => this.#abort.abort();
+    const abort = () => this.#abort.abort(stopped.reason);
     if (stopped.aborted) abort();
     else stopped.addEventListener('abort', abort, { once: true, signal: this.#abort.signal });
     this.#arm();
     Object.freeze(this);
   }
 
-  /** Aborted at the deadline, or when the run stops. */
+  /** Aborted at the deadline, when the run stops, or when it has lost its claim. */
   get signal() {
     return this.#abort.signal;
   }

@@ -2,6 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use napi::bindgen_prelude::Function;
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use runr_core::{Error, Result};
 use serde_json::json;
 
@@ -21,6 +23,21 @@ pub(crate) fn done(work: impl FnOnce() -> Result<()>) -> String {
 /// The envelope of an error.
 pub(crate) fn failure(error: &Error) -> String {
     json!({"class": error.code().class().as_str(), "error": error.to_json()}).to_string()
+}
+
+/// Calls `callback` on the event loop with the envelope of an error, from whichever thread. Waiting
+/// for that keeps no program alive.
+pub(crate) fn teller(
+    callback: Function<'_, String, ()>,
+) -> napi::Result<impl FnOnce(&Error) + Send + 'static> {
+    let tell = callback
+        .build_threadsafe_function::<String>()
+        .weak::<true>()
+        .build()?;
+    Ok(move |error: &Error| {
+        // An event loop that has ended wants to know nothing.
+        let _told = tell.call(failure(error), ThreadsafeFunctionCallMode::NonBlocking);
+    })
 }
 
 /// Runs `work`; a panic becomes `E_INTERNAL`, for a promise must settle whatever happens.

@@ -55,18 +55,9 @@ impl Guard {
     /// that keeps no program alive.
     #[napi]
     pub fn on_loss(&self, callback: Function<'_, String, ()>) -> napi::Result<()> {
-        let tell = callback
-            .build_threadsafe_function::<String>()
-            .weak::<true>()
-            .build()?;
+        let tell = envelope::teller(callback)?;
         if let Some(guard) = self.0.get() {
-            guard.on_loss(move |error| {
-                // An event loop that has ended wants to know nothing.
-                let _told = tell.call(
-                    envelope::failure(error),
-                    ThreadsafeFunctionCallMode::NonBlocking,
-                );
-            });
+            guard.on_loss(tell);
         }
         Ok(())
     }

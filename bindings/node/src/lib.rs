@@ -3,6 +3,7 @@
 //! Every answer is one JSON envelope, `{"value": ..}` or `{"class": .., "error": {..}}`, so an
 //! operation crosses the border once and errors keep all their fields on every path.
 
+mod cancellation;
 mod envelope;
 mod guard;
 mod promise;
@@ -14,6 +15,7 @@ use napi_derive::napi;
 use runr_cli::embed;
 use runr_core::fs::CancelFlag;
 
+pub use cancellation::Cancellation;
 pub use guard::Guard;
 pub use session::Session;
 
@@ -48,6 +50,20 @@ pub fn call_async(
         return promise::in_turn(env, move || operation.run()).map(Either::B);
     }
     Ok(Either::A(AsyncTask::new(operation)))
+}
+
+/// Runs one operation that may take minutes, until it is done or cancelled.
+#[napi(ts_return_type = "Promise<string>")]
+pub fn call_until<'env>(
+    env: &'env Env,
+    name: String,
+    args: String,
+    cancellation: &Cancellation,
+) -> napi::Result<Object<'env>> {
+    let cancel = cancellation.flag();
+    promise::on_own_thread(env, move || {
+        envelope::json(|| embed::call_until(&name, &args, cancel))
+    })
 }
 
 /// One operation on its way to another thread.

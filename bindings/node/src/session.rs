@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use napi::Env;
-use napi::bindgen_prelude::Object;
+use napi::bindgen_prelude::{Function, Object};
 use napi_derive::napi;
 use runr_cli::embed;
 use runr_core::{Error, Result};
@@ -76,6 +76,17 @@ impl Session {
     #[napi(ts_return_type = "Promise<string>")]
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         self.later(env, |session| session.close().map(|()| "null".to_owned()))
+    }
+
+    /// Calls a function with the envelope of the error once, when the run may not go on under its
+    /// claim.
+    #[napi]
+    pub fn on_claim_end(&self, callback: Function<'_, String, ()>) -> napi::Result<()> {
+        let tell = envelope::teller(callback)?;
+        if let Some(session) = self.0.get() {
+            session.on_claim_end(tell);
+        }
+        Ok(())
     }
 
     /// Asks a waiting `nextCall` to return soon.

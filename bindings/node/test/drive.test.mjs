@@ -12,6 +12,7 @@ import {
   loadRunnerCoordinationState,
   own,
   prep,
+  recordExitSignalForRunner,
   reportRun,
   runs,
   status,
@@ -87,6 +88,50 @@ test('a run claims a target and gives it back', async (t) => {
   for await (const call of again) await work(call);
   assert.equal(again.outcome.stop_reason, 'complete');
   await assert.rejects(Run.start({ ...options(root), own: 'acme' }), { code: 'E_TARGET_INVALID' });
+});
+
+/** The reason why a signal was aborted. */
+async function abortOf(signal) {
+  // Waiting for a claim keeps no program alive, so this must.
+  const alive = setTimeout(() => {}, 20_000);
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  clearTimeout(alive);
+  return signal.reason;
+}
+
+for (const whose of ['the run', 'a guard']) {
+  test(`a takeover of the claim of ${whose} aborts the open call`, { timeout: 60_000 }, async (t) => {
+    const root = repository(t);
+    const target = 'acme/shop#17';
+    const guard = whose === 'a guard' ? await own({ target, runId: 'gh-17', root }) : undefined;
+    const run = await Run.start({ ...options(root), own: guard ?? target });
+    const call = await run.nextCall();
+    assert.equal(call.signal.aborted, false);
+    await own({ target, runId: 'rescuer', takeover: true, root }, async () => {
+      const reason = await abortOf(call.signal);
+      assert.deepEqual([reason.name, reason.code], ['OwnershipLost', 'E_OWNERSHIP_LOST']);
+      assert.match(reason.message, /rescuer/);
+      assert.notEqual(run.outcome.phase, 'STOPPED');
+      await assert.rejects(work(call), { name: 'Refused', code: 'E_CALL_LATE' });
+      assert.equal(await run.nextCall(), null);
+    });
+    assert.equal(run.outcome.stop_reason, 'ownership_lost');
+    await guard?.release();
+  });
+}
+
+test('an exit signal for the claim aborts the open call', { timeout: 60_000 }, async (t) => {
+  const root = repository(t);
+  const run = await Run.start({ ...options(root), own: 'acme/shop#17' });
+  const call = await run.nextCall();
+  const pr = { repo: 'acme/shop', pr: 17, runId: run.runId, cwd: root };
+  await recordExitSignalForRunner({ ...pr, reason: 'the PR was closed' });
+  const reason = await abortOf(call.signal);
+  assert.deepEqual([reason.name, reason.code], ['Refused', 'E_CALL_LATE']);
+  assert.match(reason.message, /the PR was closed/);
+  await assert.rejects(work(call), { code: 'E_CALL_LATE' });
+  assert.equal(await run.nextCall(), null);
+  assert.equal(run.outcome.stop_reason, 'interrupted');
 });
 
 test('a program drives a run to its end', async (t) => {
@@ -409,3 +454,10 @@ for (const name of ['detach', 'maxCosts']) {
     assert.equal(existsSync(path.join(root, '.runr')), false);
   });
 }
+
+test('a program that wants to detach learns what does', async (t) => {
+  const root = repository(t);
+  const hint = /runCommand\(\['run', '--detach', \.\.\]\).*`runr run --detach`/;
+  await assert.rejects(Run.start({ ...options(root), detach: true }), { code: 'E_USAGE', hint });
+  await assert.rejects(Run.resume({ runId: 'latest', root, detach: true }), { code: 'E_USAGE', hint });
+});

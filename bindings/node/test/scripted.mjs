@@ -35,6 +35,8 @@ export class ScriptedSession {
     return value();
   }
 
+  onClaimEnd() {}
+
   outcome() {
     return value({ run_id: '20260101000000', phase: 'STOPPED' });
   }

@@ -32,6 +32,15 @@ mod _native {
             .map_err(|error| raise(py, &error))
     }
 
+    /// Runs one operation that may take minutes; it is ended before the exception of a signal goes on.
+    #[pyfunction]
+    fn call_interruptible(py: Python<'_>, name: String, args: String) -> PyResult<String> {
+        let cancel = CancelFlag::default();
+        let asked = cancel.clone();
+        let work = move || embed::call_until(&name, &args, asked);
+        interruptible(py, || cancel.cancel(), work)
+    }
+
     /// The names of all operations.
     #[pyfunction]
     fn operations() -> Vec<&'static str> {

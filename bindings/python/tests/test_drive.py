@@ -431,3 +431,16 @@ def test_an_option_that_does_not_exist_is_refused_by_name(name: str, repo: pathl
             begin()
         assert (caught.value.code, caught.value.message) == ("E_USAGE", f"unknown option {name}")
     assert not (repo / ".runr").exists()
+
+
+def test_a_program_that_wants_to_detach_learns_what_does(repo: pathlib.Path) -> None:
+    detached: dict[str, Any] = {"detach": True}
+    for begin in (
+        lambda: runr.Run.start(**options(repo), **detached),
+        lambda: runr.Run.resume("latest", repo, **detached),
+    ):
+        with pytest.raises(runr.InvalidInput) as caught:
+            begin()
+        assert caught.value.code == "E_USAGE" and caught.value.hint is not None
+        assert "run_command(['run', '--detach', ..])" in caught.value.hint
+        assert "`runr run --detach`" in caught.value.hint

@@ -56,7 +56,15 @@ pub fn may_wait(name: &str) -> bool {
 /// # Errors
 /// `E_USAGE` for an unknown operation or unusable arguments, and the codes of the operation.
 pub fn call(name: &str, arguments: &str) -> Result<String> {
-    let host = Host::of_process(Vec::new());
+    call_until(name, arguments, CancelFlag::default())
+}
+
+/// As [`call`]; raising `cancel` ends the checks that an operation runs, and so the operation.
+///
+/// # Errors
+/// As [`call`].
+pub fn call_until(name: &str, arguments: &str, cancel: CancelFlag) -> Result<String> {
+    let host = host(Vec::new(), cancel);
     Ok(crate::operations::call_for_binding(&host, name, arguments)?.to_string())
 }
 
@@ -221,6 +229,12 @@ impl Session {
         driver.interrupt(StopCause::Signal)?;
         driver.leave();
         Ok(())
+    }
+
+    /// Calls `listener` once when the run may not go on under its claim: another run has the target,
+    /// or an exit signal was recorded. An answer to an open call comes too late then.
+    pub fn on_claim_end(&self, listener: impl FnOnce(&Error) + Send + 'static) {
+        self.driver().on_claim_end(listener);
     }
 
     /// Asks a blocked `next_call` to return soon: the run stops as interrupted.

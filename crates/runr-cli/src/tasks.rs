@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 #[cfg(feature = "cli")]
+use runr_core::phase::shell::quoted;
 use runr_core::phase::stop::{StopReason, next_action};
 use runr_core::phase::task::{Task, TaskType};
 use runr_core::phase::task_status::{TaskEntries, TaskEntry, TaskEvent, TaskStatus};
@@ -63,8 +64,10 @@ impl TaskRow {
             }
             TaskStatus::Pending => match (self.unmet.first(), self.kind) {
                 (Some(first), _) => Some(format!("# first: {first}")),
-                (None, Some(TaskType::Manual)) => Some(format!("runr task done {}", self.path)),
-                (None, Some(_)) => Some(format!("runr run --task {}", self.path)),
+                (None, Some(TaskType::Manual)) => {
+                    Some(format!("runr task done {}", quoted(&self.path)))
+                }
+                (None, Some(_)) => Some(format!("runr run --task {}", quoted(&self.path))),
                 (None, None) => None,
             },
         }
@@ -254,7 +257,7 @@ pub(crate) fn done(host: &Host, root: &Utf8Path, path: &Utf8Path) -> Result<Task
             format!("{name} is done by a run, and none is complete"),
         )
         .with("task", name.as_str())
-        .hint(format!("runr run --task {name}")));
+        .hint(format!("runr run --task {}", quoted(&name))));
     }
     host.make_dirs(&layout.repo_root.join(".runr"))?;
     let changed = noted.note(&name, &[TaskEvent::Done], host.clock.now())?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::support::{TASK, blocked, wait_until};
+use crate::support::{TASK, blocked, strings, wait_until};
 
 fn resume(sandbox: &Sandbox, id: &str) -> crate::support::Output {
     sandbox.runr(&["resume", id]).output()
@@ -175,6 +175,68 @@ fn a_lost_configuration_is_not_replaced_by_a_weaker_one() {
     let planned = sandbox.runr(&["resume", &run.id, "--json"]).output();
     planned.error_json("E_STORE_CORRUPT", "store_corrupt");
     assert_eq!(milestones(&sandbox, &run.id), [0; 0]);
+}
+
+/// Runs tier0, and what a worker put into the frozen configuration.
+fn weakened(sandbox: &Sandbox, id: &str) {
+    let file = sandbox.run_dir(id).join("config.snapshot.json");
+    let text = fs::read_to_string(&file).unwrap();
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    config["verification"]["tier0"] = json!([]);
+    config["scope"]["allowlist"] = json!([]);
+    fs::write(&file, config.to_string()).unwrap();
+}
+
+#[test]
+fn a_frozen_configuration_that_somebody_else_wrote_decides_nothing() {
+    let sandbox = one(blocked("a question"));
+    let run = sandbox.run(&["--worktree", "--fast"], 1);
+    let file = sandbox.run_dir(&run.id).join("config.snapshot.json");
+    let ours = fs::read(&file).unwrap();
+    weakened(&sandbox, &run.id);
+    sandbox.script(&Script::happy(1));
+    for args in [&["resume", &run.id][..], &["resume", &run.id, "--plan"]] {
+        let refused = sandbox.runr(args).args(&["--json"]).output().exits(1);
+        refused.error_json("E_STORE_CORRUPT", "store_corrupt");
+    }
+    assert_eq!(milestones(&sandbox, &run.id), [0; 0]);
+
+    fs::write(&file, ours).unwrap();
+    resume(&sandbox, &run.id).exits(0);
+    weakened(&sandbox, &run.id);
+    sandbox.git(&["branch", "release"]);
+    let submit = ["submit", &run.id, "--to", "release", "--json"];
+    let refused = sandbox.runr(&submit).output().exits(1);
+    refused.error_json("E_STORE_CORRUPT", "store_corrupt");
+    assert_eq!(sandbox.git(&["rev-parse", "release"]), sandbox.head());
+}
+
+#[test]
+fn a_configuration_whose_change_was_cut_off_is_the_one_the_timeline_names() {
+    let sandbox = one(blocked("a question"));
+    let run = sandbox.run(&["--worktree", "--fast"], 1);
+    let dir = sandbox.run_dir(&run.id);
+    let (file, next) = (
+        dir.join("config.snapshot.json"),
+        dir.join("config.snapshot.next.json"),
+    );
+    let old = fs::read_to_string(&file).unwrap();
+    // Killed before the record: what was to come counts for nothing.
+    fs::write(&next, "half").unwrap();
+    let config = Config::new().tier("tier0", &["true", "true"]);
+    sandbox.configure(&config);
+    sandbox.runr(&["trust"]).output().exits(0);
+    let named = ["resume", &run.id, "--config", ".runr/runr.config.json"];
+    sandbox.runr(&named).output().exits(1);
+    let new = fs::read_to_string(&file).unwrap();
+    assert_ne!(new, old);
+    assert_eq!(fs::read_to_string(&next).unwrap(), new);
+    // Killed after the record: the old text is still there, and counts for nothing.
+    fs::write(&file, &old).unwrap();
+    sandbox.script(&Script::happy(1));
+    resume(&sandbox, &run.id).exits(0);
+    let verified = &sandbox.payloads(&run.id, "verification")[0];
+    assert_eq!(strings(&verified["commands"]), ["true", "true"]);
 }
 
 #[test]

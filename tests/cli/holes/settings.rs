@@ -121,3 +121,58 @@ git branch -q side; git config branch.side.description 'a side'",
         run_processes(&sandbox, flags_of(tree)).exits(0);
     }
 }
+
+/// Sets something for the account of the user, and makes use of it outside the scope. Git tells times
+/// by the second.
+const OF_THE_ACCOUNT: [(&str, &str); 3] = [
+    (
+        "git config --global core.trustctime false
+git config --global core.checkStat minimal
+touch -r docs/guide.txt \"$SCRATCH/time\"; sleep 1.1
+tr a b < docs/guide.txt > \"$SCRATCH/forged\"; cat \"$SCRATCH/forged\" > docs/guide.txt
+touch -r \"$SCRATCH/time\" docs/guide.txt",
+        "docs/guide.txt",
+    ),
+    (
+        "git config --global core.symlinks false
+rm docs/link; printf guide.txt > docs/link",
+        "docs/link",
+    ),
+    (
+        "git config --global core.ignoreCase true
+echo forged > docs/GUIDE.txt",
+        "docs/GUIDE.txt",
+    ),
+];
+
+#[test]
+fn settings_of_the_users_account_hide_no_edit() {
+    for (change, name) in OF_THE_ACCOUNT {
+        let sandbox = process(&format!("echo part > src/part.txt\n{change}"));
+        std::os::unix::fs::symlink("guide.txt", sandbox.repo().join("docs/link")).unwrap();
+        // Long ago, so that git goes by what it noted of the file.
+        let touch = ["-d", "2020-01-02", "docs/guide.txt"];
+        sandbox.command("touch").args(&touch).output().exits(0);
+        sandbox.commit("a link");
+        run_processes(&sandbox, &[]).exits(1);
+        let id = sandbox.run_ids().pop().unwrap();
+        assert_eq!(sandbox.status(&id)["stop_reason"], "guard_violation");
+        assert_eq!(violations(&sandbox, &id), [name]);
+    }
+}
+
+#[test]
+fn a_repository_that_has_no_links_is_taken_as_it_is() {
+    let sandbox = Sandbox::scripted(&Script::happy(1));
+    let link = sandbox.repo().join("docs/link");
+    std::os::unix::fs::symlink("guide.txt", &link).unwrap();
+    sandbox.commit("a link");
+    sandbox.git(&["config", "core.symlinks", "false"]);
+    fs::remove_file(&link).unwrap();
+    sandbox.git(&["checkout", "-q", "--", "docs/link"]);
+    assert!(!link.is_symlink());
+    for tree in BOTH {
+        sandbox.run(flags_of(tree), 0);
+        sandbox.git(&["switch", "-q", "main"]);
+    }
+}

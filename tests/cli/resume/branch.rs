@@ -139,3 +139,21 @@ fn a_checkpoint_that_left_the_branch_is_done_again() {
     );
     assert_eq!(sandbox.calls("implement").len(), 4);
 }
+
+#[test]
+fn no_log_of_a_check_is_written_into_again() {
+    let sandbox = Sandbox::scripted(&rewriting());
+    let id = sandbox.run(&["--worktree", "--max-ticks", "9"], 1).id;
+    assert_eq!(sandbox.payloads(&id, "verification").len(), 2);
+    let tree = sandbox.worktree(&id);
+    sandbox.git_in(&tree, &["reset", "-q", "--hard", "main"]);
+    sandbox.runr(&["resume", &id]).output().exits(0);
+    assert_eq!(sandbox.payloads(&id, "milestone_index_corrected").len(), 1);
+    let ran = sandbox.payloads(&id, "verification");
+    let ran = ran.iter().map(|it| &it["command_results"][0]);
+    let mut logs: Vec<&str> = ran.map(|it| it["log"].as_str().unwrap()).collect();
+    assert_eq!(logs.len(), 4);
+    logs.sort_unstable();
+    logs.dedup();
+    assert_eq!(logs.len(), 4, "{logs:?}");
+}

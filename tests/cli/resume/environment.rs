@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -48,6 +49,21 @@ fn the_environment_is_taken_at_the_start() {
             "lockfile_hash": "54c592ac3a26758b", "worker_versions": {},
         })
     );
+}
+
+#[test]
+fn what_is_no_file_is_no_lockfile_and_is_not_waited_for() {
+    let first = ok(json!({"src/part1.txt": "part\n"}));
+    let (sandbox, id) = with_lockfile(Tree::Checkout, first);
+    fs::remove_file(sandbox.repo().join("Cargo.lock")).unwrap();
+    let fifo = sandbox.repo().join("go.sum");
+    let made = sandbox.command("mkfifo").args(&[fifo.to_str().unwrap()]);
+    made.output().exits(0);
+    let resume = sandbox
+        .runr(&["resume", &id])
+        .limit(Duration::from_secs(20));
+    let refused = resume.output().exits(3);
+    assert!(refused.stderr.contains("lockfile_hash"), "{refused}");
 }
 
 #[test]

@@ -155,6 +155,36 @@ fn a_rejected_push_is_told_and_never_forced() {
 }
 
 #[test]
+fn a_push_that_failed_is_tried_again_by_the_next_submission() {
+    let (sandbox, id) = finished(1);
+    let origin = with_origin(&sandbox);
+    let away = sandbox.scratch().join("away.git");
+    fs::rename(&origin, &away).unwrap();
+    let result = submitted(&sandbox, &id, "release", &["--push"], 1);
+    assert_eq!(result["outcome"], "push_failed");
+    let new = tip(&sandbox, "release");
+    assert_eq!(result["new_sha"], new.as_str());
+
+    let result = submitted(&sandbox, &id, "release", &["--push"], 1);
+    let told = (&result["outcome"], &result["pushed"]);
+    assert_eq!(told, (&json!("push_failed"), &json!(false)));
+    assert_eq!(strings(&result["recipe"]).len(), 1);
+    fs::rename(&away, &origin).unwrap();
+    let there = || sandbox.git_in(&origin, &["rev-parse", "release"]);
+    let words = ["submit", &id, "--to", "release", "--push", "--dry-run"];
+    let shown = sandbox.runr(&words).output().exits(0);
+    assert!(!shown.stdout.contains("pushed"), "{shown}");
+    assert_ne!(there(), new, "a dry run pushes nothing");
+
+    let result = submitted(&sandbox, &id, "release", &["--push"], 0);
+    let told = (&result["outcome"], &result["pushed"]);
+    assert_eq!(told, (&json!("nothing_to_move"), &json!(true)));
+    assert_eq!(there(), new);
+    let shown = sandbox.runr(&words[..5]).output().exits(0);
+    assert!(shown.stdout.contains("pushed to origin"), "{shown}");
+}
+
+#[test]
 fn what_the_other_side_says_of_a_push_is_told_without_its_secrets() {
     use std::os::unix::fs::PermissionsExt;
     let (sandbox, id) = finished(1);

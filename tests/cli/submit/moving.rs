@@ -103,6 +103,22 @@ fn author_date_message_and_trailers_are_kept_and_the_committer_is_who_submits() 
 }
 
 #[test]
+fn a_message_of_any_length_is_kept() {
+    let text = format!("a long story\n\n{}", "and then more of it\n".repeat(10_000));
+    let step = json!({
+        "reply": {"status": "ok", "handoff_memo": "done"},
+        "files": {"src/a.txt": text},
+        "git": ["add src/a.txt", "commit -q -F src/a.txt"],
+    });
+    let sandbox = Sandbox::scripted(&Script::one(step));
+    let id = finish(&sandbox);
+    move_on(&sandbox, "release", "docs/new.txt", "new\n");
+    let result = submitted(&sandbox, &id, "release", &[], 0);
+    let made = result["commits"][0]["to"].as_str().unwrap();
+    assert_eq!(of(&sandbox, made, "%B").trim_end(), text.trim_end());
+}
+
+#[test]
 fn a_repository_without_an_identity_gets_commits_of_runr() {
     let (sandbox, id) = finished(1);
     move_on(&sandbox, "release", "docs/new.txt", "new\n");

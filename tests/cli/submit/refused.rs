@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{everything, finish, finished, submit, submitted, tip};
+use super::{everything, finish, finished, path_with_git, submit, submitted, tip};
 use crate::support::{Output, Sandbox, Script, blocked};
 
 /// Refused with this code; nothing changed.
@@ -154,21 +154,9 @@ fn a_takeover_during_the_checks_keeps_the_branch() {
 
 #[test]
 fn a_git_that_cannot_merge_without_a_tree_is_refused() {
-    use std::os::unix::fs::PermissionsExt;
     let (sandbox, id) = finished(1);
-    let bin = sandbox.scratch().join("bin");
-    fs::create_dir(&bin).unwrap();
-    let real = sandbox
-        .command("sh")
-        .args(&["-c", "command -v git"])
-        .output();
-    let script = format!(
-        "#!/bin/sh\nfor word; do [ \"$word\" = --version ] && exec echo git version 2.39.5; done\nexec '{}' \"$@\"\n",
-        real.stdout.trim()
-    );
-    fs::write(bin.join("git"), script).unwrap();
-    fs::set_permissions(bin.join("git"), fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let first = "for word; do [ \"$word\" = --version ] && exec echo git version 2.39.5; done";
+    let path = path_with_git(&sandbox, first);
     let old = submit(&sandbox, &id, "release", &[]).env("PATH", path);
     let error = old
         .output()
@@ -200,4 +188,19 @@ fn commits_that_are_no_line_from_the_base_need_to_become_one() {
     let old = tip(&sandbox, "release");
     submitted(&sandbox, &id, "release", &["--squash"], 0);
     assert_eq!(sandbox.changed(&old, "release"), ["src/a.txt"]);
+}
+
+#[test]
+fn a_git_that_fails_has_not_said_no() {
+    let (sandbox, id) = finished(1);
+    let before = everything(&sandbox);
+    for verb in ["check-ref-format", "show-ref", "symbolic-ref", "cat-file"] {
+        let first = format!("for word; do [ \"$word\" = {verb} ] && exit 128; done");
+        let path = path_with_git(&sandbox, &first);
+        let failing = submit(&sandbox, &id, "release", &[]).env("PATH", path);
+        let output = failing.output();
+        assert_eq!(output.json()["code"], "E_IO", "{verb}: {output}");
+        assert!(everything(&sandbox) == before, "{output}");
+    }
+    submitted(&sandbox, &id, "release", &[], 0);
 }

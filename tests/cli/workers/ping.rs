@@ -174,6 +174,24 @@ fn what_a_worker_does_when_it_is_asked_is_judged() {
 }
 
 #[test]
+fn what_is_committed_before_the_tree_is_locked_is_not_the_runs() {
+    let these = StandIns::new();
+    let commit = "mkdir -p docs; echo x >> docs/x; git add docs; git commit -q -m x; ";
+    // The version is asked before the tree is locked, a word after that.
+    these.on("claude", "version", &[format!("{commit} echo claude 1")]);
+    run(&these, &[]).exits(0);
+    these.on("claude", "version", &["echo claude 1".to_owned()]);
+    these.on(
+        "claude",
+        "ping",
+        &[commit.to_owned() + &claude(&json!("pong"))],
+    );
+    let output = these.runr(&["run", "--task", TASK, "--json"]).output();
+    let refused = output.exits(3).json_line();
+    assert_eq!(refused["guard"]["reasons"], json!(["head_moved"]));
+}
+
+#[test]
 fn a_dry_run_asks_and_makes_nothing() {
     let these = StandIns::new();
     run(&these, &["--dry-run"]).exits(0);

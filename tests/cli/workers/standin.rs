@@ -22,6 +22,8 @@ const PROGRAM: &str = r#"#!/bin/sh
 dir=DIR
 SCRATCH=$dir/..
 [ "$1" = --version ] && stage=version
+for last; do :; done
+[ "$last" = --help ] && stage=help
 terminal=no
 for fd in 0 1 2; do [ -t $fd ] && terminal=yes; done
 cat > "$dir/prompt.$$"
@@ -79,6 +81,7 @@ impl StandIns {
         for (name, answer) in [("claude", claude as fn(&Value) -> String), ("codex", codex)] {
             these.install(name);
             these.on(name, "version", &[format!("echo {name} 1.2.3")]);
+            these.on(name, "help", &["echo usage"]);
             these.on(name, "ping", &[answer(&json!("pong"))]);
             these.on(name, "plan", &[answer(&a_plan())]);
             let implement = format!("{}{}", writes("src/part1.txt"), answer(&done()));
@@ -91,7 +94,7 @@ impl StandIns {
         these
     }
 
-    fn install(&self, name: &str) {
+    pub(super) fn install(&self, name: &str) {
         let bin = self.sandbox.scratch().join("bin");
         let dir = self.sandbox.scratch().join(name);
         fs::create_dir_all(&bin).unwrap();

@@ -76,6 +76,29 @@ fn a_lost_worktree_is_prepared_again_even_if_the_first_try_is_killed() {
 }
 
 #[test]
+fn a_set_up_that_stalls_is_done_again_by_the_retry_of_its_driver() {
+    let config = Config::new()
+        .set("resilience", "auto_resume", json!(true))
+        .set("resilience", "auto_resume_delays_ms", json!([50]));
+    let sandbox = hanging_in(&[1], config);
+    sandbox.script(&Script::happy(1));
+    let run = sandbox.run_command(&["--worktree"]);
+    let run = run.env("RUNR_STALL_TIMEOUT_MS", "1500").output().exits(0);
+    assert_eq!(passes(&sandbox), "2\n");
+    let id = sandbox.started(run).id;
+    assert_eq!(sandbox.payloads(&id, "auto_resume_started").len(), 1);
+    let kinds: Vec<String> = sandbox
+        .timeline(&id)
+        .into_iter()
+        .map(|it| it.kind)
+        .collect();
+    let first = |kind: &str| kinds.iter().position(|it| it == kind).unwrap();
+    let prepared = kinds.iter().rposition(|it| it == "run_resumed").unwrap();
+    assert!(prepared < first("phase_start"), "{kinds:?}");
+    assert_eq!(committed(&sandbox, &id), ["src/part1.txt"]);
+}
+
+#[test]
 fn a_worktree_that_was_not_made_to_its_end_is_kept_if_somebody_works_in_it() {
     let sandbox = sandbox(&Config::new(), "nothing\n", "");
     // Nothing can be made where a file stands.

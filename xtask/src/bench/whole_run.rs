@@ -19,12 +19,12 @@ const MILESTONES: usize = 2;
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Row>, Failure> {
     eprintln!("measuring whole runs ...");
     let arena = Arena::new(bench, "runs")?;
-    let recorded = arena.fresh("recorded")?;
+    let recorded = arena.used("recorded")?;
     let recording = Recording::of_a_run(&arena, &recorded)?;
     let mut round = 0;
     let mut fresh = |who: &str| {
         round += 1;
-        arena.fresh(&format!("{who}-{round}"))
+        arena.used(&format!("{who}-{round}"))
     };
     let prepared: Result<Vec<_>, Failure> = (0..bench.rounds)
         .map(|_| Ok((fresh("runr")?, fresh("script")?)))
@@ -39,7 +39,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Row>, Failure> {
     let names = [
         "runr run --worktree, 2 milestones, instant worker",
         "a script: same git commands, appends, checks",
-        "synced; runr also syncs its documents",
+        "in a repository that has had a run; runr also syncs its documents",
     ];
     let mut rows = vec![pair.row(names, Unit::TimesThePeer, Some("<= 1.2x"))];
     let counts = recording.git_processes();
@@ -91,17 +91,28 @@ impl Arena {
             &["add", "--all"],
             &["commit", "--quiet", "--message", "base"],
         ] {
-            let status = Command::new("git")
-                .env("GIT_CONFIG_GLOBAL", "/dev/null")
-                .current_dir(&template)
-                .args(args)
-                .status()
-                .map_err(|why| format!("cannot start git: {why}"))?;
-            if !status.success() {
-                return Err(format!("git {args:?} ended with {status}"));
-            }
+            git(&template, args)?;
         }
         Ok(arena)
+    }
+
+    /// The same in which a run has been, and was cleared away: what runr makes once in a repository
+    /// is there.
+    fn used(&self, name: &str) -> Result<PathBuf, Failure> {
+        let repo = self.fresh(name)?;
+        self.run(&repo)?;
+        let fail = |why: std::io::Error| format!("cannot clear {}: {why}", repo.display());
+        let runs = repo.join(".runr/runs");
+        std::fs::remove_dir_all(&runs).map_err(fail)?;
+        std::fs::create_dir(&runs).map_err(fail)?;
+        std::fs::remove_dir_all(repo.join(".runr-worktrees")).map_err(fail)?;
+        git(&repo, &["worktree", "prune"])?;
+        for branch in std::fs::read_dir(repo.join(".git/refs/heads/runr")).map_err(fail)? {
+            let name = branch.map_err(fail)?.file_name();
+            let branch = format!("runr/{}", name.to_string_lossy());
+            git(&repo, &["branch", "--quiet", "-D", &branch])?;
+        }
+        Ok(repo)
     }
 
     /// A copy of the repository whose commands are trusted.
@@ -159,6 +170,20 @@ impl Arena {
 
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+}
+
+fn git(repo: &Path, args: &[&str]) -> Result<(), Failure> {
+    let status = Command::new("git")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .current_dir(repo)
+        .args(args)
+        .status()
+        .map_err(|why| format!("cannot start git: {why}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("git {args:?} ended with {status}"))
     }
 }
 

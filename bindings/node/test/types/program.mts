@@ -10,6 +10,8 @@ import {
   own,
   parseReply,
   status,
+  submit,
+  submitSync,
   version,
 } from 'runr';
 import type { Outcome, OwnershipDone, WorkerCall } from 'runr';
@@ -76,6 +78,13 @@ export async function owned(runId: string): Promise<string> {
   return done.status + (stale.staleRunner?.updatedAgeMs ?? 0);
 }
 
+export async function submitted(runId: string): Promise<string> {
+  const { outcome } = await submit({ runId, to: 'main', signal: AbortSignal.timeout(60_000) });
+  return outcome;
+}
+
+// @ts-expect-error A blocking call can hear no signal.
+submitSync({ runId: 'latest', to: 'main', signal: AbortSignal.timeout(60_000) });
 // @ts-expect-error A guard is made by `own`.
 new Ownership();
 // @ts-expect-error A mode that does not exist is seen before the program runs.

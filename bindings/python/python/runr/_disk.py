@@ -83,7 +83,9 @@ def submit(
 
     A conflict, a failing check, a branch that cannot take the result and a failed push are no
     exceptions: ``outcome`` says what happened, and ``recipe`` what a person can do.
+
+    Ctrl-C ends the check at work and moves nothing; then KeyboardInterrupt goes on.
     """
     flags = {"dry_run": dry_run, "squash": squash, "push": push}
     args = {"run_id": run_id, "to": to, "root": _wire.path(root)}
-    return cast(Submitted, _wire.call("submit", {**args, **flags}))
+    return cast(Submitted, _wire.call_interruptible("submit", {**args, **flags}))

@@ -5,7 +5,7 @@ The functions the package `runr` is built on; not for direct use.
 from _typeshed import SupportsGetItem
 from typing import Final, final
 
-__all__ = ["__version__", "Guard", "Session", "call", "entry", "main", "operations", "run_command", "update_run"]
+__all__ = ["__version__", "Guard", "Session", "call", "call_interruptible", "entry", "main", "operations", "run_command", "update_run"]
 
 __version__: Final[str]
 
@@ -87,6 +87,11 @@ class Session:
 def call(name: str, args: str) -> str:
     """
     Runs one operation: the JSON of its arguments in, the JSON of its result out.
+    """
+
+def call_interruptible(name: str, args: str) -> str:
+    """
+    Runs one operation that may take minutes; it is ended before the exception of a signal goes on.
     """
 
 def entry(argv: SupportsGetItem[int, str], self_command: SupportsGetItem[int, str]) -> int:

@@ -9,6 +9,12 @@ from typing import ParamSpec, TypeVar
 
 from .errors import InvalidInput
 
+#: Options of the command line that a program has no use for, and what to do instead.
+ELSEWHERE = {
+    "detach": "the agent of this run is this program; run_command(['run', '--detach', ..]) and "
+    "`runr run --detach` start one that the configured workers answer",
+}
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -29,9 +35,12 @@ def only_known_options(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> InvalidInput:
+    message = f"unknown option {name}"
+    if name in ELSEWHERE:
+        return InvalidInput(message, code="E_USAGE", hint=ELSEWHERE[name])
     # Here, not above: only somebody who mistyped has to wait for it.
     import difflib
 
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else None
-    return InvalidInput(f"unknown option {name}", code="E_USAGE", hint=hint)
+    return InvalidInput(message, code="E_USAGE", hint=hint)

@@ -18,6 +18,11 @@ def call(name: str, args: Mapping[str, Any] = MappingProxyType({}), **optional: 
     return json.loads(_native.call(name, encode({**args, **given(optional)})))
 
 
+def call_interruptible(name: str, args: Mapping[str, Any]) -> Any:
+    """Runs an operation that may take minutes; Ctrl-C ends it before KeyboardInterrupt goes on."""
+    return json.loads(_native.call_interruptible(name, encode(args)))
+
+
 def given(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that were given: None stands for the default, which the core knows."""
     return {name: value for name, value in options.items() if value is not None}

@@ -300,6 +300,9 @@ pub(crate) struct DoctorArgs {
     /// Repair what can be repaired without losing work
     #[arg(long)]
     pub(crate) fix: bool,
+    /// Ask every worker in use for one word, too: that costs a call of each
+    #[arg(long)]
+    pub(crate) deep: bool,
     /// The data directory [default: RUNR_DATA_DIR, else the system's place for data]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<Utf8PathBuf>,

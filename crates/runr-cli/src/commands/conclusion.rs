@@ -107,6 +107,7 @@ fn context(state: &State, reason: &StopReason, story: &Story) -> Vec<String> {
             lines.extend(files.clone().take(10).map(|file| format!("  {file}")));
             let more = files.count().saturating_sub(10);
             lines.extend((more > 0).then(|| format!("  ...{more} more files")));
+            lines.extend(story.suggestion.iter().map(|words| format!("  {words}")));
             lines
         }
         Cause::Check(failure) => {

@@ -13,17 +13,22 @@ use serde_json::Value;
 use super::Invocation;
 use crate::harness::{Driver, Layout};
 use crate::host::Host;
+use crate::presence;
 
 /// Set in the detached child: the path of its log until the run is recorded.
 const LOG_VARIABLE: &str = "RUNR_DETACHED_LOG";
+
+/// What is told at once, and has no run that goes on.
+const FOREGROUND: [&str; 3] = ["manual_task", "dry_run", "complete"];
 
 /// Whether this process is the detached child.
 pub(crate) fn is_detached(host: &Host) -> bool {
     host.var(LOG_VARIABLE).is_some()
 }
 
-/// Starts the detached child and waits for its report.
-pub(crate) fn start(call: &Invocation<'_>, argv: &[String]) -> Result<u8> {
+/// Starts the detached child and waits for its report; nothing if that says that there is nothing to
+/// run in the background.
+pub(crate) fn start(call: &Invocation<'_>, argv: &[String]) -> Result<Option<u8>> {
     let Some((program, prefix)) = call.host.self_command.split_first() else {
         return Err(
             Error::new(Code::Usage, "this host cannot start a detached runr")
@@ -38,13 +43,9 @@ pub(crate) fn start(call: &Invocation<'_>, argv: &[String]) -> Result<u8> {
     // A leftover of an earlier process, or a link that somebody put there.
     drop(std::fs::remove_file(&log));
     let file = File::create_new(&log).map_err(failed)?;
-    let mut words = argv.to_vec();
-    if !words.iter().any(|word| word == "--json") {
-        words.push("--json".to_owned());
-    }
     let output = Command::new(program)
         .args(prefix)
-        .args(words)
+        .args(super::as_json(argv))
         .env(LOG_VARIABLE, log.as_str())
         .current_dir(&call.host.cwd)
         .stdin(Stdio::null())
@@ -67,12 +68,19 @@ pub(crate) fn start(call: &Invocation<'_>, argv: &[String]) -> Result<u8> {
         // The log of a refusal holds nothing that the report does not say.
         drop(std::fs::remove_file(&log));
     }
+    if line
+        .get("status")
+        .and_then(Value::as_str)
+        .is_some_and(|it| FOREGROUND.contains(&it))
+    {
+        return Ok(None);
+    }
     show(call, &line, started);
-    Ok(if started {
+    Ok(Some(if started {
         0
     } else {
         exit.unwrap_or_else(|| exit_of(&line))
-    })
+    }))
 }
 
 /// Reads until the child gives the pipe up; its exit status is known if it ended by then.
@@ -126,14 +134,25 @@ fn show(call: &Invocation<'_>, line: &Value, started: bool) {
         .and_then(Value::as_str)
         .and_then(Code::parse)
     {
-        let mut error = Error::new(code, text("message"));
-        if let Some(hint) = line.get("hint").and_then(Value::as_str) {
-            error = error.hint(hint);
-        }
-        call.console.error(&error);
+        call.console.error(&refusal(code, line));
     } else {
         call.console.json_line(line);
     }
+}
+
+/// The error that the child reported, with all it said.
+fn refusal(code: Code, line: &Value) -> Error {
+    const KNOWN: [&str; 4] = ["error", "code", "message", "hint"];
+    let text = |key: &str| line.get(key).and_then(Value::as_str);
+    let mut error = Error::new(code, text("message").unwrap_or_default());
+    if let Some(hint) = text("hint") {
+        error = error.hint(hint);
+    }
+    let context = line.as_object().into_iter().flatten();
+    for (name, value) in context.filter(|(name, _)| !KNOWN.contains(&name.as_str())) {
+        error = error.with(name, value.clone());
+    }
+    error
 }
 
 /// In the detached child: the run is recorded, so the log moves to its place, the pipe to the caller
@@ -146,10 +165,23 @@ pub(crate) fn report_recorded(call: &Invocation<'_>, driver: &Driver) -> Result<
         .store()
         .run_dir(driver.run_id());
     let place: &Utf8Path = &run_dir.join("logs/driver.log");
+    keep_earlier(place)?;
     std::fs::rename(&log, place).map_err(|source| Error::io("rename", &log, source))?;
     // The pipe must close for the caller to go on; what is printed from here on belongs in the log.
     rustix::stdio::dup2_stdout(std::io::stderr())
         .map_err(|e| Error::io("redirect output to", place, e.into()))
+}
+
+/// Moves the log of an earlier session aside.
+fn keep_earlier(log: &Utf8Path) -> Result<()> {
+    let mut earlier = (1..).map(|n| log.with_extension(format!("{n}.log")));
+    while presence::link_metadata(log)?.is_some() {
+        let Some(aside) = earlier.next() else { break };
+        if presence::link_metadata(&aside)?.is_none() {
+            std::fs::rename(log, &aside).map_err(|source| Error::io("rename", log, source))?;
+        }
+    }
+    Ok(())
 }
 
 /// In the detached child, first of all: a session of its own, so that no terminal can end it.

@@ -1,28 +1,42 @@
 //! `runr doctor`: a registry of checks. A part adds its own line to [`CHECKS`].
 
 mod configuration;
+mod disk;
 mod repository;
 mod runs;
+mod submissions;
+mod trouble;
 mod workers;
+mod worktrees;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::Result;
 use runr_core::phase::config::Config;
 use serde::Serialize;
 use serde_json::json;
 
+use self::disk::Disk;
 use self::runs::Runs;
+use self::workers::{Depth, Workers};
+use self::worktrees::Worktrees;
 use super::Invocation;
 use super::cli::DoctorArgs;
-use crate::harness::Layout;
+use crate::harness::{Layout, end_killed_submissions};
 use crate::host::Host;
 
 /// What is known before the checks run.
 struct Subject<'a> {
     host: &'a Host,
     layout: Option<Layout>,
-    config: Option<Utf8PathBuf>,
+    config_path: Option<Utf8PathBuf>,
+    /// If it can be used.
+    config: Option<Config>,
+    /// Whether anything may be started that the repository names.
+    trusted: bool,
+    workers: Workers,
+    worktrees: Worktrees,
     runs: Runs,
+    disk: Option<Disk>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -89,36 +103,47 @@ const CHECKS: &[Check] = &[
         probe: repository::storage,
     },
     Check {
+        id: "workers",
+        probe: workers::workers,
+    },
+    Check {
+        id: "headless",
+        probe: workers::headless,
+    },
+    Check {
+        id: "verification",
+        probe: configuration::verification,
+    },
+    Check {
+        id: "worktrees",
+        probe: worktrees::worktrees,
+    },
+    Check {
         id: "runs",
         probe: runs::of_repository,
+    },
+    Check {
+        id: "submissions",
+        probe: submissions::killed,
     },
     Check {
         id: "store",
         probe: runs::of_data_directory,
     },
     Check {
-        id: "workers",
-        probe: workers::workers,
-    },
-    Check {
-        id: "verification",
-        probe: configuration::verification,
+        id: "disk",
+        probe: disk::disk,
     },
 ];
 
 pub(crate) fn execute(call: &Invocation<'_>, args: &DoctorArgs) -> Result<u8> {
     let start = call.host.cwd.join(&call.root);
     let layout = Layout::find(&start, call.host).ok();
-    let config = args.config.as_ref().map(|path| call.host.cwd.join(path));
     if let (true, Some(layout)) = (args.fix, &layout) {
         super::init::ignore_runtime_files(&call.host.storage, &layout.repo_root)?;
+        end_killed_submissions(call.host, layout);
     }
-    let subject = Subject {
-        host: call.host,
-        runs: Runs::look(call.host, layout.as_ref(), args),
-        layout,
-        config,
-    };
+    let subject = Subject::look(call.host, layout, args);
     let findings: Vec<(&str, Finding)> = CHECKS
         .iter()
         .map(|check| (check.id, (check.probe)(&subject)))
@@ -144,15 +169,19 @@ fn print_json(
         .iter()
         .map(|(id, f)| json!({"id": id, "status": f.level, "detail": f.detail, "fix": f.fix}))
         .collect();
+    let layout = subject.layout.as_ref();
     let paths = json!({
-        "root": subject.layout.as_ref().map(|l| l.repo_root.clone()),
-        "config": subject.config_path(),
+        "root": layout.map(|layout| &layout.repo_root),
+        "config": subject.config_path,
         "user_config": call.host.config_dir(),
+        "runs": layout.map(Layout::runs_dir),
+        "worktrees": layout.map(|layout| &layout.worktrees),
     });
-    let workers = workers::worker_rows(subject);
-    let repairs: Vec<_> = subject.runs.findings().collect();
+    let mut repairs = subject.runs.rows();
+    repairs.extend(subject.worktrees.found().map(|it| json!(it)));
     call.console.json(&json!({
-        "ok": ok, "checks": checks, "workers": workers, "paths": paths, "repairs": repairs,
+        "ok": ok, "checks": checks, "workers": subject.workers.rows(), "paths": paths,
+        "repairs": repairs, "disk": subject.disk,
     }));
 }
 
@@ -183,17 +212,41 @@ fn print_lines(call: &Invocation<'_>, findings: &[(&str, Finding)], ok: bool) {
     });
 }
 
-impl Subject<'_> {
-    fn config_path(&self) -> Option<Utf8PathBuf> {
-        self.config
-            .clone()
-            .or_else(|| self.layout.as_ref().map(Layout::config_path))
+impl<'a> Subject<'a> {
+    fn look(host: &'a Host, layout: Option<Layout>, args: &DoctorArgs) -> Self {
+        let given = args.config.as_ref().map(|path| host.cwd.join(path));
+        let config_path = given.or_else(|| layout.as_ref().map(Layout::config_path));
+        let config = config_path.as_deref().and_then(read_config);
+        let trusted = configuration::is_trusted(
+            host,
+            layout.as_ref(),
+            config_path.as_deref(),
+            config.as_ref(),
+        );
+        let depth = match trusted {
+            false => Depth::Found,
+            true if args.deep => Depth::Asked,
+            true => Depth::Started,
+        };
+        let at = layout.as_ref();
+        Self {
+            workers: Workers::look(host, at, config.as_ref(), depth),
+            // Before the worktrees: the end of a dead run's child is the end of its work there.
+            runs: Runs::look(host, at, args),
+            worktrees: Worktrees::look(host, at, args.fix),
+            disk: at.map(Disk::look),
+            host,
+            config_path,
+            config,
+            trusted,
+            layout,
+        }
     }
+}
 
-    fn read_config(&self) -> Option<Config> {
-        let text = std::fs::read_to_string(self.config_path()?).ok()?;
-        Config::parse(&text).ok().map(|(config, _)| config)
-    }
+fn read_config(path: &Utf8Path) -> Option<Config> {
+    let text = std::fs::read_to_string(path).ok()?;
+    Config::parse(&text).ok().map(|(config, _)| config)
 }
 
 fn version(_: &Subject<'_>) -> Finding {

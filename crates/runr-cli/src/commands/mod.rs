@@ -192,17 +192,24 @@ impl Write for Captured {
     }
 }
 
+/// The words of a command that is to print JSON. What stands behind `--` is another command's.
+fn as_json(argv: &[String]) -> Vec<String> {
+    let own = argv.iter().position(|word| word == "--");
+    let own = own.unwrap_or(argv.len());
+    let mut words = argv.to_vec();
+    if !words[..own].iter().any(|word| word == "--json") {
+        words.insert(own, "--json".to_owned());
+    }
+    words
+}
+
 /// Runs a command with `--json` and returns `{exit, json, stderr}`: the library twin of every
 /// command. `json` is the printed document, an array for several lines, or `null`.
 #[must_use]
 pub fn run_command(argv: &[String], host: &Host) -> Value {
     let (out, err) = (Captured::default(), Captured::default());
     let console = Console::new(Box::new(out.clone()), Box::new(err.clone()));
-    let mut words = argv.to_vec();
-    if !words.iter().any(|word| word == "--json") {
-        words.push("--json".to_owned());
-    }
-    let exit = main(&words, host, &console);
+    let exit = main(&as_json(argv), host, &console);
     json!({"exit": exit, "json": read_documents(&out.text()), "stderr": err.text()})
 }
 

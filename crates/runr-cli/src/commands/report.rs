@@ -82,14 +82,15 @@ fn run_block(found: &Found, state: &State) -> String {
         let (target, run, token) = (&claim.target, &claim.run_id, claim.token);
         printable(&format!("claim: {target} by {run}, token {token}")) + "\n"
     });
-    format!(
-        "task: {}\nrepo: {}\nbranch: {}\nworktree: {}\n{claim}run_dir: {}\n",
-        state.task_path.as_deref().unwrap_or(&state.task),
+    let task = state.task_path.as_deref().unwrap_or(&state.task);
+    let about = format!(
+        "task: {task}\nrepo: {}\nbranch: {}\nworktree: {}\n{claim}run_dir: {}\n",
         state.repo_root,
         or_none(state.branch.as_deref()),
         or_none(state.worktree_path.as_deref()),
         found.files.dir(),
-    )
+    );
+    printable(&about)
 }
 
 fn why_it_stopped(call: &Invocation<'_>, state: &State, story: &Story) {

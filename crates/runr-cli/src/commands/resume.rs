@@ -1,6 +1,7 @@
 //! `runr resume`: goes on with a stopped or abandoned run.
 
 use runr_core::Result;
+use serde_json::json;
 
 use super::Invocation;
 use super::cli::ResumeArgs;
@@ -10,8 +11,12 @@ use crate::harness::{ConfigSource, Driver, ResumeRequest, plan_resume};
 
 pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) -> Result<u8> {
     let plan = args.plan || call.json && !super::detach::is_detached(call.host) && !args.detach;
-    if args.detach && !plan && !super::detach::is_detached(call.host) {
-        return super::detach::start(call, argv);
+    if args.detach
+        && !plan
+        && !super::detach::is_detached(call.host)
+        && let Some(exit) = super::detach::start(call, argv)?
+    {
+        return Ok(exit);
     }
     let request = ResumeRequest {
         run_id: args.run,
@@ -35,6 +40,12 @@ pub(crate) fn execute(call: &Invocation<'_>, args: ResumeArgs, argv: &[String]) 
         return Ok(0);
     }
     let mut driver = Driver::resume_on(request, call.host, Some(listener(call)))?;
+    if driver.state().is_complete() && super::detach::is_detached(call.host) {
+        let run_id = driver.run_id();
+        call.console
+            .json_line(&json!({"run_id": run_id, "status": "complete"}));
+        return Ok(0);
+    }
     if driver.state().is_complete() {
         call.console
             .line(&format!("Run {} is already complete", driver.run_id()));

@@ -4,6 +4,7 @@ use camino::Utf8PathBuf;
 use runr_core::mutant::without;
 use runr_core::phase::event::Record;
 use runr_core::phase::options::AllowDeps;
+use runr_core::phase::shell::quoted;
 use runr_core::phase::state::State;
 use runr_core::phase::status::Outcome;
 use runr_core::phase::stop::StopReason;
@@ -17,12 +18,15 @@ use crate::harness::{
     ConfigSource, Driver, Listener, Prepared, RunRequest, oddities, start, task_name, warnings,
     would_refuse,
 };
-use crate::output::Console;
 use crate::output::events::event_line;
+use crate::output::{Console, printable};
 
 pub(crate) fn execute(call: &Invocation<'_>, args: RunArgs, argv: &[String]) -> Result<u8> {
-    if args.detach && !super::detach::is_detached(call.host) {
-        return super::detach::start(call, argv);
+    if args.detach
+        && !super::detach::is_detached(call.host)
+        && let Some(exit) = super::detach::start(call, argv)?
+    {
+        return Ok(exit);
     }
     let dry_run = args.dry_run;
     let request = request(call, args);
@@ -57,7 +61,8 @@ fn request(call: &Invocation<'_>, args: RunArgs) -> RunRequest {
             .config
             .map(|path| ConfigSource::File(call.host.cwd.join(path))),
         allow: given(args.allow),
-        deny: given(args.deny),
+        deny: None,
+        deny_also: args.deny,
         verify: given(args.verify),
         worktree: args.worktree,
         fast: args.fast,
@@ -99,14 +104,15 @@ fn manual(call: &Invocation<'_>, prepared: &Prepared) -> u8 {
             &json!({"run_id": null, "run_dir": null, "repo_root": root, "status": "manual_task"}),
         );
     } else {
-        call.console.line(prepared.task.body.trim_end());
+        call.console.line(&printable(prepared.task.body.trim_end()));
         let name = |path: &Utf8PathBuf| task_name(path, &prepared.place.toplevel, &prepared.layout);
         let path = prepared
             .task_path
             .as_ref()
             .map_or("<file>".to_owned(), name);
         call.console.line(&format!(
-            "\nThis task is for a person. When it is done: runr task done {path}"
+            "\nThis task is for a person. When it is done: runr task done {}",
+            printable(&quoted(&path))
         ));
     }
     0

@@ -41,7 +41,11 @@ fn lines(submitted: &Submitted) -> Vec<String> {
     let old = short(old_sha);
     let stays = format!("{target} stays at {old}");
     match &submitted.ending {
-        Ending::NothingToMove => vec![format!("{target} has everything of run {run_id}")],
+        Ending::NothingToMove { push } => {
+            let mut lines = vec![format!("{target} has everything of run {run_id}")];
+            lines.extend(pushed(push, "but it was not pushed"));
+            lines
+        }
         Ending::Interrupted => vec![format!("Interrupted; {stays}")],
         Ending::Planned { new_sha } => {
             let new = short(new_sha);
@@ -59,7 +63,8 @@ fn lines(submitted: &Submitted) -> Vec<String> {
             let mut lines = vec![format!("{target} has moved from {old} to {new}")];
             lines.extend(commits(submitted));
             lines.push(checked(*verified).to_owned());
-            lines.extend(pushed(push, target));
+            let unpushed = format!("{target} has moved here, but it was not pushed");
+            lines.extend(pushed(push, &unpushed));
             lines
         }
         Ending::Kept {
@@ -117,15 +122,12 @@ fn checked(verified: bool) -> &'static str {
     }
 }
 
-fn pushed(push: &Push, target: &str) -> Vec<String> {
+fn pushed(push: &Push, unpushed: &str) -> Vec<String> {
     match push {
         Push::NotAsked => Vec::new(),
         Push::Done(remote) => vec![format!("pushed to {remote}")],
         Push::Failed { words, recipe } => {
-            let mut lines = vec![
-                format!("{target} has moved here, but it was not pushed: {words}"),
-                "to try again:".to_owned(),
-            ];
+            let mut lines = vec![format!("{unpushed}: {words}"), "to try again:".to_owned()];
             lines.extend(indented(recipe));
             lines
         }

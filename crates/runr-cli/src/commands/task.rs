@@ -79,6 +79,6 @@ fn cells(row: &TaskRow) -> [String; 7] {
         printable(title),
         deps,
         row.last_run_id.clone().unwrap_or_default(),
-        row.next_command().unwrap_or_default(),
+        printable(&row.next_command().unwrap_or_default()),
     ]
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 
 use camino::Utf8Path;
+use runr_core::mutant::without;
 use runr_core::phase::ops::{RunFiles, to_text};
 use runr_core::phase::owned::is_own_output;
 use runr_core::{Error, Result};
@@ -32,6 +33,28 @@ pub(crate) struct FilePrint {
     sha256: Option<String>,
     /// Only where the content was not hashed.
     times: Option<(i64, i64, i64, i64)>,
+    #[serde(default)]
+    mode: Mode,
+}
+
+/// What kind of file it is, and who may run it; not known of a print that an earlier version took,
+/// and then no difference to any.
+#[derive(Debug, Clone, Copy, Default, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Mode(Option<u32>);
+
+impl Mode {
+    fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        const KIND_AND_RUN: u32 = 0o170_111;
+        Self((!without("file-mode")).then(|| metadata.mode() & KIND_AND_RUN))
+    }
+}
+
+impl PartialEq for Mode {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.zip(other.0).is_none_or(|(one, other)| one == other)
+    }
 }
 
 /// The prints of `paths` in `tree`.
@@ -65,6 +88,7 @@ pub(crate) fn print_of(path: &Utf8Path) -> Result<Print> {
         size: metadata.len(),
         sha256,
         times,
+        mode: Mode::of(&metadata),
     }))
 }
 
@@ -77,12 +101,13 @@ pub(crate) fn readable(path: &Utf8Path) -> std::io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// The print of a file that holds just this.
-pub(crate) fn print_of_text(bytes: &[u8]) -> Print {
+/// The print of such a file that holds just this.
+pub(crate) fn print_of_text(bytes: &[u8], like: &Metadata) -> Print {
     Some(FilePrint {
         size: bytes.len() as u64,
         sha256: Some(super::hex(&Sha256::digest(bytes))),
         times: None,
+        mode: Mode::of(like),
     })
 }
 
@@ -152,6 +177,31 @@ impl Baseline {
         let names: BTreeSet<&String> = self.rules.keys().chain(now.keys()).collect();
         let differs = |name: &&&String| self.rules.get(**name) != now.get(**name);
         names.iter().filter(differs).map(|n| (*n).clone()).collect()
+    }
+
+    /// Takes the user's uncommitted work in the user's checkout as it is, where the user has changed
+    /// it since a run has left `left` there; what a worker did to it before stays a change. `moved`
+    /// says whether there are commits which nobody has judged.
+    pub(crate) fn take_over(
+        &mut self,
+        left: &Leftover,
+        tree: &Utf8Path,
+        status: &TreeStatus,
+        moved: bool,
+    ) -> Result<()> {
+        let changed: BTreeSet<&String> = status.changed.iter().collect();
+        let mut kept = Prints::new();
+        for (path, print) in std::mem::take(&mut self.dirty) {
+            if changed.contains(&path) {
+                let now = print_of(&tree.join(&path))?;
+                let is_as_left = left.files.get(&path) == Some(&now);
+                kept.insert(path, if is_as_left { print } else { now });
+            } else if moved && !left.knows(&path) {
+                kept.insert(path, print);
+            }
+        }
+        self.dirty = kept;
+        Ok(())
     }
 
     /// Takes up files that are watched from now on.
@@ -226,6 +276,25 @@ mod tests {
         assert_ne!(print_of(&path).unwrap(), first);
         assert_eq!(print_of(&path.with_extension("gone")).unwrap(), None);
         assert_eq!(print_of(&path.join("below/a/file")).unwrap(), None);
+    }
+
+    #[test]
+    fn a_print_sees_another_kind_of_file_with_the_same_text() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(dir.path().join("f")).unwrap();
+        std::fs::write(&path, "one").unwrap();
+        let file = print_of(&path).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        assert_ne!(print_of(&path).unwrap(), file);
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("one", &path).unwrap();
+        let link = print_of(&path).unwrap();
+        assert_ne!(link, file);
+        let text = serde_json::to_string(&link.clone().unwrap()).unwrap();
+        let (fields, _) = text.rsplit_once(",\"mode\"").unwrap();
+        let old: FilePrint = serde_json::from_str(&format!("{fields}}}")).unwrap();
+        assert!(link == Some(old.clone()) && file == Some(old));
     }
 
     #[test]

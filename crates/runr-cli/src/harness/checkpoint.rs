@@ -13,7 +13,7 @@ use runr_core::{Result, Timestamp};
 use serde::Serialize;
 
 use super::git::Git;
-use super::index::OwnIndex;
+use super::index::{self, OwnIndex};
 use super::inspect::Seen;
 use super::path_list;
 use crate::host::Host;
@@ -113,14 +113,16 @@ fn tree_of(git: &Git, list: &Utf8Path, run_dir: &Utf8Path, seen: &Seen) -> Resul
         return Ok(git.run(&["write-tree"])?.trim().to_owned());
     }
     let index = run_dir.join("artifacts/index");
-    // A leftover, or a link that git would write through.
-    drop(std::fs::remove_file(&index));
+    // Only this driver's gits write it, one after the other: what is there is a dead one's, or a link
+    // that git would write through.
+    index::remove(&index)?;
+    index::remove(&run_dir.join("artifacts/index.lock"))?;
     let alone = git.clone().judging_by(&index);
     alone.run(&["read-tree", &seen.status.head])?;
     alone.run_fed(&STAGE, list, &[])?;
     let tree = alone.run(&["write-tree"])?;
-    // Only needed for this tree.
-    drop(std::fs::remove_file(&index));
+    // Only needed for this tree; a leftover is removed by the next one.
+    drop(index::remove(&index));
     Ok(tree.trim().to_owned())
 }
 

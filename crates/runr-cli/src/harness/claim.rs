@@ -24,7 +24,7 @@ use runr_core::{Code, Error, Result, RunId};
 use crate::host::Host;
 use crate::ownership::{ClaimPlace, world};
 use wanted::{Carried, Claimer, name_of};
-use watch::Watch;
+use watch::{Listener, Watch};
 
 pub use wanted::Own;
 pub(crate) use wanted::Wanted;
@@ -189,7 +189,7 @@ pub(crate) struct Claim(Arc<Held>);
 
 struct Held {
     // Dropped in this order: nobody looks at a claim that was given back.
-    _watch: Watch,
+    watch: Watch,
     guard: Arc<Guard>,
     facts: RunClaim,
 }
@@ -204,7 +204,7 @@ impl Claim {
         };
         let guard = Arc::new(guard);
         Ok(Self(Arc::new(Held {
-            _watch: Watch::start(Arc::clone(&guard), cancel)?,
+            watch: Watch::start(Arc::clone(&guard), cancel)?,
             guard,
             facts,
         })))
@@ -213,6 +213,11 @@ impl Claim {
     /// As the timeline keeps it.
     pub(crate) fn facts(&self) -> &RunClaim {
         &self.0.facts
+    }
+
+    /// Calls `listener` once when the claim does not let the run go on, or at once if it does not.
+    pub(crate) fn on_end(&self, listener: Listener) {
+        self.0.watch.on_end(listener);
     }
 
     /// What does not let the run go on.

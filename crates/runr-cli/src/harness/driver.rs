@@ -11,6 +11,7 @@ mod retry;
 mod turn;
 
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use runr_core::fs::CancelFlag;
@@ -59,8 +60,8 @@ pub struct Driver {
     /// The tree as it was judged last; absent until somebody looked.
     seen: Option<Seen>,
     pending: Option<Pending>,
-    /// The tree is to be prepared first, and whether the run was committing before.
-    arrival: Option<bool>,
+    /// The tree is to be prepared first; so it stays until that has come to a good end.
+    is_arriving: bool,
     /// Ends the child at work: for the user, or for the watchdog.
     halt: CancelFlag,
     notify: Notify,
@@ -69,6 +70,8 @@ pub struct Driver {
     /// Why the cancel flag was raised, if not by a signal.
     cancel_cause: Arc<OnceLock<StopCause>>,
     warnings: Vec<String>,
+    /// Notes that the run works on its task, beside it.
+    noting: Option<JoinHandle<Option<String>>>,
     /// How much was recorded as not judged, and its beginning.
     left_out: (usize, Vec<String>),
 }
@@ -164,10 +167,11 @@ impl Driver {
             index,
             seen: None,
             pending: None,
-            arrival: None,
+            is_arriving: false,
             is_told: false,
             cancel_cause: Arc::default(),
             warnings: Vec::new(),
+            noting: None,
             left_out: (0, Vec::new()),
         }
     }
@@ -284,12 +288,12 @@ impl Driver {
                 continue;
             }
             if let Err(error) = self.recorder.catch_up() {
-                self.end_regardless(&error)?;
+                self.end_after(&error)?;
                 continue;
             }
             self.watchdog.progress(Doing::Phase);
-            if let Some(was_committing) = self.arrival.take() {
-                self.arrive(was_committing)?;
+            if self.is_arriving {
+                self.arrive()?;
                 continue;
             }
             let now = self.context.host.clock.now();
@@ -369,16 +373,13 @@ impl Driver {
         Leftover::write(&self.recorder.files, self.context.git.dir(), status)
     }
 
-    /// Notes that the run works on its task.
+    /// Notes that the run works on its task. The run does not wait for the disk with that.
     pub(super) fn note_begun(&mut self) {
-        let Context {
-            host,
-            layout,
-            run_id,
-            ..
-        } = &self.context;
-        let failed = task_log::begun(host, layout, run_id, &self.recorder.state);
-        self.warnings.extend(failed);
+        let context = &self.context;
+        let (host, layout) = (context.host.clone(), context.layout.clone());
+        let (run_id, state) = (context.run_id.clone(), self.recorder.state.clone());
+        let note = move || task_log::begun(&host, &layout, &run_id, &state);
+        self.noting = Some(std::thread::spawn(note));
     }
 
     /// Notes how the run left its task, once.
@@ -386,6 +387,8 @@ impl Driver {
         if self.ownership.is_none() || self.is_told {
             return;
         }
+        let begun = self.noting.take().map(JoinHandle::join);
+        self.warnings.extend(begun.and_then(Result::ok).flatten());
         let Context {
             host,
             layout,

@@ -4,6 +4,8 @@
 //! anyway. The one process besides is `node --version`, for trees with a `package.json`.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 
 use camino::Utf8Path;
 use runr_core::phase::fingerprint::{Difference, compare_fingerprints};
@@ -15,6 +17,7 @@ use sha2::{Digest, Sha256};
 use super::ping::{self, Versions};
 use super::worker;
 use crate::host::Host;
+use crate::presence;
 
 /// Where a run keeps it.
 const FILE: &str = "env.fingerprint.json";
@@ -45,37 +48,35 @@ pub(crate) struct Fingerprint {
 
 impl Fingerprint {
     /// That of the present environment, and of the files in `tree`.
-    pub(crate) fn take(host: &Host, tree: &Utf8Path, versions: Versions) -> Self {
-        let node_version = tree
-            .join("package.json")
-            .is_file()
-            .then(|| worker::find_on_path(host, "node"))
-            .flatten()
+    ///
+    /// # Errors
+    /// `E_IO` for a lockfile that cannot be read: without it this would be another environment.
+    pub(crate) fn take(host: &Host, tree: &Utf8Path, versions: Versions) -> Result<Self> {
+        let manifest = presence::metadata(&tree.join("package.json"))?;
+        let node_version = manifest
+            .filter(|found| found.is_file())
+            .and_then(|_| worker::find_on_path(host, "node"))
             .and_then(|node| ping::version_of_binary(host, &node).ok());
-        let sha256 = |name: &str| {
-            let bytes = std::fs::read(tree.join(name)).ok()?;
-            Some(super::hex(&Sha256::digest(bytes)))
-        };
         let versions = versions.into_iter().map(|(name, said)| (name, Some(said)));
         Self {
             node_version,
             worker_versions: versions.collect(),
             ..Self::default()
         }
-        .with_lockfile(sha256)
+        .with_lockfile(|name| sha256_of(&tree.join(name)))
     }
 
     /// The same with another lockfile; `sha256` knows what is in a file.
-    pub(crate) fn with_lockfile(&self, sha256: impl Fn(&str) -> Option<String>) -> Self {
-        let found = LOCKFILES
-            .iter()
-            .find_map(|(name, manager)| Some((sha256(name)?, *manager)));
-        let (hash, manager) = found.unzip();
-        Self {
-            package_manager: manager.map(str::to_owned),
-            lockfile_hash: hash.map(|hash| hash.chars().take(16).collect()),
-            ..self.clone()
+    fn with_lockfile(&self, sha256: impl Fn(&str) -> Result<Option<String>>) -> Result<Self> {
+        let mut same = self.clone();
+        for (name, manager) in LOCKFILES {
+            if let Some(hash) = sha256(name)? {
+                same.package_manager = Some(manager.to_owned());
+                same.lockfile_hash = Some(hash.chars().take(16).collect());
+                break;
+            }
         }
+        Ok(same)
     }
 
     /// The same with the lockfile of another one.
@@ -127,6 +128,24 @@ impl Fingerprint {
     }
 }
 
+/// The digest of a regular file, however large it is; nothing else is opened.
+fn sha256_of(path: &Utf8Path) -> Result<Option<String>> {
+    if !presence::metadata(path)?.is_some_and(|found| found.is_file()) {
+        return Ok(None);
+    }
+    let failed = |source| Error::io("read", path, source);
+    let mut file = File::open(path).map_err(failed)?;
+    let (mut hasher, mut piece) = (Sha256::new(), vec![0; 64 * 1024]);
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(Some(super::hex(&hasher.finalize()))),
+            Ok(length) => hasher.update(&piece[..length]),
+            Err(problem) if problem.kind() == ErrorKind::Interrupted => {}
+            Err(problem) => return Err(failed(problem)),
+        }
+    }
+}
+
 /// The refusal of a run whose environment is another one.
 pub(crate) fn refusal(run_id: &str, differences: &[Difference]) -> Error {
     let fields: Vec<&str> = differences.iter().map(|it| it.field.as_str()).collect();
@@ -142,10 +161,11 @@ mod tests {
     use super::*;
 
     fn with(lockfile: &[(&str, &str)]) -> Fingerprint {
-        Fingerprint::default().with_lockfile(|name| {
+        let hash_of = |name: &str| {
             let found = lockfile.iter().find(|(known, _)| *known == name);
-            found.map(|(_, hash)| (*hash).to_owned())
-        })
+            Ok(found.map(|(_, hash)| (*hash).to_owned()))
+        };
+        Fingerprint::default().with_lockfile(hash_of).unwrap()
     }
 
     #[test]

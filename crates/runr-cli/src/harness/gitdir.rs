@@ -75,6 +75,11 @@ impl GitDir {
         }
     }
 
+    /// What all trees of the repository share.
+    pub(crate) fn common(&self) -> &Utf8Path {
+        &self.common
+    }
+
     /// The index that people and workers see.
     pub(crate) fn index(&self) -> Utf8PathBuf {
         self.own.join("index")
@@ -176,14 +181,15 @@ fn rule_print(path: &Utf8Path) -> Result<Print> {
         Err(problem) if problem.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => None,
         found => presence::if_there(found).map_err(failed)?,
     };
-    let is_short = found.is_some_and(|m| m.is_file() && m.len() <= READ_LIMIT);
-    let read = if is_short { readable(path) } else { Ok(None) };
-    match read.map_err(failed)? {
+    let Some(found) = found.filter(|m| m.is_file() && m.len() <= READ_LIMIT) else {
+        return print_of(path);
+    };
+    match readable(path).map_err(failed)? {
         Some(bytes) if path.file_name() == Some("config") => {
             let text = String::from_utf8_lossy(&bytes);
-            Ok(print_of_text(without_branches(&text).as_bytes()))
+            Ok(print_of_text(without_branches(&text).as_bytes(), &found))
         }
-        Some(bytes) => Ok(print_of_text(&bytes)),
+        Some(bytes) => Ok(print_of_text(&bytes, &found)),
         None => print_of(path),
     }
 }

@@ -161,7 +161,8 @@ fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
         .map_err(failed)
 }
 
-fn remove(path: &Utf8Path) -> Result<()> {
+/// Removes an index, or the lock of one, if it is there.
+pub(super) fn remove(path: &Utf8Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(problem) if problem.kind() != ErrorKind::NotFound => {
             Err(Error::io("remove", path, problem))

@@ -1,5 +1,6 @@
 //! What a tree shows, as opposed to what a worker says: the facts the scope guard judges.
 
+mod disturbed;
 mod manifest;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -17,6 +18,7 @@ use super::baseline::{Baseline, Prints, print_of, prints, readable};
 use super::git::{Git, Touched, TreeStatus};
 use super::index::OwnIndex;
 use crate::presence;
+use disturbed::{DISTURBED, disturbed};
 
 /// A `.gitignore` above this size is not looked into.
 const IGNORE_FILE_LIMIT: u64 = 1024 * 1024;
@@ -145,7 +147,9 @@ fn look(
     let (committed, history) = committed_since(git, &status, expected_head)?;
     let sorted = sort_out(git, guard, baseline, &status, committed, expected_head)?;
     let replaced = (!sorted.links.is_empty())
-        .then(|| "a directory was replaced by a symbolic link".to_owned());
+        .then_some("a directory was replaced by a symbolic link")
+        .or(sorted.disturbed.then_some(DISTURBED))
+        .map(str::to_owned);
     let scope = guard.scope.check(&sorted.judged);
     let foreign = manifest::foreign_packages(git, guard, expected_head, &scope.semantic_changed)?;
     let owned = (!guard.owns.is_empty() && !without("owned-paths"))
@@ -175,6 +179,8 @@ struct Sorted {
     protected: Vec<String>,
     /// Links that stand where a directory was: nothing behind them is in the tree.
     links: BTreeSet<String>,
+    /// Whether the user's uncommitted work is among what is protected.
+    disturbed: bool,
 }
 
 fn sort_out(
@@ -218,10 +224,13 @@ fn sort_out(
             if !unchanged(&baseline.guarded, path)? {
                 sorted.protected.push(path.clone());
             }
-        } else if !unchanged(&baseline.dirty, path)? {
+        } else if !baseline.dirty.contains_key(path) {
             sorted.judged.push(path.clone());
         }
     }
+    let disturbed = disturbed(git, baseline, &in_history, expected_head)?;
+    sorted.disturbed = !disturbed.is_empty();
+    sorted.protected.extend(disturbed);
     for path in committed.paths {
         // What stands in a commit is published: noise and runr's own names are no excuse there.
         if let Some(link) = links.above(tree, &path)? {

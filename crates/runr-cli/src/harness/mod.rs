@@ -9,6 +9,7 @@ mod baseline;
 mod checkpoint;
 mod claim;
 mod context;
+mod dead;
 mod driver;
 mod fingerprint;
 mod git;
@@ -49,19 +50,22 @@ pub use request::{Answered, ConfigSource, Reply, ResumeRequest, RunRequest, Task
 pub use submit::{SubmitRequest, submit};
 pub use worker::{Answer, display_name};
 
-pub(crate) use context::Layout;
+pub(crate) use context::{Layout, redactor};
+pub(crate) use dead::record as record_dead_owner;
 pub(crate) use git::Git;
 pub(crate) use others::{complete_tasks, oddities, warnings};
-pub(crate) use ping::version_of;
+pub(crate) use ping::{ping, takes_flags, version_of};
 pub(crate) use process::tail_of;
 pub(crate) use receipt::{Ending, verify as verify_receipt};
-pub(crate) use request::{Prepared, load_config};
+pub(crate) use request::{Prepared, load_config, needs_trust, refuse_foreign, used_workers};
 pub(crate) use resume::plan_resume;
 pub(crate) use start::{start, would_refuse};
+pub(crate) use submit::{end_killed_submissions, killed_submissions};
 pub(crate) use task_file::{TaskFile, task_name};
 pub(crate) use task_log::{end_of, file as task_status_file};
-pub(crate) use trust::TrustStore;
-pub(crate) use worker::find_binary;
+pub(crate) use trust::{TrustStore, check as check_trust};
+pub(crate) use worker::{find_binary, find_on_path, is_runnable};
+pub(crate) use worktree::Strays;
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;

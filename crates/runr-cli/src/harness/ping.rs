@@ -1,5 +1,7 @@
 //! What workers are asked before a run: their version, and whether they answer at all.
 
+mod flags;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -16,8 +18,11 @@ use super::verify::millis;
 use super::worker::{arguments, display_name, find_binary};
 use crate::host::Host;
 
+pub(crate) use flags::takes_flags;
+
 const VERSION_LIMIT: Duration = Duration::from_secs(5);
-const PING_LIMIT: Duration = Duration::from_secs(15);
+/// How long a worker may take for its word before a run.
+pub(crate) const PING_LIMIT: Duration = Duration::from_secs(15);
 const PING: &str = "Answer with the single word: pong\n";
 
 /// What workers call their versions, by their configured names.
@@ -112,18 +117,20 @@ pub(crate) fn probe(
     Ok(BinaryCheck { ok: true, results })
 }
 
-/// Asks every one of these workers for a word in `cwd`, side by side.
+/// Asks every one of these workers for a word in `cwd`, side by side, and waits for each as long as
+/// `limit`.
 pub(crate) fn ping(
     host: &Host,
     root: &Utf8Path,
     config: &Config,
     names: &[&str],
     cwd: &Utf8Path,
+    limit: Duration,
 ) -> PingCheck {
     let results = std::thread::scope(|scope| {
         let ask = |name: &&str| {
             let name = (*name).to_owned();
-            scope.spawn(move || ping_one(host, root, config, &name, cwd))
+            scope.spawn(move || ping_one(host, root, config, &name, cwd, limit))
         };
         let asked: Vec<_> = names.iter().map(ask).collect();
         let heard = asked.into_iter().map(|thread| {
@@ -145,9 +152,10 @@ fn ping_one(
     config: &Config,
     name: &str,
     cwd: &Utf8Path,
+    limit: Duration,
 ) -> PingResult {
     let since = Instant::now();
-    let failure = answer_of(host, root, config, name, cwd);
+    let failure = answer_of(host, root, config, name, cwd, limit);
     PingResult {
         ok: failure.is_none(),
         worker: name.to_owned(),
@@ -164,6 +172,7 @@ fn answer_of(
     config: &Config,
     name: &str,
     cwd: &Utf8Path,
+    limit: Duration,
 ) -> Option<WorkerFailure> {
     let broken = |message: String| {
         Some(WorkerFailure {
@@ -183,15 +192,15 @@ fn answer_of(
         args: &arguments(name, worker, cwd),
         cwd,
         input: PING,
-        limit: PING_LIMIT,
+        limit,
     };
     match question.ask(&host.cancel) {
-        Ok(said) => judge(host, worker, &said),
+        Ok(said) => judge(host, worker, &said, limit),
         Err(problem) => broken(problem.to_string()),
     }
 }
 
-fn judge(host: &Host, worker: &Worker, said: &Said) -> Option<WorkerFailure> {
+fn judge(host: &Host, worker: &Worker, said: &Said, limit: Duration) -> Option<WorkerFailure> {
     let now = host.clock.now();
     let silent = |message: &str| WorkerFailure {
         kind: FailureKind::Timeout,
@@ -211,7 +220,10 @@ fn judge(host: &Host, worker: &Worker, said: &Said) -> Option<WorkerFailure> {
             &said.stderr,
             now,
         )),
-        End::TimedOut => Some(silent("no answer within 15 s")),
+        End::TimedOut => {
+            let seconds = limit.as_secs();
+            Some(silent(&format!("no answer within {seconds} s")))
+        }
         End::Cancelled => Some(silent("the question was interrupted")),
     }
 }

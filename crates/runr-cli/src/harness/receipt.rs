@@ -88,7 +88,7 @@ fn try_leave(files: &RunFiles, state: &State, git: &Git, ending: &mut Ending) ->
         end,
         changes: diff.as_ref().ok().map(|diff| &diff.changes),
         figures: &kpi_text(&report_with_state(&state.run_id, &records, state, end.at)),
-        output: &failing_output(files, story),
+        output: &failing_output(files, state, story),
         sizes: &sizes.collect(),
     };
     let mut written = write(files, &pages(told)?, &end.stop.reason)?;
@@ -151,14 +151,17 @@ fn document(files: &RunFiles, path: &str) -> Document {
 }
 
 /// The end of what the failed check printed, as far as it may be copied.
-fn failing_output(files: &RunFiles, story: &Story) -> String {
+fn failing_output(files: &RunFiles, state: &State, story: &Story) -> String {
     let of_stop = story.end.as_ref().and_then(|end| end.stop.log.as_ref());
     let of_check = story.failure.as_ref();
     let of_check = of_check.and_then(|failure| failure.result.as_ref());
     let Some(log) = of_stop.or(of_check.map(|result| &result.log)) else {
         return String::new();
     };
-    let snapshot = Snapshot::read(files).unwrap_or_default();
+    // What may not be known may not be copied either.
+    let Ok(snapshot) = Snapshot::read(files, state.snapshot_sha256.as_deref()) else {
+        return String::new();
+    };
     let limit = kept(&snapshot.config.receipts).map(|kept| kept.min(SHOWN));
     let log = files.dir().join(Utf8Path::new(log));
     let tail = limit.map(|limit| super::process::tail_of(&log, limit));

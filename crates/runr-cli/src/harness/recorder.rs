@@ -1,5 +1,7 @@
 //! Appends events to the timeline and keeps the fold beside it.
 
+use std::cell::Cell;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use runr_core::phase::event::{Event, Record};
@@ -11,6 +13,7 @@ use runr_core::{Clock, Code, Error, Result, Timestamp};
 
 use super::git::Git;
 use super::receipt::{self, Ending};
+use crate::presence;
 
 /// Speaks for the driver.
 pub(crate) const SUPERVISOR: &str = "supervisor";
@@ -33,6 +36,8 @@ pub(crate) struct Recorder {
     last_kind: String,
     /// How long the timeline is if nobody else has appended.
     length: u64,
+    /// The numbers of the last records that this one wrote, folded or not.
+    own: Range<u64>,
     /// Whether the driver takes the run up again by itself; absent until there is one.
     pub(crate) retries: Option<Retries>,
     /// Tells what the run has committed.
@@ -57,6 +62,7 @@ impl Recorder {
             listener: listener.map(|listener| Arc::new(Mutex::new(listener))),
             last_kind: String::new(),
             length: 0,
+            own: 0..0,
             retries: None,
             git,
             ending: None,
@@ -72,6 +78,7 @@ impl Recorder {
             listener: self.listener.clone(),
             last_kind: self.last_kind.clone(),
             length: self.length,
+            own: self.own.clone(),
             retries: self.retries.clone(),
             git: self.git.clone(),
             ending: None,
@@ -110,9 +117,11 @@ impl Recorder {
             self.fold(&own);
             return Ok(());
         }
-        // A guest that wrote since is noticed with the next change, by its number at the latest.
-        self.length = self.files.timeline_len()?;
+        // A guest that wrote since is noticed with the next change, by its number at the latest. A
+        // length that cannot be told changes nothing about what is recorded: the next look reads.
+        let length = self.files.timeline_len();
         self.fold(&records);
+        self.length = length.unwrap_or(0);
         Ok(())
     }
 
@@ -125,16 +134,25 @@ impl Recorder {
         Ok(())
     }
 
-    fn append(&self, source: &str, events: &[Event]) -> Result<Vec<Record>> {
+    fn append(&mut self, source: &str, events: &[Event]) -> Result<Vec<Record>> {
         // A timeline that is gone is not begun anew: half a run would look like a whole one.
         self.timeline_len()?;
         let now = self.clock.now();
         let events = self.with_stats(source, events, now);
+        let first = Cell::new(0);
         let build = |index: usize, seq: u64| {
+            if index == 0 {
+                first.set(seq);
+            }
             let event = &events[index];
             self.files.record(seq, now, speaker(event, source), event)
         };
-        self.files.timeline().append_batch(events.len(), build)
+        let appended = self.files.timeline().append_batch(events.len(), build);
+        // Readers may see them although the append failed.
+        if appended.as_ref().map_or_else(is_committed, |_| true) {
+            self.own = first.get()..first.get() + events.len() as u64;
+        }
+        appended
     }
 
     /// Puts what belongs to a stop around it: before it the count of valid replies, for the report,
@@ -196,7 +214,9 @@ impl Recorder {
     fn timeline_len(&self) -> Result<u64> {
         match self.files.timeline_len() {
             Ok(0) if self.state.seq > 0 => Err(self.deleted()),
-            Err(_) if self.state.seq > 0 && !self.files.dir().exists() => Err(self.deleted()),
+            Err(_) if self.state.seq > 0 && !presence::exists(self.files.dir())? => {
+                Err(self.deleted())
+            }
             known => known,
         }
     }
@@ -219,13 +239,12 @@ impl Recorder {
         ))
     }
 
-    /// Folds what others may say; nobody else may speak for the driver.
-    fn admit(&mut self, foreign: &[Record]) -> Result<()> {
+    /// Folds what others may say, and what this one said and could not read again then; nobody else
+    /// may speak for the driver.
+    fn admit(&mut self, records: &[Record]) -> Result<()> {
         const GUESTS: [&str; 3] = ["note", "stop_requested", "plan_approved"];
-        match foreign
-            .iter()
-            .find(|record| !GUESTS.contains(&record.kind.as_str()))
-        {
+        let may = |it: &&Record| GUESTS.contains(&it.kind.as_str()) || self.own.contains(&it.seq);
+        match records.iter().find(|record| !may(record)) {
             Some(record) => {
                 let what = format!(
                     "somebody else wrote record {}, `{}`",
@@ -234,7 +253,7 @@ impl Recorder {
                 Err(self.tampered(&what))
             }
             None => {
-                self.fold(foreign);
+                self.fold(records);
                 Ok(())
             }
         }
@@ -264,8 +283,10 @@ impl Recorder {
         // While it runs, a run's state is the fold; the file is for those who look later. It is a
         // cache: the stop is recorded, and the next reader folds it.
         if records.iter().any(|record| record.kind == "stop") {
-            drop(self.files.write_state(&self.state));
-            self.ending = Some(receipt::leave(&self.files, &self.state, &self.git));
+            self.ending = Some(std::thread::scope(|beside| {
+                beside.spawn(|| drop(self.files.write_state(&self.state)));
+                receipt::leave(&self.files, &self.state, &self.git)
+            }));
         }
     }
 
@@ -281,6 +302,11 @@ impl Recorder {
         events.push(Event::PhaseStart { phase });
         self.record_all(SUPERVISOR, &events)
     }
+}
+
+/// Whether readers see what an append failed to make durable.
+fn is_committed(error: &Error) -> bool {
+    error.code() == Code::MetaWriteFailed && error.context().get("committed") == Some(&true.into())
 }
 
 /// Who says an event that was recorded on behalf of `given`: a worker's words are its own, the

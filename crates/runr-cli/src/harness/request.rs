@@ -16,7 +16,9 @@ use serde_json::Value;
 use super::claim::Own;
 use super::worker::Answer;
 
-pub(crate) use prepared::{Prepared, load_config, used_workers};
+pub(crate) use prepared::{
+    Prepared, file_of, load_config, needs_trust, refuse_foreign, used_workers,
+};
 
 /// The configuration of a run.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -53,6 +55,8 @@ pub struct RunRequest {
     pub allow: Option<Vec<String>>,
     /// Instead of the configured denylist.
     pub deny: Option<Vec<String>>,
+    /// Besides the denylist.
+    pub deny_also: Vec<String>,
     /// Instead of the configured commands, as tier0.
     pub verify: Option<Vec<String>>,
     pub worktree: bool,
@@ -90,6 +94,7 @@ impl Default for RunRequest {
             config: None,
             allow: None,
             deny: None,
+            deny_also: Vec::new(),
             verify: None,
             worktree: false,
             fast: false,

@@ -10,23 +10,19 @@ mod refusals;
 mod stash;
 mod tree;
 
-use std::time::{Duration, Instant};
-
 use camino::Utf8Path;
+use runr_core::Result;
 use runr_core::id::RunId;
 use runr_core::mutant::without;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{Event, Moved, RunResumed, ScopeLock};
-use runr_core::phase::model::Phase;
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::options::RunOptions;
 use runr_core::phase::prompt::{PromptTexts, Prompts};
-use runr_core::phase::rules;
-use runr_core::phase::state::{State, Step};
-use runr_core::phase::stop::{StopCause, StopReason};
+use runr_core::phase::rules::{self, Since};
+use runr_core::phase::state::State;
 use runr_core::phase::task::{Task, parse_task};
 use runr_core::phase::watchdog::Limits;
-use runr_core::{Code, Error, Result};
 
 use self::claim::claiming;
 use self::environment::Environment;
@@ -35,15 +31,15 @@ use self::tree::Reopened;
 use super::baseline::Baseline;
 use super::claim::Claim;
 use super::context::{self, Context, Layout, Workers};
+use super::dead::{end_what_is_left, take_over};
 use super::driver::Driver;
 use super::git::Git;
 use super::gitdir::GitDir;
 use super::index::OwnIndex;
-use super::owner::Ownership;
-use super::process;
 use super::recorder::{Listener, RESUME, Recorder};
-use super::request::{ResumeRequest, load_config, used_workers};
+use super::request::{ResumeRequest, file_of, load_config, used_workers};
 use super::snapshot::{Snapshot, config_sha256};
+use super::submit::end_killed_submissions;
 use super::{ping, prompts, receipt, setup, start, trust};
 use crate::host::Host;
 
@@ -64,7 +60,7 @@ pub(crate) fn resume(
         config: snapshot,
         task_text,
         prompts: frozen,
-    } = Snapshot::read(&files)?;
+    } = Snapshot::read(&files, before.snapshot_sha256.as_deref())?;
     if before.is_complete() {
         let redacting = files.clone().redacting(context::redactor(&snapshot, host));
         receipt::repair(&redacting, &before, &Git::new(&layout.repo_root));
@@ -79,7 +75,7 @@ pub(crate) fn resume(
     };
     let prompts = prompts::templates(&texts, &layout)?;
     if config.command_list() != Config::default().command_list() {
-        trust::check(host, &layout.repo_root, &config)?;
+        trust::check(host, &layout.repo_root, &config, file_of(&request.config))?;
     }
     let versions = probe(request, host, &layout, &config, &before)?;
     let workers = Workers::of(host, request.host_answers)?;
@@ -92,19 +88,16 @@ pub(crate) fn resume(
         claiming.expect_free(Some(&run_id))?;
     }
     let mut ownership = take_over(&files, host)?;
+    end_killed_submissions(host, &layout);
     let claim = claiming
         .map(|claiming| claiming.claim(&run_id, host.cancel.clone()))
         .transpose()?;
     // After the stop only the user's own command can have been at work, and not in the tree.
     let at_work = before.in_flight.is_some() || before.running_command.is_some();
     let died_at_work = at_work && !before.is_stopped();
-    // A commit without its record can only come from a driver that was committing; a resume of it may
-    // have died before it looked.
-    let is_at_it = matches!(before.step, Step::Entered | Step::Due(Phase::Checkpoint));
-    let was_committing = before.open_phase == Some(Phase::Checkpoint) && is_at_it;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
     let redacting = files.clone().redacting(context::redactor(&config, host));
-    let state = end_what_is_left(&redacting, host, &git)?;
+    let state = end_what_is_left(&redacting, host, &git, RESUME)?;
     claim.as_ref().map_or(Ok(()), Claim::check)?;
     let mut recorder = Recorder::new(redacting, state, host.clock.clone(), listener, git.clone());
     let mut reopened = Reopened::new(&layout, &files, &recorder.state, &git, host)?;
@@ -134,14 +127,13 @@ pub(crate) fn resume(
         baseline.extend(guard.guarded_prints(reopened.git.dir(), &reopened.status)?);
     }
     baseline.save(&files)?;
-    if config != snapshot || texts != frozen {
-        let changed = Snapshot {
-            config: config.clone(),
-            task_text: task_text.clone(),
-            prompts: texts,
-        };
-        changed.write(&files)?;
-    }
+    let changed = (config != snapshot || texts != frozen).then(|| Snapshot {
+        config: config.clone(),
+        task_text: task_text.clone(),
+        prompts: texts,
+    });
+    let written = changed.as_ref().map(|changed| changed.write_next(&files));
+    let snapshot_sha256 = written.transpose()?;
     let is_bare = state.open_phase.is_none() || reopened.made.is_some();
     let unprepared = state.options.worktree
         && (is_bare || setup::is_unready(&files)?)
@@ -155,6 +147,11 @@ pub(crate) fn resume(
     recorder.record_all(RESUME, &events)?;
     let state = &recorder.state;
     let facts = claim.as_ref().map(|claim| claim.facts().clone());
+    let since = Since {
+        plan_refused: rules::is_plan_refused(state, &guard.scope),
+        other_tree: moved.is_some(),
+        other_checks: config.verification != snapshot.verification,
+    };
     let (git, status) = (&reopened.git, &reopened.status);
     let head = moved.as_ref().map_or(state.expected_head(), |to| &to.head);
     let resumed = RunResumed {
@@ -166,9 +163,14 @@ pub(crate) fn resume(
         overrides: overridden,
         delta: delta::delta(git, &config, &guard, status, head).ok(),
         limits: Some(limits),
-        ..resumed(state, moved)
+        snapshot_sha256,
+        ..resumed(state, since, moved)
     };
     recorder.record(RESUME, &Event::RunResumed(Box::new(resumed)))?;
+    // Not before the record: what was checked must not look as if these checks had passed it.
+    if let Some(changed) = changed {
+        changed.write(&files)?;
+    }
     environment.keep(&files)?;
     ownership.hold_tree(reopened.tree_lock);
     let context = context_of(
@@ -186,29 +188,24 @@ pub(crate) fn resume(
     let mut driver = Driver::new(context, recorder, Some(ownership), baseline, reopened.index);
     driver.note_begun();
     if unprepared {
-        driver.prepare_first(was_committing);
+        driver.prepare_first();
     } else {
-        driver.take_up(was_committing)?;
+        driver.take_up()?;
     }
     Ok(driver)
 }
 
 /// The record of the resume as far as the state tells it, with the phase it goes on in.
-fn resumed(state: &State, moved: Option<Moved>) -> RunResumed {
-    let phase = match rules::reentry(state) {
-        phase @ (Phase::Plan | Phase::Finalize) => phase,
-        // What was checked and reviewed was on another branch.
-        _ if moved.is_some() => Phase::Implement,
-        phase => phase,
-    };
+fn resumed(state: &State, since: Since, moved: Option<Moved>) -> RunResumed {
     RunResumed {
-        resume_phase: phase,
+        resume_phase: rules::reentry(state, since),
         checkpoint_sha: state.checkpoint_commit_sha.clone(),
         resume_from_milestone_index: state.milestone_index,
         remaining_milestones: state.milestones.len().saturating_sub(state.milestone_index),
         options: state.options.clone(),
         claim: None,
         limits: None,
+        snapshot_sha256: None,
         automatic: false,
         moved,
         overrides: Vec::new(),
@@ -267,51 +264,6 @@ fn chosen_config(request: &ResumeRequest, layout: &Layout, snapshot: &Config) ->
         Some(source) => Ok(load_config(Some(source), layout)?.0),
         None => Ok(snapshot.clone()),
     }
-}
-
-/// Takes the run. The lock of a dead driver may be held for a moment longer by its last git child,
-/// which is waited for: two of them must never work in one tree.
-fn take_over(files: &RunFiles, host: &Host) -> Result<Ownership> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        match Ownership::take(files, host) {
-            Err(error)
-                if error.code() == Code::RunActive
-                    && !driver_lives(files)
-                    && Instant::now() < deadline => {}
-            other => return other,
-        }
-    }
-}
-
-fn driver_lives(files: &RunFiles) -> bool {
-    crate::liveness::is_live(files).unwrap_or(true)
-}
-
-/// Records a dead owner, ends its children, and returns the state from there.
-fn end_what_is_left(files: &RunFiles, host: &Host, git: &Git) -> Result<State> {
-    let mut state = files.state()?;
-    let worker = state
-        .in_flight
-        .as_ref()
-        .and_then(|call| call.process.clone());
-    for child in worker.iter().chain(state.running_command.iter()) {
-        process::kill_group_of(child, files.dir()).map_err(|source| {
-            Error::io(
-                "end the processes of the dead driver in",
-                files.dir(),
-                source,
-            )
-        })?;
-    }
-    if !state.is_stopped() {
-        let mut stop = rules::stop_of(&state, StopReason::Interrupted, None);
-        stop.cause = Some(StopCause::OwnerLost);
-        let record = files.append(host.clock.now(), RESUME, &Event::Stop(Box::new(stop)))?;
-        state.fold_in(&record);
-        receipt::leave(files, &state, git);
-    }
-    Ok(state)
 }
 
 /// The scope under a new configuration: what the task adds and what the plan forbids stays.

@@ -7,6 +7,7 @@ mod refusal;
 
 use runr_core::fs::LockGuard;
 use runr_core::id::RunId;
+use runr_core::mutant::without;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{Event, RunStarted, ScopeLock, TaskPaths, Worktree};
 use runr_core::phase::rules;
@@ -33,6 +34,7 @@ use super::recorder::{Listener, Recorder, SUPERVISOR};
 use super::request::Prepared;
 use super::setup;
 use super::snapshot::config_sha256;
+use super::submit::end_killed_submissions;
 use super::task_file::task_name;
 use super::task_log;
 use super::trust::TrustStore;
@@ -57,7 +59,11 @@ pub(crate) fn start(
     let scope = frozen_scope(&prepared.config, &prepared.task);
     let guard = guard_of(&prepared, &scope)?;
     let (status, preflight) = look_ahead(&prepared, host, &guard)?;
-
+    if !prepared.options.worktree && !without("base-locked") {
+        // Until the tree was locked it was free for everybody.
+        prepared.place.head.clone_from(&status.head);
+        prepared.place.branch.clone_from(&status.branch);
+    }
     approve_callers_commands(host, &prepared)?;
     let verdict = preflight.guard.clone();
     let refusal = (!verdict.ok).then(|| refusal(&preflight));
@@ -70,6 +76,7 @@ pub(crate) fn start(
     let mut recorder = Recorder::new(files, State::default(), clock, listener, git);
     let mut started = run_started(&prepared, &run.run_id, scope, &status);
     started.work_item = begun.item;
+    started.snapshot_sha256 = Some(begun.snapshot_sha256);
     started.limits = Some(limits);
     started.claim = claim.as_ref().map(|claim| claim.facts().clone());
     let item = started.work_item.clone();
@@ -103,7 +110,7 @@ pub(crate) fn start(
             let mut driver = Driver::new(context, recorder, owned, ready.baseline, ready.index);
             driver.note_begun();
             if fresh {
-                driver.prepare_first(false);
+                driver.prepare_first();
             }
             Ok(driver)
         }
@@ -133,6 +140,7 @@ fn take_ground(prepared: &Prepared, host: &Host) -> Result<Option<LockGuard>> {
     let runs_dir = prepared.layout.runs_dir();
     host.make_dirs(&runs_dir)?;
     worktree::exclude_own_roots(host, &prepared.place)?;
+    end_killed_submissions(host, &prepared.layout);
     if prepared.options.worktree {
         return Ok(None);
     }
@@ -175,7 +183,7 @@ fn settle_in(
     baseline.rules = git_dir.rules()?;
     baseline.save(&files)?;
     let versions = ping::versions(&prepared.binary);
-    Fingerprint::take(host, git.dir(), versions).write(&files)?;
+    Fingerprint::take(host, git.dir(), versions)?.write(&files)?;
     let index = OwnIndex::take(git_dir, files.dir())?;
     Ok(Ready {
         git: git.judging_by(index.path()),
@@ -295,6 +303,7 @@ fn run_started(
             .as_ref()
             .map(|path| task_name(path, &prepared.place.toplevel, &prepared.layout)),
         work_item: None,
+        snapshot_sha256: None,
         claim: None,
         repo_root: prepared.layout.repo_root.to_string(),
         repo_path: planned_tree(prepared, id),

@@ -10,18 +10,21 @@ mod branch;
 mod checks;
 mod gate;
 mod land;
+mod leftovers;
 mod prepare;
 mod remote;
 mod scratch;
+mod underway;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::{Lock, LockGuard, Wait};
 use runr_core::mutant::without;
 use runr_core::phase::config::Config;
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::state::State;
 use runr_core::phase::submit::{
-    self, ByHand, Ending, Moved, Picking, Push, RESTARTS, Submitted, squash_subject,
+    self, ByHand, Ending, Moved, Obstacle, Picking, Push, RESTARTS, Submitted, Taking,
+    squash_subject,
 };
 use runr_core::{Code, Error, Result, RunId};
 
@@ -35,8 +38,10 @@ use super::worktree;
 use crate::host::Host;
 use crate::merge::{CommitId, Form, Replay, Stopped, Work, replay};
 
+pub(crate) use leftovers::{end_killed_submissions, killed_submissions};
+
 /// Held in the directory of a run while its work is moved.
-const LOCK: &str = "submit.lock";
+pub(super) const LOCK: &str = "submit.lock";
 
 /// Which work goes where.
 #[derive(Debug, Clone)]
@@ -81,13 +86,13 @@ impl SubmitRequest {
 /// than it can be checked or the run is being submitted, and those of reading a run.
 pub fn submit(request: &SubmitRequest, host: &Host) -> Result<Submitted> {
     let mut submission = Submission::admitted(request, host)?;
+    if !request.dry_run {
+        end_killed_submissions(host, &submission.layout);
+    }
     let lock = submission.lock_unless_dry()?;
     if let Some(lock) = &lock {
         // A git that outlives this process keeps the lock until it ends.
         submission.git = submission.git.holding(lock.inheritable()?);
-        if !without("submit-scratch") {
-            scratch::remove_leftovers(&submission);
-        }
     }
     for _ in 0..=RESTARTS {
         if let Some(submitted) = submission.attempt()? {
@@ -115,12 +120,6 @@ struct Submission<'a> {
     remote: Option<String>,
 }
 
-/// The work on the tip of the branch.
-struct Onto {
-    tip: CommitId,
-    moved: Vec<Moved>,
-}
-
 impl Submission<'_> {
     fn run_id(&self) -> &RunId {
         self.files.run_id()
@@ -137,9 +136,13 @@ impl Submission<'_> {
     fn attempt(&self) -> Result<Option<Submitted>> {
         let old = self.tip()?;
         let told = |moved, ending| Ok(Some(self.told(&old, moved, ending)));
-        let Onto { tip: new, moved } = match self.onto(&old)? {
-            Ok(onto) => onto,
-            Err(ending) => return told(Vec::new(), ending),
+        let form = self.squash.as_deref().map_or(Form::Each, Form::Squash);
+        let (new, moved) = match replay(&self.git, &self.work, &old, form)? {
+            Replay::Stopped(stopped) => return told(Vec::new(), self.conflict(stopped)?),
+            Replay::Done { tip, .. } if tip == old => {
+                return told(Vec::new(), Ending::NothingToMove { push: self.push() });
+            }
+            Replay::Done { tip, moved } => (tip, moved),
         };
         let new_sha = new.to_string();
         if self.dry_run {
@@ -154,6 +157,10 @@ impl Submission<'_> {
             Checked::Failed(_) => true,
             Checked::Interrupted => return told(moved, Ending::Interrupted),
         };
+        if self.host.cancel.is_cancelled() && !without("submit-cancel") {
+            // It came when no check was at work that it could have ended.
+            return told(moved, Ending::Interrupted);
+        }
         let ending = match land::land(self, &old, &new)? {
             Landed::TipMoved => return Ok(None),
             Landed::Moved => Ending::Moved {
@@ -166,7 +173,7 @@ impl Submission<'_> {
                 tree,
                 why,
             } => Ending::Kept {
-                recipe: vec![submit::fast_forward(&tree, &reference)],
+                recipe: self.taking(&tree, &reference, &why),
                 new_sha,
                 reference,
                 why,
@@ -179,16 +186,6 @@ impl Submission<'_> {
     fn tip(&self) -> Result<CommitId> {
         let _alone = worktree::alone(self.host, &self.layout)?;
         self.branch.tip(&self.git)
-    }
-
-    /// The work on a tip, or why there is none.
-    fn onto(&self, old: &CommitId) -> Result<std::result::Result<Onto, Ending>> {
-        let form = self.squash.as_deref().map_or(Form::Each, Form::Squash);
-        Ok(match replay(&self.git, &self.work, old, form)? {
-            Replay::Stopped(stopped) => Err(self.conflict(stopped)?),
-            Replay::Done { tip, .. } if tip == *old => Err(Ending::NothingToMove),
-            Replay::Done { tip, moved } => Ok(Onto { tip, moved }),
-        })
     }
 
     fn conflict(&self, stopped: Stopped) -> Result<Ending> {
@@ -221,6 +218,18 @@ impl Submission<'_> {
         })
     }
 
+    fn taking(&self, tree: &Utf8Path, reference: &str, why: &Obstacle) -> Vec<String> {
+        let taking = Taking {
+            run_id: self.run_id(),
+            target: self.branch.name(),
+            squash: self.squash.is_some(),
+            tree,
+            reference,
+            why,
+        };
+        taking.commands()
+    }
+
     /// Runs all checks on a result, in a worktree of its own.
     fn check(&self, new: &CommitId) -> Result<Checked> {
         if self.config.verification.is_empty() {
@@ -231,8 +240,9 @@ impl Submission<'_> {
     }
 
     fn push(&self) -> Push {
-        let Some(remote) = &self.remote else {
-            return Push::NotAsked;
+        let remote = match &self.remote {
+            Some(remote) if !self.dry_run => remote,
+            _ => return Push::NotAsked,
         };
         match remote::push(self.host, &self.git, remote, &self.branch) {
             Ok(()) => Push::Done(remote.clone()),

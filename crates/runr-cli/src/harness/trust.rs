@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::fs::Document;
 use runr_core::phase::config::Config;
 use runr_core::phase::ops::to_text;
+use runr_core::phase::shell::quoted;
 use runr_core::{Code, Error, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -123,19 +124,23 @@ fn real_path(root: &Utf8Path) -> Result<Utf8PathBuf> {
 /// Refuses commands nobody approved.
 ///
 /// # Errors
-/// `E_UNTRUSTED` naming the command that approves them.
-pub(crate) fn check(host: &Host, root: &Utf8Path, config: &Config) -> Result<()> {
+/// `E_UNTRUSTED` naming the command that approves them, those of `file` unless it is the usual one.
+pub(crate) fn check(
+    host: &Host,
+    root: &Utf8Path,
+    config: &Config,
+    file: Option<&Utf8Path>,
+) -> Result<()> {
     let hash = config.trust_hash();
     if host.var("RUNR_TRUST_CONFIG") == Some(hash.as_str())
         || TrustStore::open(host)?.is_approved(root, &hash)?
     {
         return Ok(());
     }
-    let quoted = if root.as_str().contains([' ', '\'', '"', '$']) {
-        format!("'{}'", root.as_str().replace('\'', r"'\''"))
-    } else {
-        root.to_string()
-    };
+    let mut approve = format!("runr trust --root {}", quoted(root.as_str()));
+    if let Some(file) = file {
+        approve.push_str(&format!(" --config {}", quoted(file.as_str())));
+    }
     Err(Error::new(
         Code::Untrusted,
         "Commands of this repository are not trusted",
@@ -143,5 +148,5 @@ pub(crate) fn check(host: &Host, root: &Utf8Path, config: &Config) -> Result<()>
     .at(root)
     .with("commands", config.command_list())
     .with("sha256", hash)
-    .hint(format!("runr trust --root {quoted}")))
+    .hint(approve))
 }

@@ -42,10 +42,10 @@ pub(crate) struct Order {
 /// Runs the one command of an order and tells its exit code; `None` when cancelled.
 pub(crate) fn run_claim(
     order: &Order,
+    deadline: Instant,
     recorder: &mut Recorder,
     cancel: &CancelFlag,
 ) -> Result<Option<i32>> {
-    let deadline = Instant::now() + order.budget;
     match order.tiers.first() {
         None => Ok(None),
         Some((tier, commands)) => {

@@ -85,7 +85,8 @@ pub(crate) fn find_on_path(host: &Host, name: &str) -> Option<Utf8PathBuf> {
         .find(|path| is_runnable(path))
 }
 
-fn is_runnable(path: &Utf8Path) -> bool {
+/// Whether this is a program.
+pub(crate) fn is_runnable(path: &Utf8Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata()
         .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)

@@ -1,6 +1,7 @@
 //! The tree a run works in: a worktree of its own, or the user's checkout on a branch of its own.
 
 mod removal;
+mod strays;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::git::{Git, Place};
 use crate::host::Host;
 
 pub(crate) use removal::{remove_half_made, remove_scratch};
+pub(crate) use strays::Strays;
 
 /// The lock of what concerns the whole repository.
 const REPOSITORY_LOCK: &str = ".runr.lock";
@@ -118,12 +120,9 @@ pub(crate) fn alone(host: &Host, layout: &Layout) -> Result<LockGuard> {
 
 /// Whether a branch of this name exists.
 pub(crate) fn has_branch(git: &Git, name: &str) -> Result<bool> {
-    git.succeeds(&[
-        "show-ref",
-        "--verify",
-        "--quiet",
-        &format!("refs/heads/{name}"),
-    ])
+    let reference = format!("refs/heads/{name}");
+    let (has, _) = git.ask(&["show-ref", "--verify", "--quiet", &reference])?;
+    Ok(has)
 }
 
 fn made(dir: &Utf8Path, sha: &str, branch: Option<&str>) -> Worktree {

@@ -29,9 +29,10 @@ impl CommitId {
         &self.0
     }
 
-    /// Whether the repository has this commit.
+    /// Whether the repository has this commit. It is not fetched.
     pub(crate) fn exists(&self, git: &Git) -> Result<bool> {
-        git.succeeds(&["cat-file", "-e", &format!("{self}^{{commit}}")])
+        let answer = git.ask_of_objects(&format!("{self}\n"))?;
+        Ok(answer.trim_end() == format!("{self} commit"))
     }
 
     /// The tree of the commit.

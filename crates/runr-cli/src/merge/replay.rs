@@ -127,10 +127,10 @@ fn make(
     env: &[(&str, &str)],
 ) -> Result<CommitId> {
     let (tree, parent) = (tree.as_str(), parent.as_str());
-    let args = ["commit-tree", tree, "-p", parent, "-m", message];
+    let args = ["commit-tree", tree, "-p", parent, "-F", "-"];
     // The message is UTF-8 here, whatever it was kept in.
     let in_utf8 = [&["-c", "i18n.commitEncoding=UTF-8"], &args[..]].concat();
-    CommitId::printed(&git.run_as_user(&in_utf8, env)?)
+    CommitId::printed(&git.run_as_user_told(&in_utf8, message, env)?)
 }
 
 fn squash(git: &Git, work: &Work, onto: &CommitId, message: &str) -> Result<Outcome> {

@@ -49,7 +49,7 @@ enum Kind {
 }
 
 /// Manifests whose form is not read: programs, and formats of one tool.
-const UNREAD: [&str; 11] = [
+const UNREAD: [&str; 19] = [
     "setup.py",
     "setup.cfg",
     "pom.xml",
@@ -61,12 +61,21 @@ const UNREAD: [&str; 11] = [
     "Package.swift",
     "deno.json",
     "environment.yml",
+    "environment.yaml",
+    "deno.jsonc",
+    "gems.rb",
+    "go.work",
+    "libs.versions.toml",
+    "package.json5",
+    "package.yaml",
+    "uv.toml",
 ];
 
 impl Kind {
     fn of(path: &str) -> Option<Self> {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let text_in = |stem: &str| name.starts_with(stem) && name.ends_with(".txt");
+        let is_list = name.ends_with(".txt") || name.ends_with(".in");
+        let text_in = |stem: &str| name.starts_with(stem) && is_list;
         let dir = dir.rsplit('/').next().unwrap_or_default();
         Some(match name {
             "package.json" => Self::Npm,
@@ -78,7 +87,7 @@ impl Kind {
             "Gemfile" => Self::Gemfile,
             _ if UNREAD.contains(&name) || name.ends_with(".gemspec") => Self::Unread,
             _ if text_in("requirements") || text_in("constraints") => Self::Requirements,
-            _ if dir == "requirements" && name.ends_with(".txt") => Self::Requirements,
+            _ if dir == "requirements" && is_list => Self::Requirements,
             _ => return None,
         })
     }

@@ -102,6 +102,8 @@ pub enum Event {
     PlanScopeViolation {
         violations: Vec<String>,
         allowlist: Vec<String>,
+        #[serde(default)]
+        suggested_presets: Vec<String>,
         hint: String,
     },
     ParallelFileCollision {

@@ -25,7 +25,7 @@ pub use auto_resume::{Retries, after_stop, result_of, retry_skipped};
 pub use claim::after_claim;
 pub use failure::{WorkerFailure, after_parse_failure, after_worker_failure};
 pub use implement::{ForeignPackages, Inspection, after_implement, changed_after_verify, guard};
-pub use plan::{after_plan, named_directory};
+pub use plan::{after_plan, collided, is_plan_refused, is_unbegun, named_directory};
 pub use review::after_review;
 pub use setup::{after_setup, dirty_after};
 pub use verify::{VerifyPass, after_verify};
@@ -209,17 +209,36 @@ fn stopped(state: &State, reason: StopReason, error: Option<String>) -> Event {
     Event::Stop(Box::new(stop_of(state, reason, error)))
 }
 
+/// What is not as it was when a run stopped, as far as it decides where the run goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Since {
+    /// The plan is not one to begin with.
+    pub plan_refused: bool,
+    /// What was checked and reviewed was another tree.
+    pub other_tree: bool,
+    /// What was checked was checked as another configuration wants it.
+    pub other_checks: bool,
+}
+
 /// The phase in which a stopped run goes on. An interrupted phase is done again; without a plan
 /// there is nothing else to do than to plan; otherwise the next milestone is implemented.
 #[must_use]
-pub fn reentry(state: &State) -> Phase {
-    if !state.planned && !without("plan-again") {
+pub fn reentry(state: &State, since: Since) -> Phase {
+    if since.plan_refused || (!state.planned && !without("plan-again")) {
         return Phase::Plan;
     }
+    let is_interrupted = state.stop_reason == Some(StopReason::Interrupted);
     match open_again(state) {
-        Phase::Finalize => Phase::Finalize,
-        phase if state.stop_reason == Some(StopReason::Interrupted) => phase,
-        _ => Phase::Implement,
+        phase @ (Phase::Plan | Phase::Finalize) => phase,
+        _ if since.other_tree || !is_interrupted => Phase::Implement,
+        Phase::Review | Phase::Checkpoint if since.other_checks && !without("other-checks") => {
+            match state.last_verification_evidence {
+                Some(_) => Phase::Verify,
+                // Nothing was checked but the claims of a worker.
+                None => Phase::Implement,
+            }
+        }
+        phase => phase,
     }
 }
 

@@ -123,6 +123,8 @@ pub struct State {
     pub task: String,
     pub task_path: Option<String>,
     pub work_item: Option<String>,
+    /// SHA-256 of the file that keeps configuration, task and prompts; absent where none was noted.
+    pub snapshot_sha256: Option<String>,
     pub repo_root: String,
     pub repo_path: String,
     pub worktree_path: Option<String>,
@@ -135,6 +137,9 @@ pub struct State {
     /// The phase entered last; unlike `phase` it survives a stop.
     pub open_phase: Option<Phase>,
     pub step: Step,
+    /// Whether the branch may hold the checkpoint of the present milestone without its record.
+    #[serde(default)]
+    pub committing: bool,
     pub phase_attempt: u32,
     pub last_successful_phase: Option<Phase>,
     pub phase_started_at: Option<Timestamp>,
@@ -198,6 +203,9 @@ pub struct State {
     pub session: Session,
     /// VERIFY passes of the present milestone, over all sessions; numbers their logs.
     pub verify_passes: u32,
+    /// The same of every milestone, be it done or taken back.
+    #[serde(default)]
+    pub passes_of_milestones: BTreeMap<usize, u32>,
     /// The milestone a resume came back to; its tree may hold work of an earlier session.
     pub resumed_milestone: Option<usize>,
     pub ticks_used: u32,
@@ -213,6 +221,7 @@ impl Default for State {
             task: String::new(),
             task_path: None,
             work_item: None,
+            snapshot_sha256: None,
             repo_root: String::new(),
             repo_path: String::new(),
             worktree_path: None,
@@ -223,6 +232,7 @@ impl Default for State {
             phase: Phase::Init,
             open_phase: None,
             step: Step::Due(Phase::Plan),
+            committing: false,
             phase_attempt: 0,
             last_successful_phase: None,
             phase_started_at: None,
@@ -274,6 +284,7 @@ impl Default for State {
                 reopened: false,
             },
             verify_passes: 0,
+            passes_of_milestones: BTreeMap::new(),
             resumed_milestone: None,
             ticks_used: 0,
             stop_requested: None,

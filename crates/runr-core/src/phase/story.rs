@@ -7,6 +7,7 @@ use super::event::{
     Stop, Verification,
 };
 use super::model::{Phase, Plan, Tier, Verdict};
+use super::preset;
 use crate::time::Timestamp;
 
 /// What happened in a run.
@@ -24,6 +25,8 @@ pub struct Story {
     pub calls: Vec<Call>,
     /// The rule about files that was broken in the last session.
     pub violation: Option<GuardViolation>,
+    /// What would permit some of its files, in words.
+    pub suggestion: Option<String>,
     /// The check that failed last and has not passed since.
     pub failure: Option<FailedCheck>,
     /// What the reviewer asked for last and has not approved since.
@@ -145,7 +148,14 @@ impl Story {
                 self.chapters.clear();
                 self.plan = Some(plan);
             }
-            Event::PlanScopeViolation { violations, .. } => self.broke(violations),
+            Event::PlanScopeViolation {
+                violations,
+                suggested_presets,
+                ..
+            } => {
+                self.broke(violations);
+                self.suggestion = preset::advice(&suggested_presets);
+            }
             Event::OwnershipViolation {
                 violating_files, ..
             } => self.broke(violating_files),
@@ -194,6 +204,7 @@ impl Story {
             Event::RunResumed(resumed) => {
                 self.resumed = true;
                 self.violation = None;
+                self.suggestion = None;
                 *at = resumed.resume_from_milestone_index;
             }
             Event::Stop(stop) => {

@@ -10,7 +10,7 @@ use super::model::Tier;
 use super::state::State;
 use crate::id::RunId;
 
-pub use recipe::{ByHand, Picking, fast_forward, push};
+pub use recipe::{ByHand, Picking, Taking, push};
 
 /// How often a submission begins anew because the branch moved while it was at work.
 pub const RESTARTS: u32 = 3;
@@ -72,6 +72,10 @@ pub enum Obstacle {
     Dirty,
     /// More than one tree has the branch checked out; only one could be brought along.
     Several,
+    /// A rebase or a bisect will come back to the branch, and put it where it was or elsewhere.
+    Underway,
+    /// Its tree was cut off from the repository or switched away: there git would move another branch.
+    Left,
     /// Git refused to bring the tree along, in its own words.
     Git(String),
 }
@@ -82,6 +86,8 @@ impl std::fmt::Display for Obstacle {
             Self::LiveRun => f.write_str("a live run works in the tree that has it checked out"),
             Self::Dirty => f.write_str("the tree that has it checked out has uncommitted changes"),
             Self::Several => f.write_str("several trees have it checked out"),
+            Self::Underway => f.write_str("a rebase or a bisect will come back to it"),
+            Self::Left => f.write_str("its tree no longer has it checked out"),
             Self::Git(words) => write!(f, "git did not fast-forward its tree: {words}"),
         }
     }
@@ -94,17 +100,19 @@ pub enum Landing {
     Reference,
     /// This tree has it checked out and is brought along, if it may be.
     Tree(Utf8PathBuf),
-    /// It does not.
-    Refused(Obstacle),
+    /// It does not, because of this tree.
+    Refused(Utf8PathBuf, Obstacle),
 }
 
-/// How a branch takes a result, by the trees that have it checked out.
+/// How a branch takes a result, by the trees that have it checked out and those that have it
+/// underway: in the middle of something that they began on it.
 #[must_use]
-pub fn landing(checkouts: &[Utf8PathBuf]) -> Landing {
-    match checkouts {
-        [] => Landing::Reference,
-        [tree] => Landing::Tree(tree.clone()),
-        _ => Landing::Refused(Obstacle::Several),
+pub fn landing(checkouts: &[Utf8PathBuf], underway: &[Utf8PathBuf]) -> Landing {
+    match (underway, checkouts) {
+        ([tree, ..], _) => Landing::Refused(tree.clone(), Obstacle::Underway),
+        ([], []) => Landing::Reference,
+        ([], [tree]) => Landing::Tree(tree.clone()),
+        ([], [tree, ..]) => Landing::Refused(tree.clone(), Obstacle::Several),
     }
 }
 
@@ -112,7 +120,10 @@ pub fn landing(checkouts: &[Utf8PathBuf]) -> Landing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// The branch has all of it already.
-    NothingToMove,
+    NothingToMove {
+        /// What became of the wish to push it: an earlier push may have failed.
+        push: Push,
+    },
     /// A dry run: this would be the tip.
     Planned {
         /// The tip, which no reference names.
@@ -141,7 +152,7 @@ pub enum Ending {
         why: Obstacle,
         /// Whether checks were run on it.
         verified: bool,
-        /// The command that moves the branch.
+        /// The commands that move the branch.
         recipe: Vec<String>,
     },
     /// The branch has moved.
@@ -162,7 +173,7 @@ pub enum Push {
     NotAsked,
     /// The remote of this name has it.
     Done(String),
-    /// The branch has moved here, but not there.
+    /// The branch is here where it should be, but not there.
     Failed {
         /// Git's words.
         words: String,
@@ -193,8 +204,10 @@ impl Submitted {
     #[must_use]
     pub const fn exit(&self) -> u8 {
         match &self.ending {
-            Ending::NothingToMove | Ending::Planned { .. } => 0,
-            Ending::Moved { push, .. } => matches!(push, Push::Failed { .. }) as u8,
+            Ending::Planned { .. } => 0,
+            Ending::NothingToMove { push } | Ending::Moved { push, .. } => {
+                matches!(push, Push::Failed { .. }) as u8
+            }
             Ending::Conflict { .. } | Ending::ChecksFailed(_) => 1,
             Ending::Kept { .. } => 3,
             Ending::Interrupted => 130,
@@ -219,7 +232,7 @@ impl Submitted {
             failed_check: None,
         };
         match &self.ending {
-            Ending::NothingToMove => {}
+            Ending::NothingToMove { push } => form.pushed(push),
             Ending::Interrupted => form.outcome = "interrupted",
             Ending::Planned { new_sha } => {
                 form.outcome = "planned";
@@ -259,15 +272,7 @@ impl Submitted {
                 form.outcome = "moved";
                 form.new_sha = Some(new_sha);
                 form.verified = *verified;
-                match push {
-                    Push::NotAsked => {}
-                    Push::Done(_) => form.pushed = true,
-                    Push::Failed { words, recipe } => {
-                        form.outcome = "push_failed";
-                        form.recipe = recipe;
-                        form.messages.push(words.clone());
-                    }
-                }
+                form.pushed(push);
             }
         }
         form
@@ -291,6 +296,20 @@ struct Form<'a> {
     messages: Vec<String>,
     kept_as: Option<&'a str>,
     failed_check: Option<&'a FailedCheck>,
+}
+
+impl<'a> Form<'a> {
+    fn pushed(&mut self, push: &'a Push) {
+        match push {
+            Push::NotAsked => {}
+            Push::Done(_) => self.pushed = true,
+            Push::Failed { words, recipe } => {
+                self.outcome = "push_failed";
+                self.recipe = recipe;
+                self.messages.push(words.clone());
+            }
+        }
+    }
 }
 
 impl Serialize for Submitted {
@@ -353,11 +372,14 @@ mod tests {
             messages: Vec::new(),
             recipe: Vec::new(),
         };
+        let nothing = |push| Ending::NothingToMove { push };
         let planned = Ending::Planned {
             new_sha: "b".into(),
         };
         for (ending, exit, outcome) in [
-            (Ending::NothingToMove, 0, "nothing_to_move"),
+            (nothing(Push::NotAsked), 0, "nothing_to_move"),
+            (nothing(Push::Done("origin".into())), 0, "nothing_to_move"),
+            (nothing(failed()), 1, "push_failed"),
             (planned, 0, "planned"),
             (moved(Push::NotAsked), 0, "moved"),
             (moved(Push::Done("origin".into())), 0, "moved"),
@@ -423,9 +445,15 @@ mod tests {
     #[test]
     fn a_branch_takes_a_result_with_at_most_one_tree() {
         let tree = |name: &str| Utf8PathBuf::from(name);
-        assert_eq!(landing(&[]), Landing::Reference);
-        assert_eq!(landing(&[tree("/a")]), Landing::Tree(tree("/a")));
-        let refused = Landing::Refused(Obstacle::Several);
-        assert_eq!(landing(&[tree("/a"), tree("/b")]), refused);
+        let (a, b) = (tree("/a"), tree("/b"));
+        assert_eq!(landing(&[], &[]), Landing::Reference);
+        let one = std::slice::from_ref(&a);
+        assert_eq!(landing(one, &[]), Landing::Tree(a.clone()));
+        let several = Landing::Refused(a.clone(), Obstacle::Several);
+        assert_eq!(landing(&[a.clone(), b.clone()], &[]), several);
+        for checkouts in [&[][..], one] {
+            let underway = Landing::Refused(b.clone(), Obstacle::Underway);
+            assert_eq!(landing(checkouts, std::slice::from_ref(&b)), underway);
+        }
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct RunArgs {
     /// Allowed files, instead of the configured allowlist
     #[arg(long, value_name = "GLOB")]
     pub(crate) allow: Vec<String>,
-    /// Denied files, instead of the configured denylist
+    /// Files to deny besides those of the configured denylist
     #[arg(long, value_name = "GLOB")]
     pub(crate) deny: Vec<String>,
     /// Checks, instead of the configured ones

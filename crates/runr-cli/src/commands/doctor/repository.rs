@@ -2,8 +2,8 @@
 
 use runr_core::fs::{Document, Lock, Wait};
 use runr_core::phase::owned::{IGNORED_BY_INIT, is_own_output};
+use runr_core::phase::scope::{ScopePolicy, ScopeRules};
 
-use super::configuration::is_trusted;
 use super::{Finding, Level, Subject, found};
 use crate::harness::Git;
 use crate::merge::Version;
@@ -33,7 +33,7 @@ pub(super) fn tree(subject: &Subject<'_>) -> Finding {
     let Some(layout) = &subject.layout else {
         return found(Level::Skip, "no repository");
     };
-    if !is_trusted(subject) {
+    if !subject.trusted {
         // Looking at a tree runs git, and git runs what its repository configures.
         return found(Level::Skip, "not looked at before `runr trust`");
     }
@@ -41,14 +41,31 @@ pub(super) fn tree(subject: &Subject<'_>) -> Finding {
         Err(error) => found(Level::Fail, error.to_string()),
         Ok(status) => {
             let own = |path: &&String| path.starts_with(".runr/") || is_own_output(path);
-            let dirty = status.changed.iter().filter(|path| !own(path)).count();
-            match dirty {
-                0 => found(Level::Ok, "clean"),
-                n => found(Level::Warn, format!("{n} uncommitted changes"))
+            let changed = status.changed.iter().filter(|path| !own(path));
+            let noise = noise(subject);
+            let is_noise = |path: &&String| noise.as_ref().is_some_and(|it| it.is_noise(path));
+            let (noise, dirty): (Vec<_>, Vec<_>) = changed.partition(is_noise);
+            let besides = match noise.len() {
+                0 => String::new(),
+                n => format!("; files of tools, which do not count: {n}"),
+            };
+            match dirty.len() {
+                0 => found(Level::Ok, format!("clean{besides}")),
+                n => found(Level::Warn, format!("{n} uncommitted changes{besides}"))
                     .fix("commit or stash them, or use --worktree"),
             }
         }
     }
+}
+
+/// What tells the files of tools from those of people.
+fn noise(subject: &Subject<'_>) -> Option<ScopeRules> {
+    let scope = &subject.config.as_ref()?.scope;
+    let policy = ScopePolicy {
+        env_allowlist: scope.env_allowlist.clone(),
+        ..ScopePolicy::default()
+    };
+    ScopeRules::new(&policy).ok()
 }
 
 pub(super) fn ignore(subject: &Subject<'_>) -> Finding {

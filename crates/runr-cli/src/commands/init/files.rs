@@ -12,6 +12,8 @@ use runr_core::phase::owned::IGNORED_BY_INIT;
 use runr_core::{Error, Result};
 use serde_json::Value;
 
+use crate::presence::is_absent;
+
 const CONFIG: &str = "runr.config.json";
 const IGNORE: &str = ".gitignore";
 
@@ -125,15 +127,29 @@ pub(super) fn write_all(
     if stat(dir.as_ref(), CONFIG)?.is_some() {
         let old = dir.read(CONFIG, LIMIT);
         let old = old.map_err(|problem| Error::io("read", &folder.join(CONFIG), problem))?;
-        let name = format!("{CONFIG}.bak");
-        let fate = write_whole(dir.as_ref(), &name, &old.bytes)?;
-        kept_aside = Some((fate, format!(".runr/{name}")));
+        kept_aside = keep_aside(dir.as_ref(), &old.bytes)?;
     }
     // No lock: a person runs this, and a lock file would end up in the repository.
     let fate = write_whole(dir.as_ref(), CONFIG, to_text(config)?.as_bytes())?;
     done.config.push((fate, format!(".runr/{CONFIG}")));
     done.config.extend(kept_aside);
     Ok(())
+}
+
+/// Keeps an old configuration, unless it is kept already; never in place of another one.
+fn keep_aside(dir: &dyn Dir, old: &[u8]) -> Result<Option<(Fate, String)>> {
+    let first = format!("{CONFIG}.bak");
+    let further = (2..).map(|n| format!("{first}.{n}"));
+    for name in std::iter::once(first.clone()).chain(further) {
+        if stat(dir, &name)?.is_none() {
+            let fate = write_whole(dir, &name, old)?;
+            return Ok(Some((fate, format!(".runr/{name}"))));
+        }
+        if dir.read(&name, LIMIT).is_ok_and(|kept| kept.bytes == old) {
+            return Ok(Some((Fate::Kept, format!(".runr/{name}"))));
+        }
+    }
+    Ok(None)
 }
 
 /// Adds the missing lines to `.gitignore`; tells whether there were any.
@@ -194,6 +210,9 @@ pub(super) fn stat(dir: &dyn Dir, name: &str) -> Result<Option<Kind>> {
 pub(super) fn write_whole(dir: &dyn Dir, name: &str, bytes: &[u8]) -> Result<Fate> {
     let (fate, replacing) = match dir.stat(name) {
         Ok(old) if old.kind == Kind::File => (Fate::Updated, Replacing::File(old)),
+        Err(problem) if !is_absent(&problem) => {
+            return Err(Error::io("read", &dir.path().join(name), problem));
+        }
         _ => (Fate::Created, Replacing::Nothing(0o666)),
     };
     write_atomic(dir, name, bytes, replacing, Durability::Full)?;

@@ -18,14 +18,17 @@ use crate::harness::setup::{self, Ended, Order};
 
 impl Driver {
     /// Makes the preparation of the tree the first step.
-    pub(crate) fn prepare_first(&mut self, was_committing: bool) {
-        self.arrival = Some(was_committing);
+    pub(crate) fn prepare_first(&mut self) {
+        self.is_arriving = true;
     }
 
     /// Prepares the tree and judges it.
-    pub(super) fn arrive(&mut self, was_committing: bool) -> Result<()> {
+    pub(super) fn arrive(&mut self) -> Result<()> {
         match self.prepare() {
-            Ok(true) => self.take_up(was_committing),
+            Ok(true) => {
+                self.is_arriving = false;
+                self.take_up()
+            }
             // Stopped, or cancelled: then the loop stops the run.
             Ok(false) => Ok(()),
             Err(error) => self.end_after(&error),

@@ -174,10 +174,10 @@ impl Driver {
             return Err(error);
         }
         let cancel = self.halt.clone();
-        let Ended { end, sha256 } = child
-            .run(&call.prompt, deadline, &cancel)
-            .map_err(|e| Error::io("wait for worker, log", &asked.log, e))?;
+        let ended = child.run(&call.prompt, deadline, &cancel);
         end_orphans(&run_dir);
+        let Ended { end, sha256 } =
+            ended.map_err(|e| Error::io("wait for worker, log", &asked.log, e))?;
         if end == End::Cancelled {
             return Ok(None);
         }

@@ -1,7 +1,8 @@
 //! Judging: what an answer means, and what is recorded with it.
 
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use runr_core::Result;
 use runr_core::glob::Glob;
@@ -9,7 +10,7 @@ use runr_core::mutant::without;
 use runr_core::phase::event::{CallFinished, Event, Record};
 use runr_core::phase::failure::MAX_WORDS;
 use runr_core::phase::model::{
-    ImplementReply, ImplementStatus, Plan, PlanReply, ReviewReply, Tier,
+    ClaimedCommand, ImplementReply, ImplementStatus, Plan, PlanReply, ReviewReply, Tier,
 };
 use runr_core::phase::owned::{ActiveRun, Collision, file_collisions};
 use runr_core::phase::reply::{Reply as Parsed, parse_reply};
@@ -18,10 +19,12 @@ use runr_core::phase::state::State;
 
 use super::{Driver, WorkerCall, reason_of};
 use crate::harness::inspect::Seen;
+use crate::harness::orphans::end_orphans;
 use crate::harness::others::live_runs;
 use crate::harness::process::Log;
 use crate::harness::worker::{Answer, CallEnd};
 use crate::harness::{context, verify};
+use crate::presence;
 
 impl Driver {
     /// Records an answer together with everything it leads to, in one append: an answer that is
@@ -90,8 +93,11 @@ impl Driver {
                 ));
             }
         };
-        let parsed = parse_reply(call.stage, &text);
-        match parsed.and_then(|reply| self.without_directories(reply)) {
+        let parsed = match parse_reply(call.stage, &text) {
+            Ok(reply) => self.without_directories(reply)?,
+            Err(error) => Err(error),
+        };
+        match parsed {
             Err(error) => {
                 self.keep_raw(call, &text);
                 Ok(rules::after_parse_failure(
@@ -110,17 +116,23 @@ impl Driver {
     }
 
     /// A plan of files; one that names a directory of the tree is no answer.
-    fn without_directories(&self, reply: Parsed) -> std::result::Result<Parsed, String> {
-        let tree = self.context.git.dir();
-        let is_directory = |path: &str| {
-            let metadata = tree.join(path).symlink_metadata();
-            metadata.is_ok_and(|metadata| metadata.is_dir())
+    fn without_directories(&self, reply: Parsed) -> Result<std::result::Result<Parsed, String>> {
+        let Parsed::Plan(PlanReply::Plan(plan)) = &reply else {
+            return Ok(Ok(reply));
         };
-        match &reply {
-            Parsed::Plan(PlanReply::Plan(plan)) => {
-                rules::named_directory(plan, is_directory).map_or(Ok(reply), Err)
+        let tree = self.context.git.dir();
+        let mut unknown = None;
+        let is_directory = |path: &str| match presence::link_metadata(&tree.join(path)) {
+            Ok(found) => found.is_some_and(|metadata| metadata.is_dir()),
+            Err(error) => {
+                unknown.get_or_insert(error);
+                false
             }
-            _ => Ok(reply),
+        };
+        let named = rules::named_directory(plan, is_directory);
+        match unknown {
+            Some(error) => Err(error),
+            None => Ok(named.map_or(Ok(reply), Err)),
         }
     }
 
@@ -205,7 +217,10 @@ impl Driver {
         if let Some(stop) = self.wrong_branch(after, &seen) {
             return Ok(stop);
         }
-        let checked = self.with_claims_checked(reply)?;
+        let Some(checked) = self.with_claims_checked(reply)? else {
+            // Nothing is the worker's fault; the loop stops the run.
+            return Ok(Vec::new());
+        };
         let mut events: Vec<Event> = self.left_out(after, &seen)?.into_iter().collect();
         events.extend(rules::after_implement(after, &checked, &seen.verdict));
         if !seen.is_blind() {
@@ -235,8 +250,8 @@ impl Driver {
     }
 
     /// The reply with the exit codes of claimed commands replaced by what they are when the harness
-    /// runs them. Only configured checks are run: a claim must not get anything else executed.
-    pub(super) fn with_claims_checked(&mut self, reply: &ImplementReply) -> Result<ImplementReply> {
+    /// runs them; `None` when that was cancelled.
+    fn with_claims_checked(&mut self, reply: &ImplementReply) -> Result<Option<ImplementReply>> {
         let mut checked = reply.clone();
         let claims = checked
             .evidence
@@ -244,20 +259,45 @@ impl Driver {
             .and_then(|evidence| evidence.commands_run.as_mut());
         let is_claim = reply.status == ImplementStatus::NoChangesNeeded;
         let Some(claims) = claims.filter(|_| is_claim && !without("claims-rerun")) else {
-            return Ok(checked);
+            return Ok(Some(checked));
         };
-        for (index, claim) in claims.iter_mut().enumerate() {
-            let Some((tier, command)) = self.check_of(&claim.command) else {
-                claim.exit_code = -1;
+        let ran = self.run_claims(claims);
+        if !without("claimed-orphans") {
+            end_orphans(&self.context.run_dir());
+        }
+        let Some(ran) = ran? else {
+            return Ok(None);
+        };
+        for claim in claims {
+            claim.exit_code = ran.get(&claim.command).copied().unwrap_or(-1);
+        }
+        Ok(Some(checked))
+    }
+
+    /// The exit codes of the claimed commands that are configured checks: a claim must not get anything
+    /// else executed. Each is run once, and all of them in the time that one pass may take.
+    fn run_claims(&mut self, claims: &[ClaimedCommand]) -> Result<Option<BTreeMap<String, i64>>> {
+        let mut ran = BTreeMap::new();
+        let mut deadline = None;
+        for claim in claims {
+            let check = self.check_of(&claim.command);
+            let Some((tier, command)) = check.filter(|_| !ran.contains_key(&claim.command)) else {
                 continue;
             };
-            let label = format!("claim{}-{}", self.recorder.state.calls_started, index + 1);
+            let label = format!(
+                "claim{}-{}",
+                self.recorder.state.calls_started,
+                ran.len() + 1
+            );
             let tiers = vec![(tier, std::slice::from_ref(command))];
             let (order, cancel) = (self.order(tiers, Vec::new(), &label), self.halt.clone());
-            let ran = verify::run_claim(&order, &mut self.recorder, &cancel)?;
-            claim.exit_code = ran.map_or(-1, i64::from);
+            let end = *deadline.get_or_insert_with(|| Instant::now() + order.budget);
+            let Some(code) = verify::run_claim(&order, end, &mut self.recorder, &cancel)? else {
+                return Ok(None);
+            };
+            ran.insert(claim.command.clone(), i64::from(code));
         }
-        Ok(checked)
+        Ok(Some(ran))
     }
 
     /// The configured check that a claim means; a claim knows no secret of it.

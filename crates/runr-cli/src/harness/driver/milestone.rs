@@ -54,9 +54,9 @@ impl Driver {
         let label = label(state);
         let order = self.order(tiers, selected.reasons, &label);
         let cancel = self.halt.clone();
-        let ran = verify::run(&order, &mut self.recorder, &cancel)?;
+        let ran = verify::run(&order, &mut self.recorder, &cancel);
         end_orphans(&self.context.run_dir());
-        let Some(mut pass) = ran else {
+        let Some(mut pass) = ran? else {
             return Ok(()); // Cancelled; the loop stops the run.
         };
         if pass.tiers.iter().all(|tier| tier.ok) {
@@ -151,15 +151,25 @@ impl Driver {
     }
 
     /// Judges the tree a resume came back to. A failure ends the run with a reason.
-    pub(crate) fn take_up(&mut self, was_committing: bool) -> Result<()> {
-        let taken = self.guard_tree().and_then(|()| {
-            if was_committing {
-                self.adopt_checkpoint()
-            } else {
-                Ok(())
-            }
-        });
+    pub(crate) fn take_up(&mut self) -> Result<()> {
+        let taken = self
+            .guard_tree()
+            .and_then(|()| self.adopt_checkpoint())
+            .and_then(|()| self.judge_plan_again());
         taken.or_else(|error| self.end_after(&error))
+    }
+
+    /// Stops for a live run that expects the files of a plan which nobody has begun with.
+    fn judge_plan_again(&mut self) -> Result<()> {
+        let state = &self.recorder.state;
+        let is_alone = state.options.worktree || state.options.force_parallel;
+        if state.is_stopped() || is_alone || !rules::is_unbegun(state) {
+            return Ok(());
+        }
+        let files = state.files_expected();
+        let collisions = self.collisions(&files)?;
+        let events = rules::collided(&self.recorder.state, &files, &collisions, true);
+        self.recorder.record_all(SUPERVISOR, &events)
     }
 
     /// Finds the checkpoint that a dead driver committed, but did not live to record. Only a run that
@@ -173,7 +183,8 @@ impl Driver {
             return Ok(());
         };
         let state = &self.recorder.state;
-        if seen.status.head == state.expected_head() {
+        let is_possible = state.committing && !without("unrecorded-commit");
+        if !is_possible || seen.status.head == state.expected_head() {
             return Ok(());
         }
         let found = checkpoint::find(

@@ -7,6 +7,14 @@ use runr_core::{Code, Error, Result};
 use super::Driver;
 
 impl Driver {
+    /// Calls `listener` once when the claim of the run does not let it go on, on whichever thread
+    /// finds out. The run itself stops with its next step.
+    pub(crate) fn on_claim_end(&self, listener: impl FnOnce(&Error) + Send + 'static) {
+        if let Some(claim) = &self.context.claim {
+            claim.on_end(Box::new(move |end| listener(&end.error())));
+        }
+    }
+
     /// Ends the run if its claim does not let it go on, and says whether it did.
     pub(super) fn ended_by_claim(&mut self) -> Result<bool> {
         let Some(claim) = &self.context.claim else {
@@ -14,7 +22,7 @@ impl Driver {
         };
         match claim.end() {
             Ok(None) => return Ok(false),
-            Ok(Some(end)) => self.stop(rules::after_claim(&self.recorder.state, end))?,
+            Ok(Some(end)) => self.stop(rules::after_claim(&self.recorder.state, &end))?,
             Err(error) => self.end_after(&error)?,
         }
         Ok(true)

@@ -63,9 +63,10 @@ impl Driver {
         let until = Instant::now() + Duration::from_millis(due.delay_ms.unwrap_or_default());
         loop {
             match self.context.claim.as_ref().map(Claim::end) {
-                None | Some(Ok(None)) => {}
+                // A look that fails tells nothing; before anything is done there is another one.
+                None | Some(Ok(None) | Err(_)) => {}
                 Some(Ok(Some(ClaimEnd::Signalled { .. }))) => return Ok(Some("exit_signal")),
-                Some(Ok(Some(ClaimEnd::Lost(_))) | Err(_)) => return Ok(Some("ownership_lost")),
+                Some(Ok(Some(ClaimEnd::Lost(_)))) => return Ok(Some("ownership_lost")),
             }
             if self.context.host.cancel.is_cancelled() {
                 return Ok(Some("interrupted"));
@@ -103,6 +104,7 @@ impl Driver {
             options: state.options.clone(),
             claim: state.claim.clone(),
             limits: state.limits,
+            snapshot_sha256: None,
             automatic: true,
             moved: None,
             overrides: Vec::new(),
@@ -114,6 +116,9 @@ impl Driver {
         });
         self.recorder.record_all(RESUME, &[started, resumed])?;
         self.watch_anew();
-        self.take_up(false)
+        if self.is_arriving {
+            return Ok(()); // Judged once it is prepared.
+        }
+        self.take_up()
     }
 }

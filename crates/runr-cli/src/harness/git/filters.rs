@@ -1,5 +1,6 @@
 //! Clean and smudge filters: git runs them whenever it looks at content, so those that a repository
-//! brings along are left out. Those of the user's own settings, such as git-lfs, stay.
+//! brings along are left out, and so are the other [`programs`] that it names. Those of the user's own
+//! settings, such as git-lfs, stay.
 
 use std::process::{Command, Output, Stdio};
 
@@ -7,10 +8,14 @@ use camino::Utf8Path;
 use runr_core::mutant::without;
 use runr_core::{Error, Result};
 
+use super::programs;
+
 use crate::repository::shared_config;
 
 /// What must stand in the configuration of a repository that sets a filter there, or elsewhere.
 const SIGNS: [&str; 3] = ["filter", "include", "worktreeconfig"];
+
+const FILTERS: &str = r"filter\..*\.(clean|smudge|process|required)";
 
 /// A setting and its value.
 pub(super) type Setting = (String, String);
@@ -30,7 +35,7 @@ pub(super) fn overrides(dir: &Utf8Path, start: impl FnOnce() -> Command) -> Resu
         "--show-scope",
         "--includes",
         "--get-regexp",
-        r"^filter\..*\.(clean|smudge|process|required)$",
+        &format!("^({FILTERS}|{})$", programs::KEYS.join("|")),
     ]);
     let listed = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
     let Output { status, stdout, .. } =
@@ -52,7 +57,8 @@ fn may_set_filters(dir: &Utf8Path) -> Result<bool> {
     // Git can tell why it cannot be read.
     Ok(std::fs::read(path).map_or(true, |text| {
         let text = String::from_utf8_lossy(&text).to_lowercase();
-        SIGNS.iter().any(|sign| text.contains(sign))
+        let mut signs = SIGNS.iter().chain(&programs::SIGNS);
+        signs.any(|sign| text.contains(sign))
     }))
 }
 
@@ -70,17 +76,19 @@ fn harmless(listed: &[u8]) -> Vec<Setting> {
     }
     own.sort();
     own.dedup();
+    let (away, own): (Vec<_>, Vec<_>) = own.into_iter().partition(|key| programs::leads_away(key));
+    let nowhere = programs::nowhere().take_while(|_| !away.is_empty());
     let replaced = own.into_iter().map(|key| {
         let users = users.iter().rfind(|(name, _)| *name == key);
         let nothing = if key.ends_with(".required") {
             "false"
         } else {
-            ""
+            programs::driver(&key).unwrap_or_default()
         };
         let value = users.map_or(nothing, |(_, value)| value).to_owned();
         (key, value)
     });
-    replaced.collect()
+    replaced.chain(nowhere).collect()
 }
 
 #[cfg(test)]
@@ -100,5 +108,19 @@ mod tests {
                 set("filter.x.required", "false"),
             ]
         );
+        let listed = b"global\0merge.a.driver\nmine\0local\0merge.a.driver\nevil\0\
+            local\0merge.b.driver\nevil\0global\0core.sshcommand\nssh -4\0";
+        let merges = harmless(listed);
+        assert_eq!(merges[0], set("merge.a.driver", "mine"));
+        assert!(merges[1].1.starts_with("git merge-file"), "{merges:?}");
+        assert_eq!(merges.len(), 2, "what the user has set leads where it may");
+        for key in [
+            "remote.o.uploadpack",
+            "core.sshcommand",
+            "credential.helper",
+        ] {
+            let away = harmless(format!("local\0{key}\nevil\0").as_bytes());
+            assert!(away.contains(&set("protocol.ssh.allow", "never")), "{key}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Talking to a git whose words are many.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::sync::atomic::Ordering;
 
@@ -61,6 +63,46 @@ impl Git {
         let verb = args.first().copied().unwrap_or("git");
         let words = format!("git {verb} ended with {status}");
         Err(failed(io::Error::other(words)))
+    }
+
+    /// Runs git and returns the first `limit` bytes of its output; what it says beyond them is not
+    /// waited for. A git that fails before has shown nothing.
+    ///
+    /// # Errors
+    /// `E_IO` when git fails.
+    pub(crate) fn run_capped(&self, args: &[&str], limit: usize) -> Result<String> {
+        let mut bytes = Vec::new();
+        let told = self.stream(args, |piece| {
+            bytes.extend_from_slice(&piece[..piece.len().min(limit - bytes.len())]);
+            if bytes.len() < limit {
+                return Ok(());
+            }
+            Err(io::Error::other("that is enough"))
+        });
+        if bytes.len() < limit && !without("whole-change") {
+            told?;
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Runs git with `words` as its standard input: a command line takes only so many.
+    ///
+    /// # Errors
+    /// `E_IO` when git fails.
+    pub(crate) fn run_told(
+        &self,
+        args: &[&str],
+        words: &str,
+        env: &[(&str, &str)],
+    ) -> Result<String> {
+        let failed = |source| Error::io("talk to git in", self.dir(), source);
+        let (listens, mut speaks) = io::pipe().map_err(failed)?;
+        let output = std::thread::scope(|scope| {
+            // A git that does not listen to the end has failed, and says so itself.
+            scope.spawn(move || speaks.write_all(words.as_bytes()));
+            self.output(args, Some(File::from(OwnedFd::from(listens))), env)
+        })?;
+        self.checked(args, output)
     }
 
     /// Asks git about objects, a line for each, without fetching any of them.

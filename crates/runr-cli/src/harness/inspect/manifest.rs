@@ -1,13 +1,15 @@
 //! Changed manifests of a run that may change some packages only.
 
 use camino::Utf8Path;
-use runr_core::Result;
 use runr_core::mutant::without;
 use runr_core::phase::deps::{is_manifest, objection};
 use runr_core::phase::rules::ForeignPackages;
+use runr_core::{Error, Result};
 
 use super::Guard;
+use crate::harness::baseline::readable;
 use crate::harness::git::Git;
+use crate::presence;
 
 /// A manifest above this size is not read.
 const LIMIT: u64 = 4 * 1024 * 1024;
@@ -29,7 +31,7 @@ pub(super) fn foreign_packages(
     };
     for path in changed.iter().filter(|path| is_manifest(path)) {
         let before = committed(git, head, path)?;
-        let wrong = match present(&git.dir().join(path)) {
+        let wrong = match present(&git.dir().join(path))? {
             Ok(after) => objection(path, before.as_deref(), after.as_deref(), allowed),
             Err(why) => Some(format!("{path}: {why}")),
         };
@@ -43,22 +45,35 @@ pub(super) fn foreign_packages(
 
 /// The text of a file in a commit; none if it is not there.
 fn committed(git: &Git, head: &str, path: &str) -> Result<Option<String>> {
-    let object = format!("{head}:{path}");
-    if !git.succeeds(&["cat-file", "-e", &object])? {
-        return Ok(None);
+    let args = [
+        "--literal-pathspecs",
+        "ls-tree",
+        "-z",
+        "--full-tree",
+        head,
+        "--",
+        path,
+    ];
+    let listed = git.run(&args)?;
+    let entry = listed.split(['\t', '\0']).next().unwrap_or_default();
+    match entry.split(' ').collect::<Vec<_>>().as_slice() {
+        [_, "blob", object] => git.run(&["cat-file", "blob", object]).map(Some),
+        _ => Ok(None),
     }
-    git.run(&["cat-file", "blob", &object]).map(Some)
 }
 
-/// The text of a file of the tree; none if it is not there.
-fn present(path: &Utf8Path) -> std::result::Result<Option<String>, &'static str> {
-    match path.symlink_metadata() {
-        Err(_) => Ok(None),
-        Ok(metadata) if !metadata.is_file() => Err("it is no regular file"),
-        Ok(metadata) if metadata.len() > LIMIT => Err("it is larger than 4 MiB"),
-        Ok(_) => match std::fs::read_to_string(path) {
-            Ok(text) => Ok(Some(text)),
-            Err(_) => Err("it cannot be read as text"),
-        },
+/// The text of a file of the tree, none if it is not there; or why it is no manifest.
+fn present(path: &Utf8Path) -> Result<std::result::Result<Option<String>, &'static str>> {
+    let Some(metadata) = presence::link_metadata(path)? else {
+        return Ok(Ok(None));
+    };
+    if !metadata.is_file() {
+        return Ok(Err("it is no regular file"));
     }
+    if metadata.len() > LIMIT {
+        return Ok(Err("it is larger than 4 MiB"));
+    }
+    let bytes = readable(path).map_err(|source| Error::io("read", path, source))?;
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    Ok(text.map(Some).ok_or("it cannot be read as text"))
 }

@@ -15,7 +15,8 @@ use crate::harness::hex;
 
 const PIECE: usize = 64 * 1024;
 
-/// What still grows when the run has ended: the output of the driver itself, and of whoever is told.
+/// What still grows when the run has ended: the output of the driver itself, and of the command that
+/// is told of every stop.
 const GROWING: [&str; 2] = ["logs/driver.log", "logs/notify.log"];
 
 /// SHA-256 of the first `length` bytes of a file.

@@ -60,6 +60,8 @@ impl Prepared {
     }
 
     fn read(request: &RunRequest, host: &Host) -> Result<Self> {
+        // While git is asked: else the first text waits for the patterns.
+        std::thread::spawn(runr_core::redact::warm_up);
         let git = Git::new(host.cwd.join(&request.root));
         let place = git.place()?;
         let layout = Layout::new(&place, host);
@@ -112,7 +114,12 @@ impl Prepared {
         };
         let from_file = !matches!(request.config, Some(ConfigSource::Value(_)));
         if from_file && needs_trust(&config, request.verify.is_some()) {
-            trust::check(host, &self.layout.repo_root, &config)?;
+            trust::check(
+                host,
+                &self.layout.repo_root,
+                &config,
+                file_of(&request.config),
+            )?;
         }
         apply_overrides(&mut config, request)?;
         let known = |name: &String| config.workers.contains_key(name.as_str());
@@ -169,7 +176,7 @@ pub(crate) fn used_workers<'a>(config: &'a Config, options: &'a RunOptions) -> V
 }
 
 /// Whether anything of the file would be executed that runr itself did not bring.
-fn needs_trust(config: &Config, verify_replaced: bool) -> bool {
+pub(crate) fn needs_trust(config: &Config, verify_replaced: bool) -> bool {
     let mut rest = config.clone();
     if verify_replaced {
         rest.verification.set_commands(Vec::new());
@@ -185,6 +192,7 @@ fn apply_overrides(config: &mut Config, request: &RunRequest) -> Result<()> {
     if let Some(deny) = &request.deny {
         config.scope.denylist.clone_from(deny);
     }
+    config.scope.denylist.extend(request.deny_also.clone());
     if let Some(verify) = &request.verify {
         if let Some(problem) = verify
             .iter()
@@ -198,6 +206,14 @@ fn apply_overrides(config: &mut Config, request: &RunRequest) -> Result<()> {
         config.verification.set_commands(verify.clone());
     }
     Ok(())
+}
+
+/// The file that was named, if one was.
+pub(crate) fn file_of(source: &Option<ConfigSource>) -> Option<&Utf8Path> {
+    match source {
+        Some(ConfigSource::File(path)) => Some(path),
+        Some(ConfigSource::Value(_)) | None => None,
+    }
 }
 
 /// Reads a configuration file, or takes the caller's value.
@@ -234,7 +250,7 @@ pub(crate) fn load_config(
 }
 
 /// A configuration that somebody else may change is nobody's word.
-fn refuse_foreign(path: &Utf8Path) -> Result<()> {
+pub(crate) fn refuse_foreign(path: &Utf8Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
     let Some(metadata) = presence::metadata(path)? else {
         return Ok(()); // Reading it will say so.

@@ -33,7 +33,7 @@ impl Environment {
         status: &TreeStatus,
         versions: Versions,
     ) -> Result<Self> {
-        let now = Fingerprint::take(host, git.dir(), versions);
+        let now = Fingerprint::take(host, git.dir(), versions)?;
         let Some(before) = Fingerprint::read(files)? else {
             return Ok(Self {
                 now,

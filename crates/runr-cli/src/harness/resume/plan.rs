@@ -4,25 +4,26 @@ use camino::Utf8PathBuf;
 use runr_core::Result;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::{CheckpointSource, Delta, Event, Record};
-use runr_core::phase::model::Phase;
 use runr_core::phase::ops::RunFiles;
-use runr_core::phase::rules;
-use runr_core::phase::state::{State, Step};
+use runr_core::phase::rules::{self, Since};
+use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
 use runr_core::phase::task::parse_task;
 
 use super::choice::Chosen;
 use super::delta::delta;
 use super::environment::Environment;
-use super::{choose, chosen_config, driver_lives, overrides, probe, scope_change};
+use super::{choose, chosen_config, overrides, probe, scope_change};
 use crate::harness::baseline::Leftover;
 use crate::harness::context::{self, Layout};
+use crate::harness::dead::driver_lives;
 use crate::harness::git::{Git, TreeStatus};
 use crate::harness::ping::Versions;
-use crate::harness::request::ResumeRequest;
+use crate::harness::request::{ResumeRequest, file_of};
 use crate::harness::snapshot::Snapshot;
 use crate::harness::{checkpoint, trust};
 use crate::host::Host;
+use crate::presence;
 
 /// What a resume would do.
 ///
@@ -37,11 +38,11 @@ pub(crate) fn plan_resume(host: &Host, request: &ResumeRequest) -> Result<serde_
         config: snapshot,
         task_text,
         ..
-    } = Snapshot::read(&files)?;
+    } = Snapshot::read(&files, state.snapshot_sha256.as_deref())?;
     // Looking at a tree runs git, and git runs what its repository configures.
     let config = chosen_config(request, &layout, &snapshot)?;
     if config.command_list() != Config::default().command_list() {
-        trust::check(host, &layout.repo_root, &config)?;
+        trust::check(host, &layout.repo_root, &config, file_of(&request.config))?;
     }
     let task = parse_task(&task_text)?;
     let mut look = Look::at(host, request, layout, files, state, &config)?;
@@ -63,6 +64,11 @@ pub(crate) fn plan_resume(host: &Host, request: &ResumeRequest) -> Result<serde_
         .filter(|path| !path.starts_with(".runr/"))
         .collect();
     let remaining = state.milestones.len().saturating_sub(state.milestone_index);
+    let since = Since {
+        plan_refused: rules::is_plan_refused(state, &guard.scope),
+        other_tree: look.git.is_none() || look.moves(request),
+        other_checks: config.verification != snapshot.verification,
+    };
     Ok(serde_json::json!({
         "schema_version": 1,
         "run_id": run_id,
@@ -75,7 +81,7 @@ pub(crate) fn plan_resume(host: &Host, request: &ResumeRequest) -> Result<serde_
         },
         "resume": {
             "from_milestone_index": state.milestone_index,
-            "phase": look.phase(request),
+            "phase": rules::reentry(state, since),
             "remaining_milestones": remaining,
         },
         "repo_state": {
@@ -117,7 +123,7 @@ impl Look {
             state.stop_reason = Some(StopReason::Interrupted);
         }
         let tree = Utf8PathBuf::from(&state.repo_path);
-        let git = tree.is_dir().then(|| Git::new(&tree));
+        let git = presence::is_dir(&tree)?.then(|| Git::new(&tree));
         let status = git.as_ref().map(Git::status).transpose()?;
         let status = status.unwrap_or_default();
         let (mut versions, mut trouble) = (Versions::new(), None);
@@ -149,9 +155,8 @@ impl Look {
         let Some(git) = &self.git else {
             return Ok(Chosen::recorded(layout, state));
         };
-        let committing = state.open_phase == Some(Phase::Checkpoint) && state.step == Step::Entered;
         let head = &self.status.head;
-        if committing && head != state.expected_head() {
+        if state.committing && head != state.expected_head() {
             let (run_id, milestone) = (self.files.run_id(), state.milestone_index);
             if let Some(made) = checkpoint::find(git, run_id, milestone, head)? {
                 return Ok(Chosen {
@@ -184,15 +189,6 @@ impl Look {
         for event in &events {
             let record = Record::new(self.state.seq + 1, now, "resume", event);
             self.state.fold_in(&record);
-        }
-    }
-
-    /// The phase that a resume would enter.
-    fn phase(&self, request: &ResumeRequest) -> Phase {
-        let lost = self.git.is_none() || self.moves(request);
-        match rules::reentry(&self.state) {
-            Phase::Verify | Phase::Review | Phase::Checkpoint if lost => Phase::Implement,
-            phase => phase,
         }
     }
 

@@ -44,8 +44,6 @@ pub(super) fn push(git: &Git, files: &RunFiles, paths: &[String]) -> Result<Opti
 
 fn newest(git: &Git) -> Result<Option<String>> {
     const NEWEST: [&str; 4] = ["rev-parse", "--verify", "--quiet", "refs/stash"];
-    if !git.succeeds(&NEWEST)? {
-        return Ok(None);
-    }
-    Ok(Some(git.run(&NEWEST)?.trim().to_owned()))
+    let (found, sha) = git.ask(&NEWEST)?;
+    Ok(found.then(|| sha.trim().to_owned()))
 }

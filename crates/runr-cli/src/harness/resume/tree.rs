@@ -6,6 +6,7 @@ use runr_core::mutant::without;
 use runr_core::phase::event::{Event, Moved};
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::state::State;
+use runr_core::phase::stop::StopCause;
 use runr_core::{Code, Error, Result, RunId};
 
 use super::choice::Chosen;
@@ -149,6 +150,13 @@ impl Reopened {
             if self.made.is_some() {
                 // The tree was made again, and with it what belongs to it alone.
                 kept.rules.append(&mut git_dir.own_rules()?);
+                kept.dirty.clear();
+            }
+            // Who died at work may have left anything.
+            if !state.options.worktree && state.stop_cause != Some(StopCause::OwnerLost) {
+                let left = Leftover::read(files)?;
+                let moved = self.status.head != state.expected_head();
+                kept.take_over(&left, self.git.dir(), &self.status, moved)?;
             }
             return Ok(kept);
         }

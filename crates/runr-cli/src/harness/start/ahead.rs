@@ -25,14 +25,18 @@ pub(super) fn look_ahead(
     }
     let names = used_workers(&prepared.config, &prepared.options);
     let (root, tree) = (&prepared.layout.repo_root, &prepared.place.toplevel);
-    let ping = ping::ping(host, root, &prepared.config, &names, tree);
+    let limit = ping::PING_LIMIT;
+    let ping = ping::ping(host, root, &prepared.config, &names, tree, limit);
     // What a worker did to the tree meanwhile is judged like anything else.
-    let status = if without("ping-judged") {
-        status
+    let (before, status) = if without("ping-judged") {
+        (status.head.clone(), status)
     } else {
-        prepared.git.status()?
+        (status.head, prepared.git.status()?)
     };
     let mut found = preflight(prepared, guard, &status)?;
+    if status.head != before && !prepared.options.worktree {
+        found.guard.reasons.push("head_moved".to_owned());
+    }
     found.guard.reasons.extend(ping.reasons());
     found.guard.ok = found.guard.reasons.is_empty();
     found.ping = ping;

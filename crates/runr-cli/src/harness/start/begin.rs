@@ -38,32 +38,17 @@ pub(super) struct Begun {
     pub(super) ownership: Ownership,
     pub(super) claim: Option<Claim>,
     pub(super) item: Option<String>,
+    pub(super) snapshot_sha256: String,
 }
 
 /// Makes a run up to its record. What fails leaves no run behind: another one may come first to its
 /// target, and its work item may be unusable.
 pub(super) fn begin(prepared: &Prepared, host: &Host, accepted: bool) -> Result<Begun> {
     let run = create(prepared, host)?;
-    match equip(prepared, host, &run, accepted) {
-        Ok((ownership, claim, item)) => Ok(Begun {
-            run,
-            ownership,
-            claim,
-            item,
-        }),
-        Err(error) => {
-            discard(&run);
-            Err(error)
-        }
-    }
+    equip(prepared, host, run.clone(), accepted).inspect_err(|_| discard(&run))
 }
 
-fn equip(
-    prepared: &Prepared,
-    host: &Host,
-    run: &RunPaths,
-    accepted: bool,
-) -> Result<(Ownership, Option<Claim>, Option<String>)> {
+fn equip(prepared: &Prepared, host: &Host, run: RunPaths, accepted: bool) -> Result<Begun> {
     let ownership = Ownership::take(&prepared.layout.files(&run.run_id), host)?;
     let (mut claim, mut item) = (None, None);
     // A run that is refused claims nothing and prepares nothing.
@@ -75,8 +60,14 @@ fn equip(
             .transpose()?;
         item = item::prepare(prepared, host)?.and_then(|report| report.run_id);
     }
-    freeze(prepared, run)?;
-    Ok((ownership, claim, item))
+    let snapshot_sha256 = freeze(prepared, &run)?;
+    Ok(Begun {
+        run,
+        ownership,
+        claim,
+        item,
+        snapshot_sha256,
+    })
 }
 
 /// Takes back a run that nobody knows of: its directory goes at once, and then what is in it. What
@@ -120,21 +111,22 @@ fn create(prepared: &Prepared, host: &Host) -> Result<RunPaths> {
         })
 }
 
-/// Writes what a resume needs besides the timeline, before the first record.
-fn freeze(prepared: &Prepared, run: &RunPaths) -> Result<()> {
+/// Writes what a resume needs besides the timeline, before the first record; the digest of it.
+fn freeze(prepared: &Prepared, run: &RunPaths) -> Result<String> {
     let files = prepared.layout.files(&run.run_id);
     let snapshot = Snapshot {
         config: prepared.config.clone(),
         task_text: prepared.task_text.clone(),
         prompts: prepared.prompts.clone(),
     };
-    snapshot.write(&files)?;
+    let sha256 = snapshot.write(&files)?;
     // For people; a resume takes the task from the snapshot.
     let path = run.run_dir.join("artifacts");
     private_dir(&path)
         .and_then(|()| private_file(&path.join("task.md")))
         .and_then(|mut file| file.write_all(prepared.task_text.as_bytes()))
-        .map_err(|source| Error::io("write the task to", &path, source))
+        .map_err(|source| Error::io("write the task to", &path, source))?;
+    Ok(sha256)
 }
 
 /// A directory for what commands print, which may be secret: for its owner alone.

@@ -21,12 +21,7 @@ impl Branch {
     pub(super) fn existing(git: &Git, name: &str) -> Result<Self> {
         let usage = |problem: String| Error::new(Code::Usage, problem).with("to", name);
         let shown = name.escape_debug();
-        let is_plain = !name.contains('\0')
-            // What it would expand, such as `@{-1}`, is no name.
-            && git
-                .run(&["check-ref-format", "--branch", name])
-                .is_ok_and(|text| text.trim_end_matches('\n') == name);
-        if !is_plain && !without("submit-name") {
+        if !is_plain(git, name)? && !without("submit-name") {
             return Err(usage(format!("`{shown}` is not the name of a branch")));
         }
         if !has_branch(git, name)? {
@@ -34,7 +29,8 @@ impl Branch {
                 .hint(format!("git branch {shown} <commit>")));
         }
         let branch = Self(name.to_owned());
-        if git.succeeds(&["symbolic-ref", "--quiet", &branch.reference()])? {
+        let (is_other_name, _) = git.ask(&["symbolic-ref", "--quiet", &branch.reference()])?;
+        if is_other_name {
             return Err(usage(format!("{shown} is another name of a branch"))
                 .hint(format!("git symbolic-ref refs/heads/{shown}")));
         }
@@ -69,6 +65,16 @@ impl Branch {
         }
         Ok(trees)
     }
+}
+
+/// Whether git would let a branch have this name. Nothing is expanded here, as `@{-1}` could be; such
+/// is no name.
+fn is_plain(git: &Git, name: &str) -> Result<bool> {
+    if name.contains('\0') || name.starts_with('-') || name == "HEAD" {
+        return Ok(false);
+    }
+    let (is_plain, _) = git.ask(&["check-ref-format", &format!("refs/heads/{name}")])?;
+    Ok(is_plain)
 }
 
 /// Reads `git worktree list --porcelain -z`: fields with a NUL behind each, and one more behind each

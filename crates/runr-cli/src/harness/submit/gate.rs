@@ -25,7 +25,7 @@ impl<'a> Submission<'a> {
         let state = files.state()?;
         let sha = state.checkpoint_commit_sha.as_deref();
         let last = sha.ok_or_else(|| no_checkpoint(&files))?;
-        let config = Snapshot::read(&files)?.config;
+        let config = Snapshot::read(&files, state.snapshot_sha256.as_deref())?.config;
         let git = Git::new(&layout.repo_root);
         merge::require(&git)?;
         let work = Work {
@@ -75,7 +75,7 @@ impl<'a> Submission<'a> {
     fn refuse_untrusted(&self) -> Result<()> {
         let checks = &self.config.verification;
         if !checks.is_empty() {
-            return trust::check(self.host, &self.layout.repo_root, &self.config);
+            return trust::check(self.host, &self.layout.repo_root, &self.config, None);
         }
         if self.state.options.allow_unverified {
             return Ok(());

@@ -4,11 +4,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::mutant::{minding, without};
 use runr_core::phase::owned::is_own_output;
 use runr_core::phase::submit::{Landing, Obstacle, landing};
-use runr_core::{Code, Result};
+use runr_core::{Code, Error, Result};
 
-use super::Submission;
+use super::{Submission, underway};
+use crate::harness::git::Git;
 use crate::harness::{owner, worktree};
 use crate::merge::CommitId;
+use crate::presence;
 
 /// Where a result is.
 pub(super) enum Landed {
@@ -33,16 +35,13 @@ pub(super) fn land(of: &Submission<'_>, old: &CommitId, new: &CommitId) -> Resul
         return Ok(Landed::TipMoved);
     }
     let checkouts = of.branch.checkouts(&of.git)?;
-    match landing(&checkouts) {
+    match landing(&checkouts, &underway::trees(of)?) {
         Landing::Reference => swap(of, old, new),
         Landing::Tree(tree) => match bring(of, &tree, old, new)? {
             Ok(landed) => Ok(landed),
             Err(why) => keep(of, new, &tree, why),
         },
-        Landing::Refused(why) => {
-            let tree = checkouts.first().unwrap_or(&of.layout.repo_root);
-            keep(of, new, tree, why)
-        }
+        Landing::Refused(tree, why) => keep(of, new, &tree, why),
     }
 }
 
@@ -76,7 +75,12 @@ fn bring(
     };
     let git = of.git.at(tree);
     let strange = |path: &String| !is_own_output(path) && !path.starts_with(".runr/");
-    if git.status()?.changed.iter().any(strange) && !without("submit-dirty") {
+    let status = git.status();
+    // As late as can be: git moves whatever branch is checked out where it finds itself.
+    if !has_it(of, &git, tree)? && !without("submit-tree") {
+        return Ok(Err(Obstacle::Left));
+    }
+    if status?.changed.iter().any(strange) && !without("submit-dirty") {
         return Ok(Err(Obstacle::Dirty));
     }
     // Whatever the user has set: nothing is stashed, and no ignored file is written over.
@@ -102,6 +106,21 @@ fn bring(
         Ok(_) => Err(Obstacle::Git("it has another branch now".to_owned())),
         Err(error) => Err(Obstacle::Git(error.to_string())),
     })
+}
+
+/// Whether git in `tree` works on that tree, in this repository, and on the branch. Without a `.git`
+/// there it would find the repository around it.
+fn has_it(of: &Submission<'_>, git: &Git, tree: &Utf8Path) -> Result<bool> {
+    let ours = of.git.place()?;
+    let place = match git.place() {
+        Err(error) if matches!(error.code(), Code::NotARepo | Code::Usage) => return Ok(false),
+        place => place?,
+    };
+    let real = presence::if_there(tree.canonicalize_utf8())
+        .map_err(|source| Error::io("resolve", tree, source))?;
+    Ok(real.as_ref() == Some(&place.toplevel)
+        && place.common_dir == ours.common_dir
+        && place.branch.as_deref() == Some(of.branch.name()))
 }
 
 /// Keeps a result where git's clean-up does not take it.

@@ -55,8 +55,9 @@ pub(super) fn push(host: &Host, git: &Git, remote: &str, branch: &Branch) -> Res
         remote,
         &refspec,
     ];
-    // The user's keys and helpers, which may be set for the whole machine.
-    let mut env = vec![("GIT_CONFIG_NOSYSTEM", "0")];
+    // The user's keys and helpers, which may be set for the whole machine, and for this repository:
+    // whoever asks for a push asks for the way that leads there.
+    let mut env = vec![("GIT_CONFIG_NOSYSTEM", "0"), ("GIT_CONFIG_COUNT", "0")];
     env.extend(
         ACCESS
             .iter()

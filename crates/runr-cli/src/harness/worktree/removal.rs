@@ -94,7 +94,7 @@ fn facts(
     })
 }
 
-fn all_but_git(tree: &Utf8Path) -> Result<Vec<String>> {
+pub(super) fn all_but_git(tree: &Utf8Path) -> Result<Vec<String>> {
     let failed = |source| Error::io("read", tree, source);
     let mut names = Vec::new();
     for entry in tree.read_dir_utf8().map_err(failed)? {

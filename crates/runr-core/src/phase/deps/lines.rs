@@ -1,13 +1,43 @@
 //! Manifests of lines: `requirements.txt`, `go.mod` and `Gemfile`.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::{Listing, python_name};
+
+/// Whether a line holds what some readers take for the end of a line.
+fn is_odd(line: &str) -> bool {
+    line.contains(|c: char| c.is_control() && c != '\t' || matches!(c, '\u{2028}' | '\u{2029}'))
+}
+
+/// The lines as pip joins them: a backslash goes on in the next one, but never in a comment.
+fn joined(text: &str) -> Vec<String> {
+    let mut whole = Vec::new();
+    let mut begun = String::new();
+    for line in text.lines() {
+        let is_comment = line.trim_start().starts_with('#');
+        match line.strip_suffix('\\').filter(|_| !is_comment) {
+            Some(part) => begun.push_str(&format!("{part} ")),
+            None => {
+                whole.push(std::mem::take(&mut begun) + if is_comment { " " } else { "" } + line)
+            }
+        }
+    }
+    whole.push(begun);
+    whole
+}
 
 pub(super) fn requirements(text: &str) -> Listing {
     let mut found = Listing::default();
-    for line in text.replace("\\\r\n", " ").replace("\\\n", " ").lines() {
+    for line in joined(text) {
+        if is_odd(&line) {
+            found.other.push(line);
+            continue;
+        }
         let line = match line.find(" #") {
             Some(comment) => &line[..comment],
-            None => line,
+            None => line.as_str(),
         };
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -39,6 +69,10 @@ pub(super) fn go_mod(text: &str) -> Listing {
     let mut found = Listing::default();
     let mut block: Option<String> = None;
     for line in text.lines() {
+        if is_odd(line) {
+            found.other.push(line.to_owned());
+            continue;
+        }
         let line = line.split("//").next().unwrap_or_default().trim();
         if line.is_empty() {
             continue;
@@ -85,7 +119,7 @@ fn go_directive(verb: &str, rest: &str, found: &mut Listing) {
 pub(super) fn gemfile(text: &str) -> Listing {
     let mut found = Listing::default();
     for line in text.lines().map(str::trim) {
-        if line.is_empty() || line.starts_with('#') {
+        if !is_odd(line) && (line.is_empty() || line.starts_with('#')) {
             continue;
         }
         match gem(line) {
@@ -97,11 +131,26 @@ pub(super) fn gemfile(text: &str) -> Listing {
     found
 }
 
+macro_rules! literal {
+    () => {
+        r#"(?:"[^"\\#]*"|'[^'\\]*'|:[a-z_]\w*|true|false|nil|[0-9.]+)"#
+    };
+}
+
+/// A call of `gem` with literals and nothing else.
+static GEM: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let literal = literal!();
+    let value = format!(r"(?:{literal}|\[[ \t]*{literal}(?:[ \t]*,[ \t]*{literal})*[ \t]*\])");
+    let key = r"(?:[a-z_]\w*:[ \t]*|:[a-z_]\w*[ \t]*=>[ \t]*)?";
+    Regex::new(&format!(
+        r#"^gem(?:[ \t]+|[ \t]*\([ \t]*)(?:"(?P<double>[^"\\#]+)"|'(?P<single>[^'\\]+)')(?:[ \t]*,[ \t]*{key}{value})*[ \t]*\)?$"#
+    ))
+    .ok()
+});
+
 /// The name in `gem "name", ..`, if the line holds nothing that is computed.
 fn gem(line: &str) -> Option<&str> {
-    let rest = line.strip_prefix("gem")?.trim_start_matches([' ', '(']);
-    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    let (name, after) = rest[1..].split_once(quote)?;
-    let computed = ['`', ';', '{', '#', '&'];
-    (!after.contains(computed) && !name.contains(computed)).then_some(name)
+    let call = GEM.as_ref()?.captures(line)?;
+    let name = call.name("double").or_else(|| call.name("single"))?;
+    Some(name.as_str())
 }

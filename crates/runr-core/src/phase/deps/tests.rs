@@ -22,6 +22,10 @@ fn a_manifest_is_known_by_its_name_in_any_directory() {
         "requirements.txt",
         "requirements-dev.txt",
         "requirements/base.txt",
+        "requirements.in",
+        "requirements/dev.in",
+        "go.work",
+        "gradle/libs.versions.toml",
         "constraints.txt",
         "go.mod",
         "Gemfile",
@@ -267,6 +271,71 @@ fn lines_name_packages_too() {
         "acme/x"
     );
     assert!(refused("composer.json", "{}", r#"{"repositories": []}"#).contains("repositories"));
+}
+
+#[test]
+fn what_pip_reads_is_what_is_compared() {
+    let changed = |after: &str| {
+        let names = changed_packages("requirements.txt", Some("a==1\n"), Some(after));
+        names.map(|names| names.into_iter().collect::<Vec<_>>().join(" "))
+    };
+    // A comment never goes on in the next line, and ends what went before.
+    assert_eq!(changed("a==1\n# pin \\\nevil==1\n").unwrap(), "evil");
+    assert_eq!(changed("a==1\n  # pin \\\nevil==1\n").unwrap(), "evil");
+    assert_eq!(changed("a==1\n\\\n# note\nevil==1\n").unwrap(), "evil");
+    assert_eq!(changed("a\\\n==1\n").unwrap(), "a");
+    assert_eq!(changed("a==1\r\n").unwrap(), "");
+    // What only some take for the end of a line.
+    for odd in [
+        "\x0c", "\x0b", "\r", "\x1c", "\u{85}", "\u{2028}", "\u{2029}",
+    ] {
+        let hidden = format!("a==1 # note{odd}evil==1\n");
+        assert!(changed(&hidden).is_err(), "{odd:?}");
+        let commented = format!("a==1\n# note{odd}evil==1\n");
+        assert!(changed(&commented).is_err(), "{odd:?}");
+    }
+}
+
+#[test]
+fn a_line_of_a_gemfile_has_literals_or_is_a_program() {
+    for plain in [
+        "gem 'rails'",
+        "gem \"rails\", \"~> 7\", '>= 7.1'",
+        "gem('rails', '7')",
+        "gem 'rails', require: false, platforms: [:mri, :windows]",
+        "gem 'rails', :git => 'https://localhost/rails', :branch => 'main'",
+    ] {
+        assert_eq!(changed("Gemfile", "", plain), "rails", "{plain}");
+    }
+    for program in [
+        "gem 'rails' and gem 'evil'",
+        "gem 'rails' and gem 'evil' if system('id')",
+        "gem 'rails', evil",
+        "gem 'rails', *evil",
+        "gem 'rails', \"#{evil}\"",
+        "gem 'rails'; gem 'evil'",
+        "gem 'rails', `evil`",
+        "gem 'rails', require: evil()",
+        "gem evil",
+        "# note\u{2028}gem 'evil'",
+    ] {
+        refused("Gemfile", "", program);
+    }
+}
+
+#[test]
+fn a_tool_that_is_not_known_hides_no_dependency() {
+    for tool in [
+        "[tool.hatch.envs.default]\ndependencies = [\"evil\"]\n",
+        "[tool.hatch.envs.test]\nextra-dependencies = [\"evil\"]\n",
+        "[tool.setuptools.dynamic]\noptional = {file = [\"evil.txt\"]}\n",
+        "[tool.rye]\ndev-dependencies = [\"evil\"]\n",
+        "[tool.poetry.requires-plugins]\nevil = \"1\"\n",
+    ] {
+        refused("pyproject.toml", "", tool);
+    }
+    let settings = "[tool.ruff]\nline-length = 100\n[tool.setuptools]\npackages = [\"a\"]\n";
+    assert_eq!(changed("pyproject.toml", "", settings), "");
 }
 
 #[test]

@@ -78,7 +78,28 @@ pub(super) fn pyproject(text: &str) -> Result<Listing, String> {
         groups(pdm, "dev-dependencies", &mut found)?;
         settings("tool.pdm", pdm, &["source"], &mut found);
     }
+    for (name, tool) in tools {
+        if !["poetry", "uv", "pdm"].contains(&name.as_str()) {
+            dependencies_below(&format!("tool.{name}"), tool, &mut found);
+        }
+    }
     Ok(found)
+}
+
+/// Whatever a tool that is not known here calls a dependency, or reads its dependencies from.
+fn dependencies_below(place: &str, value: &Value, found: &mut Listing) {
+    let Some(table) = value.as_table() else {
+        return;
+    };
+    for (name, value) in table {
+        let place = format!("{place}.{name}");
+        let telling = ["dependenc", "require"];
+        if telling.iter().any(|word| name.contains(word)) || place == "tool.setuptools.dynamic" {
+            found.other.push(format!("{place}: {value:?}"));
+        } else {
+            dependencies_below(&place, value, found);
+        }
+    }
 }
 
 fn poetry_tables(poetry: &Table, found: &mut Listing) -> Result<(), String> {
@@ -95,7 +116,12 @@ fn poetry_tables(poetry: &Table, found: &mut Listing) -> Result<(), String> {
     {
         requirements(&format!("extras {name}"), Some(value), found)?;
     }
-    settings("tool.poetry", poetry, &["source"], found);
+    settings(
+        "tool.poetry",
+        poetry,
+        &["source", "requires-plugins"],
+        found,
+    );
     Ok(())
 }
 
@@ -112,7 +138,14 @@ fn uv_tables(uv: &Table, found: &mut Listing) -> Result<(), String> {
     settings(
         "tool.uv",
         uv,
-        &["index", "index-url", "extra-index-url", "find-links", "pip"],
+        &[
+            "index",
+            "index-url",
+            "extra-index-url",
+            "find-links",
+            "pip",
+            "extra-build-dependencies",
+        ],
         found,
     );
     Ok(())

@@ -56,6 +56,9 @@ pub struct RunStarted {
     pub branch: Option<String>,
     /// SHA-256 of the configuration.
     pub config_sha256: Option<String>,
+    /// SHA-256 of the file that keeps configuration, task and prompts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_sha256: Option<String>,
     /// The branch of the main checkout.
     pub current_branch: Option<String>,
     /// What was already changed at the start.

@@ -67,7 +67,9 @@ pub enum PingCategory {
 }
 
 impl PingCategory {
-    const fn as_str(self) -> &'static str {
+    /// Its name in events and reasons.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Auth => "auth",
             Self::Network => "network",

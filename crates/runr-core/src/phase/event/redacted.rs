@@ -7,7 +7,7 @@ use crate::redact::Redactor;
 
 /// The fields that name something: files, patterns, commits, branches, runs. A run that goes on
 /// looks for exactly these. Every other text of an event is free, also in events to come.
-const NAMES: [&str; 54] = [
+const NAMES: [&str; 55] = [
     "actual",
     "allowlist",
     "base_sha",
@@ -51,6 +51,7 @@ const NAMES: [&str; 54] = [
     "semantic_changed",
     "sha",
     "sha256",
+    "snapshot_sha256",
     "stage",
     "stash_ref",
     "task_path",

@@ -39,6 +39,9 @@ pub struct RunResumed {
     /// The limits from here on.
     #[serde(default)]
     pub limits: Option<Limits>,
+    /// SHA-256 of the file that keeps configuration, task and prompts, if it is another one now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_sha256: Option<String>,
     /// Whether the driver took its own run up again, within its budgets.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub automatic: bool,

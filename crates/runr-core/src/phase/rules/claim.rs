@@ -8,20 +8,14 @@ use crate::phase::stop::{StopCause, StopReason};
 
 /// The stop of a run whose claim does not let it go on.
 #[must_use]
-pub fn after_claim(state: &State, end: ClaimEnd) -> Stop {
+pub fn after_claim(state: &State, end: &ClaimEnd) -> Stop {
+    let words = Some(end.words());
     match end {
-        ClaimEnd::Lost(how) => stop_of(state, StopReason::OwnershipLost, Some(how)),
-        ClaimEnd::Signalled { reason } => {
-            let reason = reason.unwrap_or_else(|| "no reason was given".to_owned());
-            Stop {
-                cause: Some(StopCause::Signal),
-                ..stop_of(
-                    state,
-                    StopReason::Interrupted,
-                    Some(format!("exit signal of the claim: {reason}")),
-                )
-            }
-        }
+        ClaimEnd::Lost(_) => stop_of(state, StopReason::OwnershipLost, words),
+        ClaimEnd::Signalled { .. } => Stop {
+            cause: Some(StopCause::Signal),
+            ..stop_of(state, StopReason::Interrupted, words)
+        },
     }
 }
 
@@ -30,7 +24,7 @@ mod tests {
     use super::*;
 
     fn stop(end: ClaimEnd) -> Stop {
-        after_claim(&State::default(), end)
+        after_claim(&State::default(), &end)
     }
 
     #[test]
@@ -53,7 +47,7 @@ mod tests {
         assert_eq!(stop.cause, Some(StopCause::Signal));
         assert!(stop.error.unwrap().contains("the PR was closed"));
         assert!(!stop.reason.watch_resumable(stop.cause));
-        let silent = super::after_claim(&State::default(), ClaimEnd::Signalled { reason: None });
+        let silent = super::after_claim(&State::default(), &ClaimEnd::Signalled { reason: None });
         assert!(silent.error.unwrap().contains("exit signal"));
     }
 }

@@ -288,6 +288,51 @@ fn a_plan_outside_the_scope_and_a_collision_end_the_run() {
     assert_eq!(recorded.len(), 2);
 }
 
+#[test]
+fn a_preset_is_suggested_for_a_plan_that_it_would_allow() {
+    let state = after(&[started(RunOptions::default()), enter_event(Phase::Plan)]);
+    let scope = ScopeRules::new(&ScopePolicy {
+        allowlist: vec!["src/**".into()],
+        denylist: vec!["prisma/**".into()],
+        ..ScopePolicy::default()
+    })
+    .unwrap();
+    let suggested = |files: &[&str]| {
+        let plan = Plan {
+            milestones: vec![Milestone {
+                files_expected: Some(files.iter().map(|file| (*file).to_owned()).collect()),
+                ..milestone("g")
+            }],
+            risk_map: None,
+            do_not_touch: None,
+        };
+        let events = after_plan(&state, PlanReply::Plan(plan), &scope, &[], true);
+        let found = events.iter().find_map(|event| match event {
+            Event::PlanScopeViolation {
+                suggested_presets,
+                hint,
+                ..
+            } => Some((suggested_presets.clone(), hint.clone())),
+            _ => None,
+        });
+        let error = events.iter().find_map(|event| match event {
+            Event::Stop(stop) => stop.error.clone(),
+            _ => None,
+        });
+        let (presets, hint) = found.unwrap();
+        (presets, hint, error.unwrap())
+    };
+    let (presets, hint, error) = suggested(&["src/a", "Cargo.toml"]);
+    assert_eq!(presets, ["rust"]);
+    assert!(hint.starts_with("add preset rust to scope.presets, or "));
+    assert!(error.ends_with("Cargo.toml; add preset rust to scope.presets"));
+    for nothing_helps in ["prisma/schema.prisma", "../Cargo.toml", "docs/a.md"] {
+        let (presets, hint, error) = suggested(&[nothing_helps]);
+        assert_eq!(presets, [""; 0], "{nothing_helps}");
+        assert!(!hint.contains("preset") && !error.contains("preset"));
+    }
+}
+
 fn pass(ok: bool, timed_out: bool) -> VerifyPass {
     let result = CommandResult {
         command: "check".into(),
@@ -374,13 +419,21 @@ fn an_approval_over_a_false_gate_counts_as_requested_changes() {
 fn an_interrupted_phase_is_opened_again_but_what_is_recorded_is_not_done_twice() {
     let begun = [started(RunOptions::default()), enter_event(Phase::Plan)];
     let stop = stop_with(StopReason::Interrupted);
-    let phase = |events: &[Event]| reentry(&after(&[&begun[..], events].concat()));
+    let phase =
+        |events: &[Event]| reentry(&after(&[&begun[..], events].concat()), Since::default());
     assert_eq!(phase(std::slice::from_ref(&stop)), Phase::Plan);
     let in_review = [planned(2), enter_event(Phase::Review)];
     assert_eq!(
         phase(&[&in_review[..], std::slice::from_ref(&stop)].concat()),
         Phase::Review
     );
+    let reviewed = after(&[&begun[..], &in_review, std::slice::from_ref(&stop)].concat());
+    let by_others = Since {
+        other_checks: true,
+        ..Since::default()
+    };
+    // Without evidence there is nothing that a check could confirm.
+    assert_eq!(reentry(&reviewed, by_others), Phase::Implement);
     let committed = [planned(2), enter_event(Phase::Checkpoint), checkpoint(0)];
     assert_eq!(
         phase(&[&committed[..], std::slice::from_ref(&stop)].concat()),
@@ -394,6 +447,33 @@ fn an_interrupted_phase_is_opened_again_but_what_is_recorded_is_not_done_twice()
         stop_with(StopReason::ReviewLoopDetected),
     ];
     assert_eq!(phase(&blocked), Phase::Implement);
+}
+
+#[test]
+fn a_commit_can_lack_its_record_until_a_phase_follows_or_the_tree_was_found_fault_with() {
+    let begun = [
+        started(RunOptions::default()),
+        planned(2),
+        enter_event(Phase::Checkpoint),
+    ];
+    let fault = Event::OwnershipViolation {
+        owned_paths: Vec::new(),
+        semantic_changed: Vec::new(),
+        violating_files: Vec::new(),
+    };
+    let stop = stop_with(StopReason::GuardViolation);
+    let is_open = |more: &[Event]| after(&[&begun[..], more].concat()).committing;
+    assert!(is_open(&[]));
+    assert!(is_open(&[stop.clone(), resumed(None)]));
+    let found_by_a_resume = [stop.clone(), resumed(None), fault.clone(), stop.clone()];
+    assert!(is_open(&found_by_a_resume));
+    assert!(!is_open(&[fault, stop.clone(), resumed(None)]));
+    assert!(!is_open(&[checkpoint(0), stop.clone()]));
+    assert!(!is_open(&[
+        stop,
+        resumed(None),
+        enter_event(Phase::Implement)
+    ]));
 }
 
 #[test]
@@ -445,6 +525,7 @@ pub(super) fn resumed(claim: Option<RunClaim>) -> Event {
         options: RunOptions::default(),
         claim,
         limits: None,
+        snapshot_sha256: None,
         automatic: false,
         moved: None,
         overrides: Vec::new(),

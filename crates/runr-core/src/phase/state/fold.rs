@@ -1,5 +1,6 @@
 //! The fold itself: what each record changes, and nothing else does.
 
+mod milestone;
 mod resume;
 
 use super::{Asking, InFlight, Session, State, Step, VerifyFailure};
@@ -96,14 +97,21 @@ impl State {
                 };
                 self.step = Step::Due(next);
             }
-            Event::GuardViolation(violation) => self.guard_violation_files = violation.files(),
+            Event::GuardViolation(violation) => {
+                self.fault_found();
+                self.guard_violation_files = violation.files();
+            }
             Event::PlanScopeViolation {
                 violations: files, ..
             }
             | Event::OwnershipViolation {
                 violating_files: files,
                 ..
-            } => self.guard_violation_files.clone_from(files),
+            } => {
+                self.fault_found();
+                self.guard_violation_files.clone_from(files);
+            }
+            Event::WorktreeBranchMismatch { .. } => self.fault_found(),
             Event::Verification(ran) => {
                 self.running_command = None;
                 if !ran.ok {
@@ -155,7 +163,8 @@ impl State {
                 self.checkpoint_commit_sha = self.milestone_checkpoints.last().cloned();
                 // Checks and reviews were those of another milestone.
                 self.forget_milestone();
-                self.verify_passes = 0;
+                self.verify_passes = self.passes_before();
+                self.committing = false;
                 self.redo_milestone();
             }
             Event::StopRequested { by, reason } => {
@@ -187,7 +196,6 @@ impl State {
             | Event::WorkerStats { .. }
             | Event::LateWorkerResultIgnored { .. }
             | Event::ResumeCheckpointSelected { .. }
-            | Event::WorktreeBranchMismatch { .. }
             | Event::AutoStashCreated { .. }
             | Event::AutoResumeResult(_)
             | Event::Note { .. } => {}
@@ -199,6 +207,7 @@ impl State {
         self.task.clone_from(&started.task);
         self.task_path.clone_from(&started.task_path);
         self.work_item.clone_from(&started.work_item);
+        self.snapshot_sha256.clone_from(&started.snapshot_sha256);
         self.repo_root.clone_from(&started.repo_root);
         self.repo_path.clone_from(&started.repo_path);
         self.scope_lock = started.scope_lock.clone();
@@ -262,10 +271,13 @@ impl State {
         }
         if phase == Phase::Verify {
             self.verify_passes += 1;
+            let (milestone, passes) = (self.milestone_index, self.verify_passes);
+            self.passes_of_milestones.insert(milestone, passes);
         }
         self.phase = phase;
         self.open_phase = Some(phase);
         self.step = Step::Entered;
+        self.committing = phase == Phase::Checkpoint;
         self.phase_started_at = Some(at);
         self.asking = Asking::default();
         self.in_flight = None;
@@ -309,34 +321,6 @@ impl State {
             self.pending_review = Some(review_fingerprint(changes));
             self.step = Step::Due(Phase::Implement);
         }
-    }
-
-    fn checkpoint(&mut self, commit: &str, milestone_index: usize) {
-        self.milestone_index = milestone_index + 1;
-        self.milestone_checkpoints.truncate(milestone_index);
-        self.milestone_checkpoints.push(commit.to_owned());
-        self.checkpoint_commit_sha = Some(commit.to_owned());
-        self.moved_head = None;
-        self.last_verification_evidence = None;
-        self.verify_passes = 0;
-        self.forget_milestone();
-        let more = self.milestone_index < self.milestones.len();
-        self.step = Step::Due(if more {
-            Phase::Implement
-        } else {
-            Phase::Finalize
-        });
-    }
-
-    fn forget_milestone(&mut self) {
-        self.set_retries(0);
-        self.review_rounds = 0;
-        self.last_review_fingerprint = None;
-        self.pending_review = None;
-        self.last_verify_failure = None;
-        self.last_failed_log = None;
-        self.changed_files.clear();
-        self.review_changes.clear();
     }
 
     fn found_tree(&mut self, tree: &Worktree) {

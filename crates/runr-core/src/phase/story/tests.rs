@@ -80,6 +80,7 @@ fn a_resumed_run_keeps_its_milestones_apart() {
         options: RunOptions::default(),
         claim: None,
         limits: None,
+        snapshot_sha256: None,
         automatic: false,
         moved: None,
         overrides: Vec::new(),

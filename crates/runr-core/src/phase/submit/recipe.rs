@@ -1,5 +1,6 @@
 //! The commands by which a person does what could not be done for them.
 
+use super::Obstacle;
 use crate::phase::shell::quoted;
 use camino::Utf8Path;
 
@@ -82,9 +83,53 @@ impl ByHand<'_> {
     }
 }
 
+/// What a person needs to know to take a result that is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Taking<'a> {
+    /// The run.
+    pub run_id: &'a RunId,
+    /// The branch, without `refs/heads/`.
+    pub target: &'a str,
+    /// Whether it became one commit.
+    pub squash: bool,
+    /// The tree that the branch waits for.
+    pub tree: &'a Utf8Path,
+    /// What keeps the result.
+    pub reference: &'a str,
+    /// Why it is kept.
+    pub why: &'a Obstacle,
+}
+
+impl Taking<'_> {
+    /// The commands, in order. Git is sent only to a tree that has the branch.
+    #[must_use]
+    pub fn commands(&self) -> Vec<String> {
+        match self.why {
+            // Of all trees: git refuses to repair a single one that has no `.git`.
+            Obstacle::Left => vec!["git worktree repair".to_owned(), self.again()],
+            Obstacle::Underway => {
+                let tree = quoted(self.tree.as_str());
+                let remark = format!("# finish or abort the rebase or bisect in {tree}, then:");
+                vec![remark, self.again()]
+            }
+            Obstacle::LiveRun | Obstacle::Dirty | Obstacle::Several | Obstacle::Git(_) => {
+                vec![fast_forward(self.tree, self.reference)]
+            }
+        }
+    }
+
+    fn again(&self) -> String {
+        let squash = if self.squash { " --squash" } else { "" };
+        format!(
+            "runr submit {} --to {}{squash}",
+            self.run_id,
+            quoted(self.target)
+        )
+    }
+}
+
 /// The command that brings a tree and its branch to a result.
-#[must_use]
-pub fn fast_forward(tree: &Utf8Path, reference: &str) -> String {
+fn fast_forward(tree: &Utf8Path, reference: &str) -> String {
     let (tree, reference) = (quoted(tree.as_str()), quoted(reference));
     format!("git -C {tree} merge --ff-only {reference}")
 }
@@ -145,6 +190,35 @@ mod tests {
         assert!(commands[3].ends_with(r"commit -m 'it'\''s done'"));
         let refspec = "refs/heads/runr/submit-20260101000000:refs/heads/main";
         assert_eq!(commands[4], format!("git fetch . {refspec}"));
+    }
+
+    #[test]
+    fn no_command_goes_to_a_tree_that_does_not_have_the_branch() {
+        let run_id = RunId::parse("20260101000000").unwrap();
+        let commands = |why: &Obstacle, squash| {
+            let taking = Taking {
+                run_id: &run_id,
+                target: "a;b",
+                squash,
+                tree: "/r/a tree".into(),
+                reference: "refs/runr/submit/x",
+                why,
+            };
+            taking.commands()
+        };
+        let again = "runr submit 20260101000000 --to 'a;b'";
+        for (squash, again) in [
+            (false, again.to_owned()),
+            (true, format!("{again} --squash")),
+        ] {
+            let repair = "git worktree repair".to_owned();
+            assert_eq!(commands(&Obstacle::Left, squash), [repair, again.clone()]);
+            let underway = commands(&Obstacle::Underway, squash);
+            assert!(underway[0].starts_with("# ") && underway[0].contains("'/r/a tree'"));
+            assert_eq!(underway[1..], [again]);
+        }
+        let forward = "git -C '/r/a tree' merge --ff-only refs/runr/submit/x";
+        assert_eq!(commands(&Obstacle::Dirty, false), [forward]);
     }
 
     #[test]

@@ -37,9 +37,14 @@ impl State {
             self.owned_paths = Default::default();
         }
         self.claim.clone_from(&resumed.claim);
+        if resumed.snapshot_sha256.is_some() {
+            self.snapshot_sha256.clone_from(&resumed.snapshot_sha256);
+        }
         self.limits = resumed.limits;
         let open = self.last_verify_failure.as_ref();
         self.last_failed_log = open.and_then(|failure| failure.log.clone());
+        // Planned once more, because what is recorded is not one to begin with.
+        self.planned &= resumed.resume_phase != Phase::Plan;
         self.phase = resumed.resume_phase;
         self.phase_attempt = 0;
         self.phase_started_at = Some(at);
