@@ -78,7 +78,7 @@ pub(crate) fn resume(
     if config.command_list() != Config::default().command_list() {
         trust::check(host, &layout.repo_root, &config, file_of(&request.config))?;
     }
-    let versions = probe(request, host, &config, &before)?;
+    let versions = probe(request, host, &layout, &config, &before)?;
     let workers = Workers::of(host, request.host_answers)?;
     let limits = Limits::new(&config, |name| host.var(name))?;
 
@@ -222,6 +222,7 @@ fn mismatch(state: &State, moved: Option<&Moved>) -> Option<Event> {
 fn probe(
     request: &ResumeRequest,
     host: &Host,
+    layout: &Layout,
     config: &Config,
     before: &State,
 ) -> Result<ping::Versions> {
@@ -230,7 +231,7 @@ fn probe(
     }
     let ask_version = host.var("RUNR_SKIP_DOCTOR") != Some("1") && !before.options.skip_doctor;
     let used = used_workers(config, &before.options);
-    let check = ping::probe(host, config, &used, ask_version)?;
+    let check = ping::probe(host, &layout.repo_root, config, &used, ask_version)?;
     Ok(ping::versions(&check))
 }
 
