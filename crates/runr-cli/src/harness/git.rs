@@ -95,6 +95,15 @@ pub(crate) struct Place {
     pub(crate) branch: Option<String>,
 }
 
+/// A descriptor for the next child to have beside its three. Whatever else is started in that moment
+/// holds the lock a little longer.
+fn passed_on(lock: File) -> std::io::Result<File> {
+    if !without("fed-lock") {
+        rustix::io::fcntl_setfd(&lock, rustix::io::FdFlags::empty())?;
+    }
+    Ok(lock)
+}
+
 /// Whether git says that it is in no working tree; it is told to speak English.
 fn tells_of_no_tree(output: &Output) -> bool {
     let said = String::from_utf8_lossy(&output.stderr);
@@ -233,12 +242,24 @@ impl Git {
             .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        match (input, &self.held) {
-            (Some(file), _) => command.stdin(file),
-            (None, Some(lock)) => command.stdin(lock.try_clone().map_err(failed)?),
-            (None, None) => command.stdin(Stdio::null()),
+        let lock = self.held.as_ref().map(|lock| lock.try_clone());
+        let lock = lock.transpose().map_err(failed)?;
+        let passed = match (input, lock) {
+            (Some(file), lock) => {
+                command.stdin(file);
+                lock.map(passed_on).transpose().map_err(failed)?
+            }
+            (None, Some(lock)) => {
+                command.stdin(lock);
+                None
+            }
+            (None, None) => {
+                command.stdin(Stdio::null());
+                None
+            }
         };
         let child = command.spawn().map_err(failed)?;
+        drop(passed);
         self.watch.begin(&child);
         let answer = child.wait_with_output();
         if self.watch.end() {
