@@ -143,15 +143,15 @@ pub(crate) struct Baseline {
     /// What git goes by; empty where it is not known.
     #[serde(default)]
     pub(crate) rules: Prints,
+    /// The flags that the user had set in the index.
+    #[serde(default)]
+    pub(crate) flags: Flags,
     /// What was copied into the worktree: whatever git makes of it later, it is never committed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) copied: BTreeSet<String>,
     /// The settings of the user's account. Of this session: a resume takes them as they are.
     #[serde(skip)]
     pub(crate) account: Account,
-    /// The flags that the user had set in the index.
-    #[serde(default)]
-    pub(crate) flags: Flags,
 }
 
 impl Baseline {
@@ -203,11 +203,12 @@ impl Baseline {
         let changed: BTreeSet<&String> = status.changed.iter().collect();
         let mut kept = Prints::new();
         for (path, print) in std::mem::take(&mut self.dirty) {
+            let now = print_of(&tree.join(&path))?;
+            let is_as_left = left.files.get(&path) == Some(&now);
             if changed.contains(&path) {
-                let now = print_of(&tree.join(&path))?;
-                let is_as_left = left.files.get(&path) == Some(&now);
                 kept.insert(path, if is_as_left { print } else { now });
-            } else if moved && !left.knows(&path) {
+            } else if moved && (is_as_left || !left.knows(&path)) {
+                // It no longer differs because a worker has committed it.
                 kept.insert(path, print);
             }
         }
