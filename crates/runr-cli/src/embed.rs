@@ -226,9 +226,11 @@ impl Session {
     pub fn close(&self) -> Result<()> {
         self.cancel.cancel();
         let mut driver = self.driver();
-        driver.interrupt(StopCause::Signal)?;
+        let stopped = driver.interrupt(StopCause::Signal);
+        // A stop that cannot be recorded must not keep the run, its tree and its claim: the run is
+        // left as by a driver that died, and a resume takes it up.
         driver.leave();
-        Ok(())
+        stopped
     }
 
     /// Calls `listener` once when the run may not go on under its claim: another run has the target,

@@ -212,8 +212,10 @@ class Run:
             return
         # The exception of the block is what the reader must see: a failure to stop is only noted.
         try:
-            self._session.stop("signal")
-            self._session.close()
+            try:
+                self._session.stop("signal")
+            finally:
+                self._session.close()
         except RunrError as error:
             if hasattr(raised, "add_note"):
                 raised.add_note(f"run {self.run_id} was not left cleanly: {error}")

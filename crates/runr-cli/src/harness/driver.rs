@@ -252,14 +252,14 @@ impl Driver {
         Ok(self.outcome())
     }
 
-    /// Ends the run with `interrupted`, unless it has ended.
+    /// Ends the run with `interrupted`, unless it has ended or was left.
     ///
     /// # Errors
     /// Storage errors.
     pub fn interrupt(&mut self, cause: StopCause) -> Result<()> {
         self.take_turn();
         self.pending = None;
-        if !self.recorder.state.is_stopped() {
+        if self.ownership.is_some() && !self.recorder.state.is_stopped() {
             let mut stop = rules::stop_of(&self.recorder.state, StopReason::Interrupted, None);
             stop.cause = Some(cause);
             self.stop(stop)?;
