@@ -103,7 +103,7 @@ mod _native {
     }
 
     /// One driver of one run.
-    #[pyclass(frozen, module = "runr._native")]
+    #[pyclass(frozen, weakref, module = "runr._native")]
     struct Session(Arc<embed::Session>);
 
     #[pymethods]
@@ -160,6 +160,11 @@ mod _native {
         /// Asks a waiting `next_call` to return soon.
         fn cancel(&self) {
             self.0.cancel();
+        }
+
+        /// Closes what a forked copy of the process has of the run's locks.
+        fn let_go(&self) {
+            self.0.let_go();
         }
     }
 }

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 
 import pytest
 
 import runr
 from greeter import options, work
+
+HERE = pathlib.Path(__file__).parent
 
 
 def test_a_run_whose_stop_cannot_be_recorded_is_free_all_the_same(repo: pathlib.Path) -> None:
@@ -36,3 +43,95 @@ def test_a_block_that_fails_leaves_a_run_whose_stop_cannot_be_recorded(repo: pat
             raise ZeroDivisionError
     aside.rename(timeline)
     runr.Run.resume(run.run_id, repo).close()
+
+
+def in_a_fork(work: Callable[[], object]) -> int:
+    """The exit status of a forked copy of this process that does this work, and no more."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException as raised:  # noqa: BLE001 - it is told to the parent
+            print(repr(raised), file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_forked_copy_can_do_nothing_to_the_run(repo: pathlib.Path) -> None:
+    with runr.Run.start(**options(repo), own="acme/shop#17") as run:
+        call = next(run)
+
+        def meddle() -> None:
+            for step in (run.stop, run.close, lambda: next(run), lambda: call.approve()):
+                with pytest.raises(runr.InvalidInput) as refused:
+                    step()
+                assert refused.value.code == "E_USAGE"
+            with pytest.raises(runr.InvalidInput):
+                run.outcome  # noqa: B018 - a property
+            with pytest.raises(SystemExit):
+                with run:
+                    sys.exit()
+
+        assert in_a_fork(meddle) == 0
+        call.reply(work(call))
+        for call in run:
+            call.reply(work(call))
+    assert run.outcome["stop_reason"] == "complete"
+
+
+#: A program whose forked copy ends as programs do, with everything that Python does then.
+FORKS = """
+import os, sys
+import runr
+from greeter import options, work
+run = runr.Run.start(**options(sys.argv[1]), own="acme/shop#17")
+call = next(run)
+child = os.fork()
+if child == 0:
+    sys.exit()
+assert os.waitpid(child, 0)[1] == 0, "the copy did not end well"
+try:
+    runr.Run.resume(run.run_id, sys.argv[1])
+    raise AssertionError("two drivers of one run")
+except runr.Refused as refused:
+    assert refused.code == "E_RUN_ACTIVE", refused
+call.reply(work(call))
+for call in run:
+    call.reply(work(call))
+assert run.outcome["stop_reason"] == "complete", run.outcome
+"""
+
+
+def test_a_forked_copy_that_ends_leaves_the_run_locked(repo: pathlib.Path) -> None:
+    subprocess.run([sys.executable, "-c", FORKS, repo], check=True, cwd=HERE)
+
+
+#: A program that a worker of a pool outlives, as nobody tells it.
+POOL = """
+import os, sys, time
+import runr
+from greeter import options
+run = runr.Run.start(**options(sys.argv[1]))
+next(run)
+if os.fork() != 0:
+    print(run.run_id, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_forked_copy_that_outlives_the_driver_keeps_nothing_locked(repo: pathlib.Path) -> None:
+    program = [sys.executable, "-c", POOL, repo]
+    # A session of its own, so that the copy can be ended, too.
+    driver = subprocess.Popen(
+        program, stdout=subprocess.PIPE, text=True, cwd=HERE, start_new_session=True
+    )
+    assert driver.stdout is not None
+    with driver.stdout as told:
+        run_id = told.readline().strip()
+        driver.kill()
+        driver.wait()
+        try:
+            runr.Run.resume(run_id, repo).close()
+        finally:
+            os.killpg(driver.pid, signal.SIGKILL)

@@ -11,7 +11,6 @@ mod retry;
 mod turn;
 
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use runr_core::fs::CancelFlag;
@@ -26,6 +25,7 @@ use runr_core::phase::watchdog::Doing;
 use runr_core::{Code, Error, Result, RunId};
 
 use super::baseline::{Baseline, Leftover};
+use super::beside::Beside;
 use super::context::Context;
 use super::git::TreeStatus;
 use super::index::OwnIndex;
@@ -71,7 +71,7 @@ pub struct Driver {
     cancel_cause: Arc<OnceLock<StopCause>>,
     warnings: Vec<String>,
     /// Notes that the run works on its task, beside it.
-    noting: Option<JoinHandle<Option<String>>>,
+    noting: Option<Beside<Option<String>>>,
     /// How much was recorded as not judged, and its beginning.
     left_out: (usize, Vec<String>),
 }
@@ -379,7 +379,7 @@ impl Driver {
         let (host, layout) = (context.host.clone(), context.layout.clone());
         let (run_id, state) = (context.run_id.clone(), self.recorder.state.clone());
         let note = move || task_log::begun(&host, &layout, &run_id, &state);
-        self.noting = Some(std::thread::spawn(note));
+        self.noting = Some(Beside::over(std::thread::spawn(note), None));
     }
 
     /// Notes how the run left its task, once.
@@ -387,8 +387,8 @@ impl Driver {
         if self.ownership.is_none() || self.is_told {
             return;
         }
-        let begun = self.noting.take().map(JoinHandle::join);
-        self.warnings.extend(begun.and_then(Result::ok).flatten());
+        let begun = self.noting.take().and_then(Beside::end);
+        self.warnings.extend(begun.flatten());
         let Context {
             host,
             layout,

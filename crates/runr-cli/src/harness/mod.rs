@@ -6,6 +6,7 @@
 
 mod argument;
 mod baseline;
+mod beside;
 mod checkpoint;
 mod claim;
 mod context;
