@@ -1,6 +1,6 @@
 // How a program leaves a run, also where that goes wrong.
 import assert from 'node:assert/strict';
-import { renameSync } from 'node:fs';
+import { readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
@@ -22,4 +22,17 @@ test('a run whose stop cannot be recorded is free all the same', async (t) => {
   await run.stop();
   for await (const call of again) await work(call);
   assert.equal(again.outcome.stop_reason, 'complete');
+});
+
+test('an answer after the stop is noted once', async (t) => {
+  const root = repository(t);
+  const run = await Run.start(options(root));
+  const call = await run.nextCall();
+  await run.stop();
+  for (let twice = 0; twice < 2; twice += 1) {
+    await assert.rejects(work(call), { code: 'E_CALL_LATE' });
+  }
+  const timeline = path.join(root, '.runr/runs', run.runId, 'timeline.jsonl');
+  const kinds = readFileSync(timeline, 'utf8').trim().split('\n').map((line) => JSON.parse(line).type);
+  assert.equal(kinds.filter((kind) => kind === 'late_worker_result_ignored').length, 1);
 });

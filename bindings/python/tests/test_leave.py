@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import signal
@@ -15,6 +16,11 @@ import runr
 from greeter import options, work
 
 HERE = pathlib.Path(__file__).parent
+
+
+def kinds(repo: pathlib.Path, run: runr.Run) -> list[str]:
+    timeline = repo / ".runr" / "runs" / run.run_id / "timeline.jsonl"
+    return [json.loads(line)["type"] for line in timeline.read_text().splitlines()]
 
 
 def test_a_run_whose_stop_cannot_be_recorded_is_free_all_the_same(repo: pathlib.Path) -> None:
@@ -135,3 +141,50 @@ def test_a_forked_copy_that_outlives_the_driver_keeps_nothing_locked(repo: pathl
             runr.Run.resume(run_id, repo).close()
         finally:
             os.killpg(driver.pid, signal.SIGKILL)
+
+
+def reply_late(call: runr.WorkerCall) -> None:
+    with pytest.raises(runr.Refused) as refused:
+        call.reply({"milestones": []})
+    assert refused.value.code == "E_CALL_LATE"
+
+
+def test_an_answer_after_the_stop_is_noted_once(repo: pathlib.Path) -> None:
+    with runr.Run.start(**options(repo)) as run:
+        call = next(run)
+        run.stop()
+        reply_late(call)
+        reply_late(call)
+    reply_late(call)
+    assert kinds(repo, run).count("late_worker_result_ignored") == 1
+    with runr.Run.resume(run.run_id, repo) as again:
+        for call in again:
+            call.reply(work(call))
+    assert again.outcome["stop_reason"] == "complete"
+
+
+def test_an_answer_after_the_close_is_noted(repo: pathlib.Path) -> None:
+    with runr.Run.start(**options(repo)) as run:
+        call = next(run)
+    reply_late(call)
+    assert kinds(repo, run)[-1] == "late_worker_result_ignored"
+
+
+def test_an_answer_to_a_run_that_somebody_else_drives_is_not_noted(repo: pathlib.Path) -> None:
+    with runr.Run.start(**options(repo)) as run:
+        call = next(run)
+    with runr.Run.resume(run.run_id, repo) as again:
+        reply_late(call)
+        for other in again:
+            other.reply(work(other))
+    reply_late(call)
+    assert again.outcome["stop_reason"] == "complete"
+    assert "late_worker_result_ignored" not in kinds(repo, run)
+
+
+def test_an_answer_to_a_run_that_somebody_else_has_driven_is_not_noted(repo: pathlib.Path) -> None:
+    with runr.Run.start(**options(repo)) as run:
+        call = next(run)
+    runr.Run.resume(run.run_id, repo).close()
+    reply_late(call)
+    assert "late_worker_result_ignored" not in kinds(repo, run)

@@ -60,6 +60,8 @@ pub struct Driver {
     /// The tree as it was judged last; absent until somebody looked.
     seen: Option<Seen>,
     pending: Option<Pending>,
+    /// The call that was open when the run ended, until its answer has come.
+    unanswered: Option<WorkerCall>,
     /// The tree is to be prepared first; so it stays until that has come to a good end.
     is_arriving: bool,
     /// Ends the child at work: for the user, or for the watchdog.
@@ -167,6 +169,7 @@ impl Driver {
             index,
             seen: None,
             pending: None,
+            unanswered: None,
             is_arriving: false,
             is_told: false,
             cancel_cause: Arc::default(),
@@ -258,7 +261,7 @@ impl Driver {
     /// Storage errors.
     pub fn interrupt(&mut self, cause: StopCause) -> Result<()> {
         self.take_turn();
-        self.pending = None;
+        self.close_call();
         if self.ownership.is_some() && !self.recorder.state.is_stopped() {
             let mut stop = rules::stop_of(&self.recorder.state, StopReason::Interrupted, None);
             stop.cause = Some(cause);
@@ -410,7 +413,7 @@ impl Driver {
             // says if the disk fails.
             drop(self.baseline.save(&self.recorder.files));
         }
-        self.pending = None;
+        self.close_call();
         // Whoever takes the run over finds its target free.
         self.context.claim = None;
         if has_ended {

@@ -57,7 +57,7 @@ impl Ownership {
 ///
 /// # Errors
 /// `E_RUN_ACTIVE` when another process drives the run.
-fn take_owner_lock(files: &RunFiles, storage: &Storage) -> Result<LockGuard> {
+pub(crate) fn take_owner_lock(files: &RunFiles, storage: &Storage) -> Result<LockGuard> {
     let name = if without("owner-lock") {
         format!("{OWNER_LOCK}.{}", std::process::id())
     } else {
