@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
 import runr
-from greeter import options, work
+from greeter import STEP, options, work
 
 HERE = pathlib.Path(__file__).parent
 
@@ -90,7 +93,7 @@ def test_a_forked_copy_can_do_nothing_to_the_run(repo: pathlib.Path) -> None:
 FORKS = """
 import os, sys
 import runr
-from greeter import options, work
+from greeter import STEP, options, work
 run = runr.Run.start(**options(sys.argv[1]), own="acme/shop#17")
 call = next(run)
 child = os.fork()
@@ -188,3 +191,73 @@ def test_an_answer_to_a_run_that_somebody_else_has_driven_is_not_noted(repo: pat
     runr.Run.resume(run.run_id, repo).close()
     reply_late(call)
     assert "late_worker_result_ignored" not in kinds(repo, run)
+
+
+def wait_for(sign: pathlib.Path) -> None:
+    deadline = time.monotonic() + 20
+    while not sign.exists():
+        assert time.monotonic() < deadline, f"there is no {sign}"
+        time.sleep(0.01)
+
+
+#: A program of its own: where git is, is looked up once.
+STARTS = """
+import sys
+import runr
+from greeter import options
+try:
+    runr.Run.start(**options(sys.argv[1]), own="acme/shop#17")
+except KeyboardInterrupt:
+    sys.exit("Ctrl-C")
+"""
+
+
+def test_ctrl_c_while_a_run_starts_leaves_an_interrupted_run(
+    repo: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    begun, git = tmp_path / "begun", tmp_path / "bin" / "git"
+    git.parent.mkdir()
+    slow = f"case \"$*\" in *worktree*add*) touch '{begun}'; sleep 1 ;; esac"
+    git.write_text(f'#!/bin/sh\n{slow}\nexec {shutil.which("git")} "$@"\n')
+    git.chmod(0o755)
+    path = f"{git.parent}:{os.environ['PATH']}"
+    program = subprocess.Popen(
+        [sys.executable, "-c", STARTS, repo],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=HERE,
+        env={**os.environ, "PATH": path},
+    )
+    wait_for(begun)
+    program.send_signal(signal.SIGINT)
+    assert program.communicate(timeout=60)[1] == "Ctrl-C\n"
+    (row,) = runr.runs(repo)
+    status = runr.status(row["run_id"], repo)
+    assert (status["liveness"], status["stop_reason"]) == ("stopped", "interrupted")
+    with runr.Run.resume(row["run_id"], repo) as again:
+        for call in again:
+            call.reply(work(call))
+    assert again.outcome["stop_reason"] == "complete"
+
+
+def test_ctrl_c_ends_a_check_that_an_answer_claims(
+    repo: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    begun = tmp_path / "begun"
+    check = f"touch '{begun}'; sleep 30"
+
+    def interrupt() -> None:
+        wait_for(begun)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    user = threading.Thread(target=interrupt)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        with runr.Run.start(**{**options(repo), "verify": [check]}) as run:
+            next(run).plan([STEP])
+            user.start()
+            next(run).no_changes({"commands_run": [{"command": check, "exit_code": 0}]})
+    user.join()
+    assert time.monotonic() - began < 25
+    assert run.outcome["stop_reason"] == "interrupted"
+    assert "no_changes_evidence_failed" not in kinds(repo, run)

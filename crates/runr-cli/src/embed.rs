@@ -141,31 +141,33 @@ impl Session {
         }
     }
 
-    /// Starts a run from the JSON of its options; the caller answers.
+    /// Starts a run from the JSON of its options; the caller answers. Raising `cancel`, now or later,
+    /// is [`Session::cancel`].
     ///
     /// # Errors
     /// `E_USAGE` for unknown options, and whatever refuses a run.
-    pub fn start(options: &str) -> Result<Self> {
+    pub fn start(options: &str, cancel: CancelFlag) -> Result<Self> {
         let request = RunRequest {
             host_answers: true,
             ..parse("Run.start", options)?
         };
-        let host = Host::of_process(Vec::new());
+        let host = host(Vec::new(), cancel);
         let latest = Latest::default();
         let driver = Driver::start_on(request, &host, Some(latest.listener()))?;
         Ok(Self::over(host, driver, latest))
     }
 
-    /// Goes on with a run; the caller answers.
+    /// Goes on with a run; the caller answers. Raising `cancel`, now or later, is
+    /// [`Session::cancel`].
     ///
     /// # Errors
     /// `E_USAGE` for unknown options, and whatever refuses a resume.
-    pub fn resume(options: &str) -> Result<Self> {
+    pub fn resume(options: &str, cancel: CancelFlag) -> Result<Self> {
         let request = ResumeRequest {
             host_answers: true,
             ..parse("Run.resume", options)?
         };
-        let host = Host::of_process(Vec::new());
+        let host = host(Vec::new(), cancel);
         let latest = Latest::default();
         let driver = Driver::resume_on(request, &host, Some(latest.listener()))?;
         Ok(Self::over(host, driver, latest))
@@ -282,7 +284,7 @@ impl Session {
         }));
     }
 
-    /// Asks a blocked `next_call` to return soon: the run stops as interrupted.
+    /// Asks a blocked `next_call` or `reply` to return soon: the run stops as interrupted.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }

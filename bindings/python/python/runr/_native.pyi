@@ -67,7 +67,7 @@ class Session:
         """
     def reply(self, /, call_id: str, reply: str) -> None:
         """
-        Answers a call.
+        Answers a call; checks that the answer claims may run for minutes.
         """
     @staticmethod
     def resume(options: str) -> Session:
