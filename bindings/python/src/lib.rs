@@ -179,4 +179,17 @@ mod _native {
             self.0.let_go();
         }
     }
+
+    impl Drop for Session {
+        fn drop(&mut self) {
+            let let_go = || {
+                shield(|| {
+                    self.0.let_go();
+                    Ok(())
+                })
+            };
+            // The wait for the lock of a claim holds nobody up.
+            drop(Python::attach(|py| py.detach(let_go)));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pathlib
@@ -261,3 +262,23 @@ def test_ctrl_c_ends_a_check_that_an_answer_claims(
     assert time.monotonic() - began < 25
     assert run.outcome["stop_reason"] == "interrupted"
     assert "no_changes_evidence_failed" not in kinds(repo, run)
+
+
+def test_a_run_that_is_dropped_holds_no_other_thread_up(repo: pathlib.Path) -> None:
+    run = runr.Run.start(**options(repo), own="acme/shop#17")
+    lock = repo / ".pi" / "runner-coordination" / "acme" / "shop" / "pr-17.json.oslock"
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+
+        def release() -> None:
+            time.sleep(0.3)
+            fcntl.flock(held, fcntl.LOCK_UN)
+
+        other = threading.Thread(target=release)
+        other.start()
+        began = time.monotonic()
+        del run
+        assert time.monotonic() - began < 5
+        other.join()
+    state = runr.load_runner_coordination_state(repo="acme/shop", pr=17, cwd=repo)["state"]
+    assert state is not None and state["activeRun"] is None

@@ -101,7 +101,7 @@ pub struct Session {
     run_id: RunId,
     /// The process that drives.
     home: u32,
-    /// Absent in a forked copy that has let go of it.
+    /// Absent once it was let go.
     driver: Mutex<Option<Driver>>,
     cancel: CancelFlag,
     latest: Latest,
@@ -183,14 +183,10 @@ impl Session {
 
     /// Asked before any lock: one that another thread held during a fork is held for ever.
     fn at_home(&self) -> Result<()> {
-        if self.is_home() {
+        if std::process::id() == self.home {
             return Ok(());
         }
         Err(self.elsewhere())
-    }
-
-    fn is_home(&self) -> bool {
-        std::process::id() == self.home
     }
 
     fn elsewhere(&self) -> Error {
@@ -201,13 +197,11 @@ impl Session {
         Error::new(Code::Usage, message).hint("answer its calls in the process that started it")
     }
 
-    /// Closes what a forked copy of the process has of the run's locks, so that it does not keep
-    /// them when the process that drives has died. There it does nothing.
+    /// Drops the driver, unless it is at work, for those who cannot leave that to the end of the
+    /// session: it may wait for the lock of a claim. The run is left as by a driver that died. In a
+    /// forked copy this closes what it has of the run's locks, which it would else keep when the
+    /// process that drives has died.
     pub fn let_go(&self) {
-        if self.is_home() {
-            return;
-        }
-        // A driver that was at work during the fork cannot be had any more.
         if let Ok(mut driver) = self.driver.try_lock() {
             drop(driver.take());
         }
