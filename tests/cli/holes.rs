@@ -7,6 +7,7 @@ mod failing;
 mod hidden;
 mod judged;
 mod kinds;
+mod planted;
 mod reopened;
 mod settings;
 mod shapes;

@@ -172,14 +172,13 @@ fn hostile() -> Sandbox {
 
 /// Makes git look at a file's content again.
 fn touch(sandbox: &Sandbox) {
-    let path = sandbox.repo().join("src/other.txt");
+    set_later(&sandbox.repo().join("src/other.txt"));
+}
+
+fn set_later(path: &Path) {
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
-    fs::File::options()
-        .append(true)
-        .open(path)
-        .unwrap()
-        .set_modified(later)
-        .unwrap();
+    let file = fs::File::options().append(true).open(path).unwrap();
+    file.set_modified(later).unwrap();
 }
 
 const READING: [&[&str]; 17] = [
@@ -292,7 +291,7 @@ fn a_submodule_with_traps_is_no_better() {
     fs::create_dir(&inner).unwrap();
     sandbox.git_in(&inner, &["init", "-q"]);
     fs::write(inner.join("file"), "text\n").unwrap();
-    fs::write(inner.join(".gitattributes"), "* diff=evil\n").unwrap();
+    fs::write(inner.join(".gitattributes"), "* diff=evil filter=evil\n").unwrap();
     sandbox.git_in(&inner, &["add", "-A"]);
     sandbox.git_in(&inner, &["commit", "-q", "-m", "inner"]);
     sandbox.write(".gitmodules", &format!("[submodule \"inner\"]\n\tpath = inner\n\turl = ./inner\n\tupdate = !touch '{}/update'\n", canaries(&sandbox).display()));
@@ -300,21 +299,23 @@ fn a_submodule_with_traps_is_no_better() {
     sandbox.git(&["commit", "-q", "-m", "a submodule"]);
     set_traps(&sandbox, &inner.join(".git/config"));
     hooks(&sandbox, &inner.join(".git/hooks"), "inner");
-    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
-    fs::File::options()
-        .append(true)
-        .open(inner.join("file"))
-        .unwrap()
-        .set_modified(later)
-        .unwrap();
-    for words in [
-        &["doctor"][..],
-        &["run", "--task", TASK, "--worktree"],
-        &["run", "--task", TASK],
+    // Whatever the repository says itself about what is to be seen of it.
+    sandbox.git(&["config", "submodule.inner.ignore", "none"]);
+    sandbox.git(&["config", "diff.submodule", "diff"]);
+    set_later(&inner.join("file"));
+    for (words, code) in [
+        (&["doctor"][..], 0),
+        (&["run", "--task", TASK, "--worktree"], 0),
+        (&["run", "--task", TASK, "--max-ticks", "3"], 1),
+        (&["resume", "latest"], 0),
     ] {
         let output = sandbox.runr(words).output();
         expect_nothing_sprung(&sandbox, &output.to_string());
+        output.exits(code);
     }
+    let look = ["status", "--ignore-submodules=none"];
+    sandbox.command("git").args(&look).output();
+    assert_ne!(sprung(&sandbox), [""; 0], "no trap");
 }
 
 #[test]
@@ -342,8 +343,8 @@ fn a_repository_that_lies_elsewhere_is_no_better() {
 #[test]
 fn a_filter_of_the_user_works_and_that_of_the_repository_does_not() {
     let sandbox = prepared();
-    let path = canaries(&sandbox);
-    let path = path.display();
+    let folder = canaries(&sandbox);
+    let path = folder.display();
     for (name, command) in [
         ("filter.evil.clean", format!("touch '{path}/users'; cat")),
         ("filter.evil.smudge", "cat".to_owned()),

@@ -13,6 +13,7 @@ mod canary;
 #[path = "../hostile/mod.rs"]
 mod hostile;
 
+mod answers;
 mod approve;
 mod call;
 mod deps;

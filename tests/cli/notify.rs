@@ -44,6 +44,15 @@ fn every_stop_is_told_once_the_last_one_included() {
 }
 
 #[test]
+fn a_receipt_is_right_although_its_stop_was_told_after_others() {
+    let sandbox = notifying(Config::new(), "echo told");
+    let run = sandbox.run(&["--worktree", "--max-ticks", "5"], 1);
+    sandbox.runr(&["resume", &run.id]).output().exits(0);
+    let args = ["report", &run.id, "--verify"];
+    sandbox.runr(&args).output().exits(0);
+}
+
+#[test]
 fn the_command_reads_where_the_run_stands_when_that_is_on_disk() {
     let command = "cat > 'SCRATCH/stdin'; cp .runr/runs/$RUNR_RUN_ID/state.json 'SCRATCH/state'";
     let sandbox = notifying(Config::new(), command);

@@ -2,8 +2,10 @@
 
 mod branch;
 mod environment;
+mod index;
 mod plan;
 mod planned;
+mod refused;
 mod retry;
 mod stash;
 

@@ -5,6 +5,7 @@ mod doctor;
 mod failures;
 mod forms;
 mod ping;
+mod program;
 mod prompts;
 mod standin;
 

@@ -1,6 +1,7 @@
 //! Worktrees people can work in: what is copied into them, the commands that prepare them, and that
 //! nobody is sent to the wrong one.
 
+mod again;
 mod lost;
 
 use std::fs;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Config, Sandbox, Script, is_alive, wait_until};
+use crate::support::{Config, Sandbox, Script, is_alive, ok, wait_until};
 
 /// A sandbox with this configuration, and these lines in `.gitignore` and `.worktreeinclude`.
 fn sandbox(config: &Config, ignore: &str, include: &str) -> Sandbox {
@@ -91,6 +92,33 @@ fn tracked_files_are_never_copied_and_untracked_ones_are_never_committed() {
     assert_eq!(read("src/base.txt"), "base\n");
     assert_eq!(read("src/notes.txt"), "notes\n");
     assert_eq!(committed(&sandbox, &run.id), ["src/part1.txt"]);
+}
+
+#[test]
+fn a_copy_that_git_ignored_is_not_committed_when_it_is_ignored_no_more() {
+    let config = || copying(&["src/*.own"]).allow(&["src/**", ".gitignore"]);
+    let shown = json!({".gitignore": "\n", "src/part1.txt": "part\n"});
+    for (git, code) in [
+        (json!([]), 0),
+        (json!(["add -f src/key.own", "commit -q -m mine"]), 1),
+    ] {
+        let sandbox = sandbox(&config(), "*.own\n", "");
+        sandbox.write("src/key.own", "a secret\n");
+        let mut step = ok(shown.clone());
+        step["git"] = git;
+        sandbox.script(&Script::one(step));
+        let run = sandbox.run(&["--worktree", "--fast"], code);
+        let tree = sandbox.worktree(&run.id);
+        assert!(tree.join("src/key.own").exists());
+        if code == 0 {
+            let files = committed(&sandbox, &run.id);
+            assert_eq!(files, [".gitignore", "src/part1.txt"]);
+        } else {
+            let status = sandbox.status(&run.id);
+            assert_eq!(status["stop_reason"], "guard_violation");
+            assert_eq!(sandbox.checkpoints(&run.id), []);
+        }
+    }
 }
 
 #[test]

@@ -67,10 +67,11 @@ fn a_run_killed_at_any_moment_ends_with_the_same_checkpoints() {
     let runs = tallies.len();
     let total = tallies.into_iter().fold(Tally::default(), Tally::add);
     println!("{runs} runs: {total:?} in {:?}", started.elapsed());
-    // A slow machine may end the short form early; a form that kills nothing proves nothing.
+    // A slow machine may end the short form early, and some runs before their first kill; a form that
+    // kills nothing proves nothing.
     let enough = if long { wanted } else { wanted / 2 };
     assert!(
-        runs >= enough && total.kills >= runs,
+        runs >= enough && total.kills * 2 >= runs,
         "only {} kills in {runs} of {wanted} runs in {:?}, seed {seed}",
         total.kills,
         started.elapsed()

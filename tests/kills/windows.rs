@@ -30,6 +30,7 @@ case $when in
 before) ;;
 after) git "$@" ;;
 failing) git "$@"; exit 1 ;;
+lingering) kill -9 $PPID; sleep 2; git "$@"; touch "$dir/over"; exit ;;
 halfway)
     git "$@"
     eval "tree=\${$(($# - 1))}"

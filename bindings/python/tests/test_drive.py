@@ -310,7 +310,7 @@ def test_an_agent_that_cannot_say_why_it_failed_ends_the_run_with_its_reason(
         for call in run:
             call.fail("rate_limit", "come back later", retry_at="2099-01-01T00:00:00Z")
     assert run.outcome["stop_reason"] == "rate_limited"
-    assert runr.status(run.run_id, repo)["retry_at"] == "2099-01-01T00:00:00Z"
+    assert runr.status(run.run_id, repo)["retry_at"] == "2099-01-01T00:00:00.000Z"
 
 
 def test_the_next_call_is_refused_while_one_is_unanswered(repo: pathlib.Path) -> None:

@@ -114,7 +114,7 @@ assert run.outcome["stop_reason"] == "complete", run.outcome
 
 
 def test_a_forked_copy_that_ends_leaves_the_run_locked(repo: pathlib.Path) -> None:
-    subprocess.run([sys.executable, "-c", FORKS, repo], check=True, cwd=HERE)
+    subprocess.run([sys.executable, "-c", FORKS, str(repo)], check=True, cwd=HERE)
 
 
 #: A program that a worker of a pool outlives, as nobody tells it.
@@ -131,7 +131,7 @@ time.sleep(60)
 
 
 def test_a_forked_copy_that_outlives_the_driver_keeps_nothing_locked(repo: pathlib.Path) -> None:
-    program = [sys.executable, "-c", POOL, repo]
+    program = [sys.executable, "-c", POOL, str(repo)]
     # A session of its own, so that the copy can be ended, too.
     driver = subprocess.Popen(
         program, stdout=subprocess.PIPE, text=True, cwd=HERE, start_new_session=True
@@ -223,7 +223,7 @@ def test_ctrl_c_while_a_run_starts_leaves_an_interrupted_run(
     git.chmod(0o755)
     path = f"{git.parent}:{os.environ['PATH']}"
     program = subprocess.Popen(
-        [sys.executable, "-c", STARTS, repo],
+        [sys.executable, "-c", STARTS, str(repo)],
         stderr=subprocess.PIPE,
         text=True,
         cwd=HERE,
@@ -255,7 +255,7 @@ def test_ctrl_c_ends_a_check_that_an_answer_claims(
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         with runr.Run.start(**{**options(repo), "verify": [check]}) as run:
-            next(run).plan([STEP])
+            next(run).reply({"milestones": [STEP]})
             user.start()
             next(run).no_changes({"commands_run": [{"command": check, "exit_code": 0}]})
     user.join()

@@ -1,12 +1,10 @@
 //! Whether a run is driven right now: the kernel's lock, and the process behind it.
 
-use runr_core::Result;
-use runr_core::phase::event::ProcessIdentity;
 use runr_core::phase::ops::{Liveness, RunFiles};
 use runr_core::phase::state::State;
+use runr_core::{Error, Result};
 
-use crate::harness::is_alive;
-use crate::processes::{boot_id, host_name};
+use crate::processes::{boot_id, host_name, is_running};
 
 /// Whether a living driver holds the run. The lock alone is not enough: a git child of a dead
 /// driver keeps it held until it ends. But where the driver's number means nothing to us (another
@@ -21,13 +19,10 @@ pub(crate) fn is_live(files: &RunFiles) -> Result<bool> {
     let Some(live) = files.live() else {
         return Ok(true); // Somebody is starting.
     };
-    let identity = ProcessIdentity {
-        pid: live.pid,
-        start: live.start,
-        boot_id: live.boot_id,
-    };
-    let elsewhere = live.host != host_name() || identity.boot_id != boot_id();
-    Ok(elsewhere || identity.start == 0 || is_alive(&identity))
+    let boot_id =
+        boot_id().map_err(|source| Error::io("look for the driver of", files.dir(), source))?;
+    let elsewhere = live.host != host_name() || live.boot_id != boot_id;
+    Ok(elsewhere || live.start == 0 || is_running(live.pid, live.start))
 }
 
 /// How a run stands, as a reader reports it; nothing is written.

@@ -1,10 +1,14 @@
 //! The processes of this system: which there are, what tells them apart, and how a group of them is
 //! ended.
 
+use std::io;
 use std::process::ExitStatus;
 
 use runr_core::ownership::{Process, Processes};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
+
+use crate::presence::if_there;
 
 /// The namespaces of a system's first process have fixed names.
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
@@ -19,8 +23,8 @@ impl Processes for SystemProcesses {
         let pid = std::process::id();
         Process {
             pid,
-            start: stat_of(pid).map_or(0, |stat| stat.start),
-            boot_id: clock_id(),
+            start: stat_of(pid).ok().flatten().map_or(0, |stat| stat.start),
+            boot_id: clock_id().unwrap_or_default(),
             pid_ns: pid_namespace(),
             host: host_name(),
         }
@@ -33,7 +37,7 @@ impl Processes for SystemProcesses {
     fn has_ended(&self, process: &Process) -> bool {
         let told = process.start != 0 && !process.boot_id.is_empty() && !process.pid_ns.is_empty();
         let here = process.host == host_name()
-            && process.boot_id == clock_id()
+            && clock_id().is_ok_and(|id| id == process.boot_id)
             && process.pid_ns == pid_namespace();
         told && here && !is_running(process.pid, process.start)
     }
@@ -42,9 +46,9 @@ impl Processes for SystemProcesses {
 /// Whether the process that had this number when it started then is still at work.
 pub(crate) fn is_running(pid: u32, start: u64) -> bool {
     match stat_of(pid) {
-        Some(stat) => stat.start == start && !stat.zombie,
+        Ok(Some(stat)) => stat.start == start && !stat.zombie,
         // Hidden from us, perhaps; it is certain only where nobody has the number.
-        None => exists(pid),
+        Ok(None) | Err(_) => exists(pid),
     }
 }
 
@@ -71,40 +75,41 @@ pub(crate) fn host_name() -> String {
 
 /// This boot, with the namespace of time unless it is the first one: where the start of a process
 /// means anything. Empty where the system does not tell.
-fn clock_id() -> String {
-    with_namespaces(&[time_namespace()])
+fn clock_id() -> io::Result<String> {
+    with_namespaces(&[time_namespace()?])
 }
 
 /// Identifies where a process's number and start mean anything: this boot, and within it the
 /// namespaces of processes and of time, unless they are the first ones. Empty where the system does
 /// not tell.
-pub(crate) fn boot_id() -> String {
-    let pids = Some(pid_namespace()).filter(|name| !name.is_empty() && name != FIRST_PID_NAMESPACE);
-    with_namespaces(&[pids, time_namespace()])
+pub(crate) fn boot_id() -> io::Result<String> {
+    let pids = namespace("pid")?.filter(|name| name != FIRST_PID_NAMESPACE);
+    with_namespaces(&[pids, time_namespace()?])
 }
 
-fn with_namespaces(namespaces: &[Option<String>]) -> String {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+fn with_namespaces(namespaces: &[Option<String>]) -> io::Result<String> {
+    let boot = if_there(std::fs::read_to_string("/proc/sys/kernel/random/boot_id"))?;
+    let boot = boot.unwrap_or_default();
     let mut id = boot.trim().to_owned();
     for name in namespaces.iter().flatten() {
         id.push(' ');
         id.push_str(name);
     }
-    id
+    Ok(id)
 }
 
 /// The namespace in which the numbers of processes mean anything.
 fn pid_namespace() -> String {
-    namespace("pid").unwrap_or_default()
+    namespace("pid").ok().flatten().unwrap_or_default()
 }
 
-fn time_namespace() -> Option<String> {
-    namespace("time").filter(|name| name != FIRST_TIME_NAMESPACE)
+fn time_namespace() -> io::Result<Option<String>> {
+    Ok(namespace("time")?.filter(|name| name != FIRST_TIME_NAMESPACE))
 }
 
-fn namespace(kind: &str) -> Option<String> {
-    let link = std::fs::read_link(format!("/proc/self/ns/{kind}")).ok()?;
-    Some(link.display().to_string())
+fn namespace(kind: &str) -> io::Result<Option<String>> {
+    let link = if_there(std::fs::read_link(format!("/proc/self/ns/{kind}")))?;
+    Ok(link.map(|link| link.display().to_string()))
 }
 
 pub(crate) struct Stat {
@@ -114,8 +119,22 @@ pub(crate) struct Stat {
     pub(crate) zombie: bool,
 }
 
-pub(crate) fn stat_of(pid: u32) -> Option<Stat> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// What is known of a process; nothing of one that is gone, or hidden from us.
+pub(crate) fn stat_of(pid: u32) -> io::Result<Option<Stat>> {
+    let text = if_running(std::fs::read_to_string(format!("/proc/{pid}/stat")))?;
+    Ok(text.and_then(|text| parse_stat(&text)))
+}
+
+/// What was read of a process, unless it is gone. Any other failure may pass, and is no word about
+/// the process.
+pub(crate) fn if_running<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Err(problem) if Errno::from_io_error(&problem) == Some(Errno::SRCH) => Ok(None),
+        read => if_there(read),
+    }
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
     // The name in parentheses may hold anything, blanks and parentheses included.
     let fields: Vec<&str> = text[text.rfind(')')? + 1..]
         .split_ascii_whitespace()
@@ -128,15 +147,25 @@ pub(crate) fn stat_of(pid: u32) -> Option<Stat> {
     })
 }
 
-pub(crate) fn all_processes() -> impl Iterator<Item = u32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+/// All processes that can be seen; none where the system does not tell.
+pub(crate) fn all_processes() -> io::Result<Vec<u32>> {
+    let mut pids = Vec::new();
+    for entry in if_there(std::fs::read_dir("/proc"))?.into_iter().flatten() {
+        let name = entry?.file_name();
+        pids.extend(name.to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    Ok(pids)
 }
 
 /// The processes of a group that are still at work.
-pub(crate) fn members(group: u32) -> Vec<u32> {
-    let is_member = |pid: &u32| stat_of(*pid).is_some_and(|s| s.group == group && !s.zombie);
-    all_processes().filter(is_member).collect()
+pub(crate) fn members(group: u32) -> io::Result<Vec<u32>> {
+    let mut members = Vec::new();
+    for pid in all_processes()? {
+        let stat = stat_of(pid)?;
+        let is_member = stat.is_some_and(|stat| stat.group == group && !stat.zombie);
+        members.extend(is_member.then_some(pid));
+    }
+    Ok(members)
 }
 
 pub(crate) fn signal_group(pid: Pid, signal: Signal) {
@@ -212,11 +241,22 @@ mod tests {
     }
 
     #[test]
+    fn only_a_process_that_is_not_there_is_gone() {
+        let read = |errno: Errno| if_running::<()>(Err(errno.into()));
+        for gone in [Errno::NOENT, Errno::SRCH] {
+            assert_eq!(read(gone).unwrap(), None, "{gone:?}");
+        }
+        for unknown in [Errno::MFILE, Errno::NOMEM, Errno::IO, Errno::ACCESS] {
+            assert!(read(unknown).is_err(), "{unknown:?}");
+        }
+    }
+
+    #[test]
     fn a_child_that_has_ended_has_ended_before_it_is_reaped() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = child.id();
         let process = Process {
-            start: stat_of(pid).map_or(1, |stat| stat.start),
+            start: stat_of(pid).unwrap().map_or(1, |stat| stat.start),
             pid,
             ..SystemProcesses.own()
         };

@@ -2,6 +2,7 @@
 
 use super::hidden::{BOTH, flags_of};
 use super::*;
+use crate::support::Tree;
 
 /// What a worker changes of git's own files, and how a violation names it in a run's worktree; in the
 /// checkout the name is the same unless there is a second one.
@@ -111,6 +112,64 @@ fi";
 }
 
 #[test]
+fn a_filter_in_the_settings_of_the_account_hides_nothing_and_is_not_run() {
+    for tree in BOTH {
+        // An edit that a filter would undo before git compares, told to git by the account.
+        let hide = "if [ ! -e \"$SCRATCH/first\" ]; then
+    touch \"$SCRATCH/first\"
+    echo 'OLD FILE' > src/old.txt
+    echo 'src/old.txt filter=h' > \"$SCRATCH/attributes\"
+    git config --global core.attributesFile \"$SCRATCH/attributes\"
+    git config --global filter.h.clean \"touch '$SCRATCH/ran'; git show HEAD:src/old.txt\"
+fi";
+        let sandbox = process(&format!("echo part > src/part.txt\n{hide}"));
+        run_processes(&sandbox, flags_of(tree)).exits(1);
+        let id = sandbox.run_ids().pop().unwrap();
+        let home = sandbox.repo().join("../home/.gitconfig");
+        let name = fs::canonicalize(home).unwrap();
+        assert_eq!(violations(&sandbox, &id), [name.to_str().unwrap()]);
+        assert!(!sandbox.scratch().join("ran").exists(), "{tree:?}");
+        // A person has looked at them, and goes on.
+        fs::remove_file(name).unwrap();
+        let flags: &[&str] = if tree == Tree::Checkout {
+            &["--auto-stash"]
+        } else {
+            &[]
+        };
+        let resume = sandbox.runr(&["resume", &id]).args(flags);
+        resume.env("RUNR_SKIP_DOCTOR", "1").output().exits(0);
+    }
+}
+
+#[test]
+fn a_file_that_the_settings_of_the_account_lead_to_is_watched_too() {
+    let sandbox = process("echo part > src/part.txt\necho '*.txt' >> \"$SCRATCH/patterns\"");
+    let patterns = sandbox.scratch().join("patterns");
+    let config = format!("[core]\n\texcludesFile = {}\n", patterns.display());
+    fs::write(sandbox.repo().join("../home/.gitconfig"), config).unwrap();
+    fs::write(&patterns, "*.bak\n").unwrap();
+    run_processes(&sandbox, &["--worktree"]).exits(1);
+    let id = sandbox.run_ids().pop().unwrap();
+    assert_eq!(violations(&sandbox, &id), [patterns.to_str().unwrap()]);
+}
+
+#[test]
+fn a_filter_that_comes_during_a_run_is_not_run_by_it() {
+    for tree in BOTH {
+        let sandbox = process(
+            "echo part > src/part.txt
+echo 'OLD FILE' > src/old.txt
+echo 'old.txt filter=h' > src/.gitattributes
+git config filter.h.clean \"touch '$SCRATCH/ran'; cat\"",
+        );
+        run_processes(&sandbox, flags_of(tree)).exits(1);
+        let id = sandbox.run_ids().pop().unwrap();
+        assert!(violations(&sandbox, &id).contains(&".git/config".to_owned()));
+        assert!(!sandbox.scratch().join("ran").exists(), "{tree:?}");
+    }
+}
+
+#[test]
 fn what_git_and_editors_note_about_branches_is_no_violation() {
     for tree in BOTH {
         let sandbox = process(
@@ -122,38 +181,40 @@ git branch -q side; git config branch.side.description 'a side'",
     }
 }
 
-/// Sets something for the account of the user, and makes use of it outside the scope. Git tells times
-/// by the second.
-const OF_THE_ACCOUNT: [(&str, &str); 3] = [
+/// What is set for the account of the user, and an edit outside the scope that makes use of it. Git
+/// tells times by the second.
+const OF_THE_ACCOUNT: [(&str, &str, &str); 3] = [
     (
         "git config --global core.trustctime false
-git config --global core.checkStat minimal
-touch -r docs/guide.txt \"$SCRATCH/time\"; sleep 1.1
+git config --global core.checkStat minimal",
+        "touch -r docs/guide.txt \"$SCRATCH/time\"; sleep 1.1
 tr a b < docs/guide.txt > \"$SCRATCH/forged\"; cat \"$SCRATCH/forged\" > docs/guide.txt
 touch -r \"$SCRATCH/time\" docs/guide.txt",
         "docs/guide.txt",
     ),
     (
-        "git config --global core.symlinks false
-rm docs/link; printf guide.txt > docs/link",
+        "git config --global core.symlinks false",
+        "rm docs/link; printf guide.txt > docs/link",
         "docs/link",
     ),
     (
-        "git config --global core.ignoreCase true
-echo forged > docs/GUIDE.txt",
+        "git config --global core.ignoreCase true",
+        "echo forged > docs/GUIDE.txt",
         "docs/GUIDE.txt",
     ),
 ];
 
 #[test]
 fn settings_of_the_users_account_hide_no_edit() {
-    for (change, name) in OF_THE_ACCOUNT {
+    for (settings, change, name) in OF_THE_ACCOUNT {
         let sandbox = process(&format!("echo part > src/part.txt\n{change}"));
         std::os::unix::fs::symlink("guide.txt", sandbox.repo().join("docs/link")).unwrap();
         // Long ago, so that git goes by what it noted of the file.
         let touch = ["-d", "2020-01-02", "docs/guide.txt"];
         sandbox.command("touch").args(&touch).output().exits(0);
         sandbox.commit("a link");
+        let set = sandbox.command("sh").args(&["-c", settings]);
+        set.output().exits(0);
         run_processes(&sandbox, &[]).exits(1);
         let id = sandbox.run_ids().pop().unwrap();
         assert_eq!(sandbox.status(&id)["stop_reason"], "guard_violation");

@@ -40,9 +40,12 @@ fn tree(command: &str) -> Sandbox {
 }
 
 fn end_of(command: &str) -> End {
-    let sandbox = tree(command);
+    end_in(&tree(command), &["--worktree"])
+}
+
+fn end_in(sandbox: &Sandbox, flags: &[&str]) -> End {
     let base = sandbox.head();
-    let output = run_processes(&sandbox, &["--worktree"]);
+    let output = run_processes(sandbox, flags);
     let run = sandbox.started(output);
     let status = sandbox.status(&run.id);
     match status["stop_reason"].as_str() {
@@ -237,6 +240,38 @@ fn a_repository_inside_the_scope_is_a_violation() {
         "git init -q src/sub; git -C src/sub -c user.name=x -c user.email=x commit -q --allow-empty -m x",
         violated(&["src/sub/"]),
     )]);
+}
+
+#[test]
+fn a_submodule_at_another_commit_is_a_violation_and_what_is_not_committed_there_is_not() {
+    let identity = "-c user.name=x -c user.email=x";
+    for (command, end) in [
+        (
+            format!("git -C src/sub {identity} commit -q --allow-empty -m x"),
+            violated(&["src/sub"]),
+        ),
+        (
+            format!(
+                "echo x > src/sub/new; git -C src/sub add new; git -C src/sub {identity} commit -q -m x"
+            ),
+            violated(&["src/sub"]),
+        ),
+        (
+            "echo x >> src/sub/file; echo x > src/sub/new; echo x > src/old.txt".to_owned(),
+            committed(&["src/old.txt"]),
+        ),
+    ] {
+        let sandbox = tree(&command);
+        let sub = sandbox.repo().join("src/sub");
+        std::fs::create_dir(&sub).unwrap();
+        sandbox.git_in(&sub, &["init", "-q"]);
+        std::fs::write(sub.join("file"), "text\n").unwrap();
+        sandbox.git_in(&sub, &["add", "-A"]);
+        sandbox.git_in(&sub, &["commit", "-q", "-m", "inner"]);
+        sandbox.git(&["add", "src/sub"]);
+        sandbox.git(&["commit", "-q", "-m", "a submodule"]);
+        assert_eq!(end_in(&sandbox, &[]), end, "{command}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A plan that nobody has begun with is judged once more.
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{Config, Sandbox, Script, approve, milestone, ok, plan};
@@ -54,20 +55,22 @@ fn a_plan_that_meets_a_live_run_waits_for_its_end() {
         &[ok(json!({"src/part.txt": "a part\n"}))],
         &[approve()],
     );
-    let sandbox = Sandbox::scripted(&script.clone().sleeping("implement", 5000));
+    let sandbox = Sandbox::scripted(&script.clone().sleeping("implement", 60_000));
     let (first, running) = sandbox.run_until_implement(&["--worktree"]);
     sandbox.script(&script);
     let second = sandbox.run(&[], 1).id;
     let stops = || {
         let status = sandbox.status(&second);
         assert_eq!(status["stop_reason"], "parallel_file_collision");
-        assert_eq!(status["other_run"], first.as_str());
+        let stop = sandbox.payloads(&second, "stop").pop().unwrap();
+        assert_eq!(stop["other_run"], first.as_str());
     };
     stops();
     sandbox.runr(&["resume", &second]).output().exits(1);
     stops();
     assert_eq!(sandbox.payloads(&second, "phase_start").len(), 1);
-    running.wait().exits(0);
+    running.signal(Signal::INT);
+    running.wait().exits(130);
     sandbox.runr(&["resume", &second]).output().exits(0);
     assert_eq!(sandbox.payloads(&second, "plan_generated").len(), 1);
     assert_eq!(sandbox.checkpoints(&second).len(), 1);

@@ -280,3 +280,28 @@ wait\nsleep 100\n";
         format!("runr resume {id}")
     );
 }
+
+#[test]
+fn a_good_answer_counts_whatever_went_wrong_before() {
+    let lines = worker("claude", CLAUDE_ARGS, "jsonl");
+    let these = StandIns::with(Config::new());
+    let config = Config::new().set("workers", "claude", lines).set(
+        "workers",
+        "codex",
+        worker("codex", CODEX_ARGS, "jsonl"),
+    );
+    these.sandbox.configure(&config);
+    these.sandbox.commit("lines");
+    these.sandbox.runr(&["trust"]).output().exits(0);
+    let hiccup = json!({"type": "error", "message": "stream disconnected, retrying"});
+    let failed = json!({"type": "result", "is_error": true, "result": "overloaded"});
+    let before = format!("{}{}", says(&hiccup.to_string()), says(&failed.to_string()));
+    these.on(
+        "claude",
+        "plan",
+        &[format!("{before}{}", claude(&a_plan()))],
+    );
+    let id = these.run(0);
+    assert_eq!(these.count("claude", "plan"), 1);
+    assert_eq!(these.ends(&id)[0], ("claude".to_owned(), Value::Null));
+}

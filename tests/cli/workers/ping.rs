@@ -219,3 +219,22 @@ fn a_missing_worker_makes_nothing() {
     assert!(these.sandbox.run_ids().is_empty());
     assert_eq!(these.count("codex", "ping"), 0);
 }
+
+#[test]
+fn what_a_question_started_does_not_outlive_it() {
+    for stage in ["ping", "version"] {
+        let these = StandIns::new();
+        let child = "setsid sh -c 'echo $$ > \"$1/pid.new\"; mv \"$1/pid.new\" \"$1/pid\"
+while [ -d \"$1\" ]; do sleep 0.05; done' sh \"$SCRATCH\" > /dev/null 2>&1 &
+while [ ! -e \"$SCRATCH/pid\" ]; do sleep 0.02; done\n";
+        these.on(
+            "claude",
+            stage,
+            &[format!("{child}{}", claude(&json!("pong")))],
+        );
+        these.run_with(&[], 0);
+        let pid = std::fs::read_to_string(these.sandbox.scratch().join("pid")).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+        assert!(!is_alive(pid), "{stage}");
+    }
+}

@@ -112,3 +112,13 @@ fn nothing_is_committed_on_the_evidence_of_other_checks() {
     let subjects = sandbox.subjects("main~1", &format!("runr/{id}"));
     assert_eq!(subjects, [subject(0), subject(1)]);
 }
+
+#[test]
+fn a_git_that_outlives_the_harness_is_waited_for() {
+    for fed in ["lingering update-index", "lingering commit-tree"] {
+        let sandbox = sandbox();
+        struck(&sandbox, sandbox.run_command(&["--worktree"]), fed);
+        ends_as_undisturbed(&sandbox, Tree::Worktree, &the_run(&sandbox), fed);
+        assert!(sandbox.scratch().join("bin/over").exists(), "{fed}");
+    }
+}

@@ -40,7 +40,9 @@ pub(crate) fn start(call: &Invocation<'_>, argv: &[String]) -> Result<Option<u8>
     call.host.make_dirs(&runs)?;
     let log = runs.join(format!(".driver-{}.log", std::process::id()));
     let failed = |source| Error::io("start a detached runr with log", &log, source);
-    let file = File::create(&log).map_err(failed)?;
+    // A leftover of an earlier process, or a link that somebody put there.
+    drop(std::fs::remove_file(&log));
+    let file = File::create_new(&log).map_err(failed)?;
     let output = Command::new(program)
         .args(prefix)
         .args(super::as_json(argv))

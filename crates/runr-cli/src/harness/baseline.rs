@@ -11,7 +11,9 @@ use runr_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::account::Account;
 use super::git::TreeStatus;
+use super::index::Flags;
 use crate::presence;
 
 /// Where a run keeps its baseline.
@@ -141,6 +143,15 @@ pub(crate) struct Baseline {
     /// What git goes by; empty where it is not known.
     #[serde(default)]
     pub(crate) rules: Prints,
+    /// What was copied into the worktree: whatever git makes of it later, it is never committed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) copied: BTreeSet<String>,
+    /// The settings of the user's account. Of this session: a resume takes them as they are.
+    #[serde(skip)]
+    pub(crate) account: Account,
+    /// The flags that the user had set in the index.
+    #[serde(default)]
+    pub(crate) flags: Flags,
 }
 
 impl Baseline {

@@ -3,18 +3,19 @@
 
 use std::collections::HashSet;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use runr_core::fs::{Document, Durability};
 use runr_core::id::RunId;
 use runr_core::phase::event::Event;
 use runr_core::phase::ops::to_text;
 use runr_core::phase::state::State;
-use runr_core::{Error, Result, Timestamp};
+use runr_core::{Result, Timestamp};
 use serde::Serialize;
 
 use super::git::Git;
 use super::index::{self, OwnIndex};
 use super::inspect::Seen;
+use super::path_list;
 use crate::host::Host;
 
 /// A commit with the tree it holds.
@@ -46,7 +47,7 @@ pub(crate) fn make(
             tree: tree.trim().to_owned(),
         });
     }
-    let list = staged_list(run_dir, seen)?;
+    let list = path_list::write(run_dir, "staged-paths", &seen.to_commit)?;
     let tree = tree_of(git, &list, run_dir, seen)?;
     index.own_written()?;
     if state.options.allow_dirty {
@@ -103,18 +104,6 @@ pub(crate) fn publish(git: &Git, made: &Commit, head: &str) -> Result<()> {
 /// Stages the paths of a list: what is there as it is, what is not there as removed.
 const STAGE: [&str; 5] = ["update-index", "--add", "--remove", "-z", "--stdin"];
 
-/// Writes down what is to be staged.
-fn staged_list(run_dir: &Utf8Path, seen: &Seen) -> Result<Utf8PathBuf> {
-    let list = run_dir.join("artifacts/staged-paths");
-    let paths: Vec<String> = seen
-        .to_commit
-        .iter()
-        .map(|path| format!("{path}\0"))
-        .collect();
-    std::fs::write(&list, paths.concat()).map_err(|source| Error::io("write", &list, source))?;
-    Ok(list)
-}
-
 /// Writes the tree that holds HEAD and exactly what was judged. What else the run's index holds, such
 /// as what the user had staged, must not get into it: then one for this tree alone is used.
 fn tree_of(git: &Git, list: &Utf8Path, run_dir: &Utf8Path, seen: &Seen) -> Result<String> {
@@ -124,7 +113,8 @@ fn tree_of(git: &Git, list: &Utf8Path, run_dir: &Utf8Path, seen: &Seen) -> Resul
         return Ok(git.run(&["write-tree"])?.trim().to_owned());
     }
     let index = run_dir.join("artifacts/index");
-    // Only this driver's gits write it, one after the other: what is there is a dead one's.
+    // Only this driver's gits write it, one after the other: what is there is a dead one's, or a link
+    // that git would write through.
     index::remove(&index)?;
     index::remove(&run_dir.join("artifacts/index.lock"))?;
     let alone = git.clone().judging_by(&index);

@@ -151,13 +151,6 @@ impl Context {
         self.layout.store().run_dir(&self.run_id)
     }
 
-    /// A path of the run directory as the timeline names it.
-    pub(crate) fn relative(&self, path: &Utf8Path) -> String {
-        path.strip_prefix(self.run_dir())
-            .unwrap_or(path)
-            .to_string()
-    }
-
     /// The guard for the scope as it stands in the state; compiled once as long as that stays.
     pub(crate) fn guard(&self, state: &State) -> Result<Arc<Guard>> {
         let (scope, allow_deps) = (&state.scope_lock, &state.options.allow_deps);

@@ -1,5 +1,7 @@
 //! A run whose driver died: it is taken over, and its end recorded.
 
+mod left;
+
 use std::time::{Duration, Instant};
 
 use runr_core::RunId;
@@ -34,7 +36,7 @@ pub(crate) fn record(host: &Host, layout: &Layout, run_id: &RunId) -> Result<()>
     let ownership = take_over(&files, host)?;
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
     let files = files.redacting(context::redactor(&config, host));
-    end_what_is_left(&files, host, &git, CLI).map(drop)
+    end_what_is_left(&files, host, layout, &git, CLI).map(drop)
 }
 
 /// Takes the run. The lock of a dead driver may be held for a moment longer by its last git child,
@@ -60,6 +62,7 @@ pub(crate) fn driver_lives(files: &RunFiles) -> bool {
 pub(crate) fn end_what_is_left(
     files: &RunFiles,
     host: &Host,
+    layout: &Layout,
     git: &Git,
     speaker: &str,
 ) -> Result<State> {
@@ -78,6 +81,7 @@ pub(crate) fn end_what_is_left(
         })?;
     }
     if !state.is_stopped() {
+        left::note(files, host, layout, git, &state)?;
         let mut stop = rules::stop_of(&state, StopReason::Interrupted, None);
         stop.cause = Some(StopCause::OwnerLost);
         let record = files.append(host.clock.now(), speaker, &Event::Stop(Box::new(stop)))?;

@@ -357,12 +357,7 @@ impl Driver {
     fn stop(&mut self, stop: Stop) -> Result<()> {
         if stop.reason != StopReason::Complete && !self.recorder.state.options.worktree {
             // Without the note a resume asks the user to look at the tree; that is all.
-            drop(
-                self.context
-                    .git
-                    .status()
-                    .and_then(|status| self.note_leftover(&status)),
-            );
+            drop(self.look_at_leftover());
         }
         self.recorder
             .record(SUPERVISOR, &Event::Stop(Box::new(stop)))
@@ -374,6 +369,16 @@ impl Driver {
             return Ok(());
         }
         Leftover::write(&self.recorder.files, self.context.git.dir(), status)
+    }
+
+    fn look_at_leftover(&self) -> Result<()> {
+        if !self.baseline.account.changed()?.is_empty() {
+            return Ok(()); // What they name now would run.
+        }
+        let rules = self.index.git_dir().rules()?;
+        let changed = !self.baseline.changed_rules(&rules).is_empty();
+        let status = self.context.git.for_rules(changed).status()?;
+        self.note_leftover(&status)
     }
 
     /// Notes that the run works on its task. The run does not wait for the disk with that.

@@ -47,6 +47,9 @@ const HARDENED: &[&str] = &[
     "commit.gpgSign=false",
     "-c",
     "submodule.recurse=false",
+    // Otherwise a git in the submodule shows what differs, by the programs of its own settings.
+    "-c",
+    "diff.submodule=short",
     "-c",
     "advice.detachedHead=false",
     "-c",
@@ -55,6 +58,10 @@ const HARDENED: &[&str] = &[
     "-c",
     "log.showSignature=false",
 ];
+
+/// A submodule is looked at by its commit alone: whether its files differ a git in it would have to tell,
+/// which runs the filters of its own settings.
+pub(crate) const COMMITS_OF_SUBMODULES: &str = "--ignore-submodules=dirty";
 
 /// Git in one directory.
 #[derive(Debug, Clone)]
@@ -86,6 +93,15 @@ pub(crate) struct Place {
     pub(crate) head: String,
     /// Absent when detached.
     pub(crate) branch: Option<String>,
+}
+
+/// A descriptor for the next child to have beside its three. Whatever else is started in that moment
+/// holds the lock a little longer.
+fn passed_on(lock: File) -> std::io::Result<File> {
+    if !without("fed-lock") {
+        rustix::io::fcntl_setfd(&lock, rustix::io::FdFlags::empty())?;
+    }
+    Ok(lock)
 }
 
 /// Whether git says that it is in no working tree; it is told to speak English.
@@ -133,6 +149,16 @@ impl Git {
             pinned: true,
             ..self
         }
+    }
+
+    /// The same git. Where the settings of the repository were `changed`, so may be the filters they
+    /// name: those that came since are not run either.
+    pub(crate) fn for_rules(&self, changed: bool) -> Self {
+        let mut same = self.clone();
+        if changed && !without("filters-anew") {
+            same.filters = Arc::default();
+        }
+        same
     }
 
     /// The same git, which goes by the index at `path`.
@@ -216,12 +242,24 @@ impl Git {
             .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        match (input, &self.held) {
-            (Some(file), _) => command.stdin(file),
-            (None, Some(lock)) => command.stdin(lock.try_clone().map_err(failed)?),
-            (None, None) => command.stdin(Stdio::null()),
+        let lock = self.held.as_ref().map(|lock| lock.try_clone());
+        let lock = lock.transpose().map_err(failed)?;
+        let passed = match (input, lock) {
+            (Some(file), lock) => {
+                command.stdin(file);
+                lock.map(passed_on).transpose().map_err(failed)?
+            }
+            (None, Some(lock)) => {
+                command.stdin(lock);
+                None
+            }
+            (None, None) => {
+                command.stdin(Stdio::null());
+                None
+            }
         };
         let child = command.spawn().map_err(failed)?;
+        drop(passed);
         self.watch.begin(&child);
         let answer = child.wait_with_output();
         if self.watch.end() {
@@ -344,7 +382,11 @@ impl Git {
             },
             "--ignored=traditional",
             "--renames",
-            "--ignore-submodules=none",
+            if without("filters-of-submodules") {
+                "--ignore-submodules=none"
+            } else {
+                COMMITS_OF_SUBMODULES
+            },
         ];
         parse_status(&self.run(&args)?)
     }

@@ -174,7 +174,7 @@ fn head_of(text: &str) -> Head {
 }
 
 /// The print of a rule: of what stands in it, also behind a link.
-fn rule_print(path: &Utf8Path) -> Result<Print> {
+pub(super) fn rule_print(path: &Utf8Path) -> Result<Print> {
     let failed = |source| Error::io("read", path, source);
     let found = match path.metadata() {
         // A link that leads to itself is told by what it is, as one that leads nowhere.

@@ -4,21 +4,24 @@
 //! changed file look untouched. So the index of the tree, which workers write, is asked only for what
 //! they staged; everything else is told by the run's own.
 
-use std::fs::{File, Metadata};
+mod flags;
+mod published;
+
+use std::fs::Metadata;
 use std::io::ErrorKind;
-use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use runr_core::{Code, Error, Result};
+use runr_core::mutant::without;
+use runr_core::{Error, Result};
 
 use super::git::Git;
 use super::gitdir::GitDir;
 use crate::presence;
 
+pub(crate) use flags::Flags;
+
 /// Its name in the run directory.
 const FILE: &str = "git-index";
-/// How long somebody else's git may hold the index of the tree.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The index of a run, and that of its tree.
 #[derive(Debug)]
@@ -43,33 +46,26 @@ impl OwnIndex {
         Ok(index)
     }
 
-    /// Goes on with the index of an earlier session; one that is lost is made from HEAD.
-    pub(crate) fn reopen(git: &Git, git_dir: GitDir, run_dir: &Utf8Path) -> Result<Self> {
+    /// Makes the index anew from HEAD, with the flags that the user had set before the run. That of
+    /// an earlier session proves nothing: a worker can have written it, and a power cut damaged it.
+    pub(crate) fn reopen(
+        git: &Git,
+        git_dir: GitDir,
+        run_dir: &Utf8Path,
+        flags: &Flags,
+    ) -> Result<Self> {
         let mut index = Self::at(git_dir, run_dir);
-        // No git of the run is left, so a lock is a dead one's.
-        remove(&Utf8PathBuf::from(format!("{}.lock", index.path)))?;
-        if stamp_of(&index.path)?.is_none() {
-            index.read_head(git)?;
+        // No git of the run is left, so these are a dead one's; the second is that of one commit.
+        for left in ["git-index.lock", "artifacts/index", "artifacts/index.lock"] {
+            remove(&run_dir.join(left))?;
+        }
+        published::remove_dead_lock(&index.of_tree)?;
+        if !without("index-anew") || !presence::exists(&index.path)? {
+            remove(&index.path)?;
+            read_head(&git.clone().judging_by(&index.path), run_dir, flags)?;
         }
         index.own_written()?;
         Ok(index)
-    }
-
-    /// Begins anew from HEAD.
-    pub(crate) fn anew(git: &Git, git_dir: GitDir, run_dir: &Utf8Path) -> Result<Self> {
-        let mut index = Self::at(git_dir, run_dir);
-        remove(&index.path)?;
-        index.read_head(git)?;
-        index.own_written()?;
-        Ok(index)
-    }
-
-    fn read_head(&self, git: &Git) -> Result<()> {
-        let git = git.clone().judging_by(&self.path);
-        git.run(&["read-tree", "HEAD"])?;
-        // Not zero when files differ, as they may.
-        git.succeeds(&["update-index", "-q", "--refresh"])?;
-        Ok(())
     }
 
     /// Not opened yet.
@@ -122,41 +118,49 @@ impl OwnIndex {
 
     /// Gives the tree the run's index, so that it shows people what is committed, and hides nothing.
     pub(crate) fn publish(&mut self) -> Result<()> {
-        let lock = Utf8PathBuf::from(format!("{}.lock", self.of_tree));
-        let deadline = Instant::now() + PATIENCE;
-        while presence::exists(&lock)? {
-            if Instant::now() > deadline {
-                return Err(
-                    Error::new(Code::Io, format!("git's index is locked: {lock}"))
-                        .at(lock)
-                        .hint("end the other git, or remove the file if there is none"),
-                );
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        copy(&self.path, &self.of_tree)?;
+        published::replace(&self.path, &self.of_tree)?;
         self.staged_judged()
     }
 }
 
-/// Copies an index with its time: git takes a file that is not older than the index for changed until
-/// it has looked, and a copy with a later time would hide a late edit. Nothing to copy is an empty
-/// index.
+/// Fills the index that `git` goes by.
+fn read_head(git: &Git, run_dir: &Utf8Path, flags: &Flags) -> Result<()> {
+    git.run(&["read-tree", "HEAD"])?;
+    if !without("sparse-rules") && flags::is_sparse(git)? {
+        skip_what_is_left_out(git, run_dir)?;
+    }
+    // Not 0 when files differ, as they may.
+    git.ask(&["update-index", "-q", "--refresh"])?;
+    flags.set(git, run_dir)
+}
+
+/// Marks what the rules of a sparse checkout leave out, which is not deleted. Git does that when it
+/// brings a tree to a commit. Here it is given an empty one: nothing is to be written, as the index
+/// has that commit, nor removed, as nothing is there.
+fn skip_what_is_left_out(git: &Git, run_dir: &Utf8Path) -> Result<()> {
+    let nothing = run_dir.join("artifacts/no-tree");
+    let failed = |source| Error::io("make an empty directory", &nothing, source);
+    if presence::link_metadata(&nothing)?.is_some_and(|it| it.is_dir()) {
+        std::fs::remove_dir_all(&nothing).map_err(failed)?;
+    } else {
+        remove(&nothing)?;
+    }
+    std::fs::create_dir(&nothing).map_err(failed)?;
+    let marked = git.run_with(
+        &["read-tree", "-m", "-u", "HEAD"],
+        &[("GIT_WORK_TREE", nothing.as_str())],
+    );
+    std::fs::remove_dir(&nothing).map_err(failed)?;
+    marked.map(drop)
+}
+
+/// Copies an index; nothing to copy is an empty one.
 fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
-    let failed = |source| Error::io("copy an index to", to, source);
-    let Some(time) = presence::link_metadata(from)?
-        .map(|m| m.modified())
-        .transpose()
-        .map_err(failed)?
-    else {
+    if presence::link_metadata(from)?.is_none() {
         return remove(to);
-    };
-    let half = Utf8PathBuf::from(format!("{to}.runr"));
-    std::fs::copy(from, &half)
-        .and_then(|_| File::options().write(true).open(&half))
-        .and_then(|file| file.set_modified(time))
-        .and_then(|()| std::fs::rename(&half, to))
-        .map_err(failed)
+    }
+    let half = published::copied_beside(from, to)?;
+    std::fs::rename(&half, to).map_err(|source| Error::io("copy an index to", to, source))
 }
 
 /// Removes an index, or the lock of one, if it is there.

@@ -121,7 +121,14 @@ pub(crate) fn inspect(
     if let Some((name, why)) = index.git_dir().missing()? {
         return Ok(Seen::blind(guard, vec![name], Some(why.to_owned())));
     }
+    let account = baseline.account.changed()?;
+    if !account.is_empty() {
+        // Whatever they name now would run with the next look.
+        let why = "the settings of git of your account were changed; look at them, then resume";
+        return Ok(Seen::blind(guard, account, Some(why.to_owned())));
+    }
     let mut tampered = baseline.changed_rules(&index.git_dir().rules()?);
+    let git = &git.for_rules(!tampered.is_empty());
     tampered.extend(index.is_forged()?.then(|| index.name()));
     match look(git, guard, baseline, index, expected_head) {
         Ok(mut seen) => {
@@ -224,7 +231,7 @@ fn sort_out(
             if !unchanged(&baseline.guarded, path)? {
                 sorted.protected.push(path.clone());
             }
-        } else if !baseline.dirty.contains_key(path) {
+        } else if !baseline.dirty.contains_key(path) && !is_copy(baseline, path) {
             sorted.judged.push(path.clone());
         }
     }
@@ -237,7 +244,7 @@ fn sort_out(
             sorted.links.insert(link.to_owned());
         }
         let excluded = is_own_output(&path) || is_protected(&path) || guard.scope.is_noise(&path);
-        if excluded || committed.repositories.contains(&path) {
+        if excluded || is_copy(baseline, &path) || committed.repositories.contains(&path) {
             sorted.protected.push(path);
         } else {
             sorted.judged.push(path);
@@ -257,6 +264,11 @@ fn sort_out(
     unseen.dedup();
     sorted.protected.extend(unseen);
     Ok(sorted)
+}
+
+/// Whether a file was copied into the worktree, such as one with secrets that git ignored then.
+fn is_copy(baseline: &Baseline, path: &str) -> bool {
+    baseline.copied.contains(path) && !without("copies-kept-out")
 }
 
 /// The directories above changed paths, and which of them are links: each is looked at once.

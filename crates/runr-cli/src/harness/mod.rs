@@ -4,6 +4,7 @@
 //! [`start`] and [`resume`] bring a run to that loop, and [`submit()`] its work to a branch; the other
 //! files each know one thing about the outside world.
 
+mod account;
 mod argument;
 mod baseline;
 mod beside;
@@ -22,6 +23,7 @@ mod notify;
 mod orphans;
 mod others;
 mod owner;
+mod path_list;
 mod ping;
 mod process;
 mod prompts;
@@ -55,7 +57,7 @@ pub(crate) use dead::record as record_dead_owner;
 pub(crate) use git::Git;
 pub(crate) use others::{complete_tasks, oddities, warnings};
 pub(crate) use ping::{ping, takes_flags, version_of};
-pub(crate) use process::{is_alive, tail_of};
+pub(crate) use process::tail_of;
 pub(crate) use receipt::{Ending, verify as verify_receipt};
 pub(crate) use request::{Prepared, load_config, needs_trust, refuse_foreign, used_workers};
 pub(crate) use resume::plan_resume;

@@ -12,7 +12,7 @@ use runr_core::{Error, Result, RunId, Timestamp};
 
 use super::context::{self, Layout};
 use super::orphans::MARK;
-use super::process::{self, End, Spec, What};
+use super::process::{self, End, Log, Spec, What};
 use super::recorder::{Recorder, SUPERVISOR};
 use super::setup;
 use crate::host::Host;
@@ -76,24 +76,25 @@ impl Notify {
         ];
         let tree = state.repo_path.as_str().into();
         env.extend(setup::variables(&self.root, tree, state.branch.as_deref()));
-        let log = self.run_dir.join(LOG);
+        let failed = |source| Error::io("start in", &self.root, source);
+        let log = Log::continued(&self.run_dir, LOG).map_err(failed)?;
+        let name = log.name.clone();
         // A program, for a command line of the gate has no input.
         let words = ["/bin/sh", "-c", command].map(str::to_owned);
         let spec = Spec {
             what: What::Program(&words),
             cwd: &self.root,
             env: &env,
-            stdout: &log,
+            stdout: log,
             stderr: None,
             redactor: &self.redactor,
         };
-        let failed = |source| Error::io("start in", &self.root, source);
-        let child = process::spawn(&spec).map_err(failed)?;
+        let child = process::spawn(spec).map_err(failed)?;
         let started = Event::CommandStarted(CommandStarted {
             kind: "notify".to_owned(),
             tier: None,
             command: command.to_owned(),
-            log: LOG.to_owned(),
+            log: name,
             pid: child.identity.pid,
             start: child.identity.start,
             boot_id: child.identity.boot_id.clone(),

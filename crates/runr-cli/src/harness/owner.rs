@@ -143,7 +143,8 @@ struct Heartbeat {
 
 impl Heartbeat {
     fn start(files: RunFiles, clock: Arc<dyn Clock>) -> Result<Self> {
-        let mine = process::identity_of(std::process::id());
+        let mine = process::identity_of(std::process::id())
+            .map_err(|source| Error::io("identify the driver of", files.dir(), source))?;
         let host = host_name();
         let write = move || {
             files.write_live(&Live {

@@ -38,8 +38,12 @@ pub(crate) fn versions(check: &BinaryCheck) -> Versions {
 }
 
 /// What `--version` printed, within five seconds.
-pub(crate) fn version_of(host: &Host, worker: &Worker) -> std::result::Result<String, String> {
-    match find_binary(host, worker) {
+pub(crate) fn version_of(
+    host: &Host,
+    root: &Utf8Path,
+    worker: &Worker,
+) -> std::result::Result<String, String> {
+    match find_binary(host, root, worker) {
         Some(binary) => version_of_binary(host, &binary),
         None => Err("not on PATH".to_owned()),
     }
@@ -76,6 +80,7 @@ fn first_line(text: &str) -> String {
 /// `E_WORKER_NOT_FOUND`.
 pub(crate) fn probe(
     host: &Host,
+    root: &Utf8Path,
     config: &Config,
     names: &[&str],
     ask_version: bool,
@@ -95,11 +100,11 @@ pub(crate) fn probe(
             .workers
             .get(name)
             .ok_or_else(|| missing("not configured"))?;
-        if find_binary(host, worker).is_none() {
+        if find_binary(host, root, worker).is_none() {
             return Err(missing(&format!("`{}` is not on PATH", worker.bin)));
         }
         let version = if ask_version {
-            Some(version_of(host, worker).map_err(|why| missing(&why))?)
+            Some(version_of(host, root, worker).map_err(|why| missing(&why))?)
         } else {
             None
         };
@@ -112,9 +117,11 @@ pub(crate) fn probe(
     Ok(BinaryCheck { ok: true, results })
 }
 
-/// Asks every one of these workers for a word, side by side, and waits for each as long as `limit`.
+/// Asks every one of these workers for a word in `cwd`, side by side, and waits for each as long as
+/// `limit`.
 pub(crate) fn ping(
     host: &Host,
+    root: &Utf8Path,
     config: &Config,
     names: &[&str],
     cwd: &Utf8Path,
@@ -123,7 +130,7 @@ pub(crate) fn ping(
     let results = std::thread::scope(|scope| {
         let ask = |name: &&str| {
             let name = (*name).to_owned();
-            scope.spawn(move || ping_one(host, config, &name, cwd, limit))
+            scope.spawn(move || ping_one(host, root, config, &name, cwd, limit))
         };
         let asked: Vec<_> = names.iter().map(ask).collect();
         let heard = asked.into_iter().map(|thread| {
@@ -141,13 +148,14 @@ pub(crate) fn ping(
 
 fn ping_one(
     host: &Host,
+    root: &Utf8Path,
     config: &Config,
     name: &str,
     cwd: &Utf8Path,
     limit: Duration,
 ) -> PingResult {
     let since = Instant::now();
-    let failure = answer_of(host, config, name, cwd, limit);
+    let failure = answer_of(host, root, config, name, cwd, limit);
     PingResult {
         ok: failure.is_none(),
         worker: name.to_owned(),
@@ -160,6 +168,7 @@ fn ping_one(
 /// What keeps the worker from answering, if anything does.
 fn answer_of(
     host: &Host,
+    root: &Utf8Path,
     config: &Config,
     name: &str,
     cwd: &Utf8Path,
@@ -175,7 +184,7 @@ fn answer_of(
     let Some(worker) = config.workers.get(name) else {
         return broken("not configured".to_owned());
     };
-    let Some(program) = find_binary(host, worker) else {
+    let Some(program) = find_binary(host, root, worker) else {
         return broken(format!("`{}` is not on PATH", worker.bin));
     };
     let question = Question {

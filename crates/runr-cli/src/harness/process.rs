@@ -9,6 +9,7 @@
 //! [`capture`].
 
 mod capture;
+mod log;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -24,9 +25,12 @@ use runr_core::redact::Redactor;
 use rustix::process::{Pid, Signal};
 
 use self::capture::Capture;
+pub(crate) use self::log::{Log, open_plain};
 use super::orphans::{MARK, has_environment};
 use crate::ownership::CLAIM_VARIABLES;
-use crate::processes::{boot_id, exit_code, members, pid_of, signal_group, stat_of, wait_unreaped};
+use crate::processes::{
+    boot_id, exit_code, is_running, members, pid_of, signal_group, stat_of, wait_unreaped,
+};
 
 /// How long a group may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
@@ -40,9 +44,9 @@ pub(crate) struct Spec<'a> {
     pub(crate) what: What<'a>,
     pub(crate) cwd: &'a Utf8Path,
     pub(crate) env: &'a [(String, String)],
-    pub(crate) stdout: &'a Utf8Path,
+    pub(crate) stdout: Log,
     /// Where standard error goes; absent: into the same file.
-    pub(crate) stderr: Option<&'a Utf8Path>,
+    pub(crate) stderr: Option<Log>,
     /// What no log may hold.
     pub(crate) redactor: &'a Redactor,
 }
@@ -67,7 +71,7 @@ pub(crate) struct Gated {
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) end: End,
-    /// SHA-256 of the log of standard output.
+    /// SHA-256 of what came into the log of standard output.
     pub(crate) sha256: String,
 }
 
@@ -80,7 +84,7 @@ pub(crate) enum End {
 }
 
 /// Starts a child up to its gate.
-pub(crate) fn spawn(spec: &Spec<'_>) -> io::Result<Gated> {
+pub(crate) fn spawn(spec: Spec<'_>) -> io::Result<Gated> {
     use std::os::unix::process::CommandExt;
 
     // A program takes over the gate's process; a command line is run by the gate's own shell.
@@ -90,7 +94,7 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> io::Result<Gated> {
     let (stdout, out) = Capture::start(spec.stdout, spec.redactor)?;
     // One pipe for both keeps the order in which they were written.
     let (stderr, err) = match spec.stderr {
-        Some(path) => Capture::start(path, spec.redactor).map(|(log, pipe)| (Some(log), pipe))?,
+        Some(log) => Capture::start(log, spec.redactor).map(|(log, pipe)| (Some(log), pipe))?,
         None => (None, out.try_clone()?),
     };
     let (script, words) = match spec.what {
@@ -117,7 +121,7 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> io::Result<Gated> {
         .stderr(err)
         .process_group(0)
         .spawn()?;
-    let identity = identity_of(child.id());
+    let identity = identity_of(child.id())?;
     match child.stdin.take() {
         Some(stdin) => Ok(Gated {
             child,
@@ -216,41 +220,40 @@ impl Gated {
 }
 
 /// The identity of a process of this boot.
-pub(crate) fn identity_of(pid: u32) -> ProcessIdentity {
-    ProcessIdentity {
+pub(crate) fn identity_of(pid: u32) -> io::Result<ProcessIdentity> {
+    Ok(ProcessIdentity {
         pid,
-        start: stat_of(pid).map_or(0, |stat| stat.start),
-        boot_id: boot_id(),
-    }
-}
-
-/// Whether this very process is still there.
-pub(crate) fn is_alive(identity: &ProcessIdentity) -> bool {
-    identity.boot_id == boot_id()
-        && stat_of(identity.pid).is_some_and(|stat| stat.start == identity.start && !stat.zombie)
+        start: stat_of(pid)?.map_or(0, |stat| stat.start),
+        boot_id: boot_id()?,
+    })
 }
 
 /// Ends what is left of a dead driver's child: the group whose leader is still the same process, or
-/// whose members carry the run's mark in their environment. Waits until it is gone.
+/// whose members carry the run's mark in their environment. Waits until it is gone. An error means
+/// that nobody knows.
 pub(crate) fn kill_group_of(identity: &ProcessIdentity, run_dir: &Utf8Path) -> io::Result<bool> {
-    if identity.boot_id != boot_id() {
+    if identity.boot_id != boot_id()? {
         return Ok(false);
     }
     let Some(pid) = pid_of(identity.pid) else {
         return Ok(false);
     };
     let marker = format!("{MARK}={run_dir}");
-    let ours = || {
-        members(identity.pid).iter().any(|member| {
-            (*member == identity.pid && is_alive(identity)) || has_environment(*member, &marker)
-        })
+    let ours = || -> io::Result<bool> {
+        for member in members(identity.pid)? {
+            let is_leader = member == identity.pid && is_running(member, identity.start);
+            if is_leader || has_environment(member, &marker)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     };
-    if !ours() {
+    if !ours()? {
         return Ok(false);
     }
     signal_group(pid, Signal::KILL);
     let deadline = Instant::now() + Duration::from_secs(10);
-    while ours() {
+    while ours()? {
         if Instant::now() > deadline {
             return Err(io::Error::other(format!(
                 "process group {} does not end",
@@ -265,7 +268,7 @@ pub(crate) fn kill_group_of(identity: &ProcessIdentity, run_dir: &Utf8Path) -> i
 /// The first `limit` bytes of a log as text.
 pub(crate) fn head_of(path: &Utf8Path, limit: u64) -> String {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    let read = open_plain(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
     match read {
         Ok(_) => text_of(bytes),
         Err(problem) => format!("(the log cannot be read: {problem})"),
@@ -275,7 +278,7 @@ pub(crate) fn head_of(path: &Utf8Path, limit: u64) -> String {
 /// The last `limit` bytes of a log as text.
 pub(crate) fn tail_of(path: &Utf8Path, limit: u64) -> io::Result<String> {
     use std::io::Seek;
-    let mut file = File::open(path)?;
+    let mut file = open_plain(path)?;
     let length = file.metadata()?.len();
     if length > limit {
         file.seek(io::SeekFrom::Start(length - limit))?;

@@ -1,7 +1,7 @@
 //! Short questions to a program: the answer in memory, within a time.
 //!
-//! For what is asked before there is a run to keep a log in. Whatever is left of the program's
-//! process group is ended when the time is over or the answer is there.
+//! For what is asked before there is a run to keep a log in. Whatever is left of the program, in its
+//! process group or elsewhere, is ended when the time is over or the answer is there.
 
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
@@ -12,6 +12,7 @@ use camino::Utf8Path;
 use runr_core::fs::CancelFlag;
 use rustix::process::{Pid, Signal};
 
+use super::orphans::QuestionMark;
 use super::process::End;
 use crate::ownership::CLAIM_VARIABLES;
 use crate::processes::{exit_code, signal_group, wait_unreaped};
@@ -47,6 +48,8 @@ impl Question<'_> {
         for name in CLAIM_VARIABLES {
             command.env_remove(name);
         }
+        let mark = QuestionMark::new();
+        mark.set_on(&mut command);
         let mut child = command
             .args(self.args)
             .current_dir(self.cwd)
@@ -70,6 +73,7 @@ impl Question<'_> {
         let end = wait(pid, self.limit, cancel);
         // The leader is not reaped yet, so its number cannot mean another group.
         signal_group(pid, Signal::KILL);
+        mark.end_all();
         let status = child.wait()?;
         let text = |stream: Option<Stream>| stream.map(Stream::text).unwrap_or_default();
         Ok(Said {

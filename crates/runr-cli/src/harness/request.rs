@@ -9,7 +9,7 @@ use runr_core::phase::event::{FailureKind, Usage};
 use runr_core::phase::options::{AllowDeps, RunOptions};
 use runr_core::phase::rules::WorkerFailure;
 use runr_core::phase::task::Task;
-use runr_core::{Code, Error, Result};
+use runr_core::{Code, Error, Result, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -262,7 +262,7 @@ pub enum Reply {
         /// In its words.
         message: String,
         /// When a usage limit ends.
-        retry_at: Option<String>,
+        retry_at: Option<Timestamp>,
     },
 }
 
@@ -278,7 +278,7 @@ impl From<Reply> for Answer {
             } => Self::Failed(WorkerFailure {
                 kind,
                 message,
-                retry_at,
+                retry_at: retry_at.map(|at| at.to_string()),
             }),
         }
     }

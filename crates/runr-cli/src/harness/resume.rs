@@ -28,6 +28,7 @@ use self::claim::claiming;
 use self::environment::Environment;
 use self::refusals::{refuse_first_dirt, refuse_unstarted, refuse_unverified};
 use self::tree::Reopened;
+use super::account::Account;
 use super::baseline::Baseline;
 use super::claim::Claim;
 use super::context::{self, Context, Layout, Workers};
@@ -77,7 +78,7 @@ pub(crate) fn resume(
     if config.command_list() != Config::default().command_list() {
         trust::check(host, &layout.repo_root, &config, file_of(&request.config))?;
     }
-    let versions = probe(request, host, &config, &before)?;
+    let versions = probe(request, host, &layout, &config, &before)?;
     let workers = Workers::of(host, request.host_answers)?;
     let limits = Limits::new(&config, |name| host.var(name))?;
 
@@ -92,12 +93,9 @@ pub(crate) fn resume(
     let claim = claiming
         .map(|claiming| claiming.claim(&run_id, host.cancel.clone()))
         .transpose()?;
-    // After the stop only the user's own command can have been at work, and not in the tree.
-    let at_work = before.in_flight.is_some() || before.running_command.is_some();
-    let died_at_work = at_work && !before.is_stopped();
     let git = Git::new(&layout.repo_root).holding(ownership.inheritable()?);
     let redacting = files.clone().redacting(context::redactor(&config, host));
-    let state = end_what_is_left(&redacting, host, &git, RESUME)?;
+    let state = end_what_is_left(&redacting, host, &layout, &git, RESUME)?;
     claim.as_ref().map_or(Ok(()), Claim::check)?;
     let mut recorder = Recorder::new(redacting, state, host.clock.clone(), listener, git.clone());
     let mut reopened = Reopened::new(&layout, &files, &recorder.state, &git, host)?;
@@ -107,25 +105,23 @@ pub(crate) fn resume(
     let environment = Environment::compare(host, git, &files, state, status, versions)?;
     environment.admit(state, request.force)?;
     let moved = reopened.moved(state, request.force_branch);
-    if !died_at_work {
-        // On a wrong branch the run stops: nothing is moved out of its way.
-        let goes_on = moved.is_some() || reopened.status.branch == state.branch;
-        reopened.clear_strangers_work(&mut recorder, request.auto_stash && goes_on)?;
-    }
+    // On a wrong branch the run stops: nothing is moved out of its way.
+    let is_there = reopened.status.branch == state.branch || reopened.is_unplaced(state);
+    let goes_on = moved.is_some() || is_there;
+    reopened.clear_strangers_work(&mut recorder, request.auto_stash && goes_on)?;
     let state = &recorder.state;
     let chosen = reopened.pick_checkpoint(&layout, state, moved.is_some())?;
-    if moved.is_some() || chosen.milestone_index != state.milestone_index {
-        reopened.judge_from_head(&files)?;
-    }
     let scope = scope_change(state, &snapshot, &config, &task);
     let lock = scope.as_ref().unwrap_or(&state.scope_lock);
     let options = overrides::options(&state.options, request);
     let guard = context::guard(&config, lock, &options.allow_deps, &task.owns_raw)?;
     refuse_first_dirt(&reopened, &guard, state)?;
+    reopened.put_on_branch(state)?;
     let mut baseline = reopened.baseline(&files, &guard, state)?;
     if scope.is_some() {
         baseline.extend(guard.guarded_prints(reopened.git.dir(), &reopened.status)?);
     }
+    baseline.account = Account::observe(host, &reopened.git)?;
     baseline.save(&files)?;
     let changed = (config != snapshot || texts != frozen).then(|| Snapshot {
         config: config.clone(),
@@ -226,6 +222,7 @@ fn mismatch(state: &State, moved: Option<&Moved>) -> Option<Event> {
 fn probe(
     request: &ResumeRequest,
     host: &Host,
+    layout: &Layout,
     config: &Config,
     before: &State,
 ) -> Result<ping::Versions> {
@@ -234,7 +231,7 @@ fn probe(
     }
     let ask_version = host.var("RUNR_SKIP_DOCTOR") != Some("1") && !before.options.skip_doctor;
     let used = used_workers(config, &before.options);
-    let check = ping::probe(host, config, &used, ask_version)?;
+    let check = ping::probe(host, &layout.repo_root, config, &used, ask_version)?;
     Ok(ping::versions(&check))
 }
 

@@ -15,7 +15,7 @@ use runr_core::{Error, Result};
 use serde_json::{Value, json};
 
 use super::orphans;
-use super::process::{self, End, Spec, What};
+use super::process::{self, End, Log, Spec, What};
 use crate::presence;
 
 /// The output of all set-up commands of a run.
@@ -53,22 +53,10 @@ pub(crate) fn run(
     cancel: &CancelFlag,
     journal: &mut dyn FnMut(CommandStarted) -> Result<()>,
 ) -> Result<Ended> {
-    let log = order.run_dir.join(order.log);
-    if let Some(dir) = log.parent() {
-        std::fs::create_dir_all(dir).map_err(|source| Error::io("create", dir, source))?;
-    }
     let mut env = order.env.to_vec();
     env.push(("CI".to_owned(), "1".to_owned()));
     for command in order.commands {
-        let spec = Spec {
-            what: What::Command(command),
-            cwd: order.cwd,
-            env: &env,
-            stdout: &log,
-            stderr: None,
-            redactor: order.redactor,
-        };
-        let ended = run_one(&spec, command, order, cancel, journal);
+        let ended = run_one(command, &env, order, cancel, journal);
         orphans::end_orphans(order.run_dir);
         match ended? {
             Ended::Done => {}
@@ -79,19 +67,30 @@ pub(crate) fn run(
 }
 
 fn run_one(
-    spec: &Spec<'_>,
-    command: &str,
+    command: &String,
+    env: &[(String, String)],
     order: &Order<'_>,
     cancel: &CancelFlag,
     journal: &mut dyn FnMut(CommandStarted) -> Result<()>,
 ) -> Result<Ended> {
-    let failed = |source| Error::io("run a set-up command, log", spec.stdout, source);
+    let log = order.run_dir.join(order.log);
+    let failed = |source| Error::io("run a set-up command, log", &log, source);
+    let stdout = Log::continued(order.run_dir, order.log).map_err(failed)?;
+    let name = stdout.name.clone();
+    let spec = Spec {
+        what: What::Command(command),
+        cwd: order.cwd,
+        env,
+        stdout,
+        stderr: None,
+        redactor: order.redactor,
+    };
     let child = process::spawn(spec).map_err(failed)?;
     let started = CommandStarted {
         kind: "setup".to_owned(),
         tier: None,
-        command: command.to_owned(),
-        log: order.log.to_owned(),
+        command: command.clone(),
+        log: name,
         pid: child.identity.pid,
         start: child.identity.start,
         boot_id: child.identity.boot_id.clone(),
@@ -100,7 +99,7 @@ fn run_one(
         child.abandon();
         return Err(error);
     }
-    let command = command.to_owned();
+    let command = command.clone();
     let ended = child.run("", order.deadline, cancel).map_err(failed)?;
     Ok(match ended.end {
         End::Exited(0) => Ended::Done,

@@ -16,6 +16,7 @@ use runr_core::phase::task::Task;
 use runr_core::phase::watchdog::Limits;
 use runr_core::{Error, Result};
 
+use super::account::Account;
 use super::baseline::Baseline;
 use super::claim::Claim;
 use super::context::{self, Context, Workers};
@@ -23,7 +24,7 @@ use super::driver::{Driver, reason_of};
 use super::fingerprint::Fingerprint;
 use super::git::{Git, TreeStatus};
 use super::gitdir::GitDir;
-use super::index::OwnIndex;
+use super::index::{Flags, OwnIndex};
 use super::inspect::Guard;
 use super::item;
 use super::notify::Notify;
@@ -181,10 +182,14 @@ fn settle_in(
     }
     let git_dir = GitDir::of(git.dir())?;
     baseline.rules = git_dir.rules()?;
+    baseline.account = Account::observe(host, &git)?;
+    let index = OwnIndex::take(git_dir, files.dir())?;
+    if in_place {
+        baseline.flags = Flags::of(&git.clone().judging_by(index.path()))?;
+    }
     baseline.save(&files)?;
     let versions = ping::versions(&prepared.binary);
     Fingerprint::take(host, git.dir(), versions)?.write(&files)?;
-    let index = OwnIndex::take(git_dir, files.dir())?;
     Ok(Ready {
         git: git.judging_by(index.path()),
         ownership,

@@ -1,6 +1,5 @@
 //! Runs the verification tiers: one deadline, one log per command, and an unrun command is a failure.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ use runr_core::redact::Redactor;
 use runr_core::{Error, Result};
 
 use super::claim::Claim;
-use super::process::{self, End, Ended, Spec, What};
+use super::process::{self, End, Ended, Log, Spec, What};
 use super::recorder::{Recorder, VERIFIER};
 
 /// How much failing output goes into the state and the next prompt.
@@ -47,7 +46,6 @@ pub(crate) fn run_claim(
     recorder: &mut Recorder,
     cancel: &CancelFlag,
 ) -> Result<Option<i32>> {
-    make_log_dir(order)?;
     match order.tiers.first() {
         None => Ok(None),
         Some((tier, commands)) => {
@@ -57,18 +55,12 @@ pub(crate) fn run_claim(
     }
 }
 
-fn make_log_dir(order: &Order) -> Result<()> {
-    let logs = order.run_dir.join("logs/verify");
-    std::fs::create_dir_all(&logs).map_err(|source| Error::io("create", &logs, source))
-}
-
 /// Runs the tiers in order; the first failing command ends the pass. `None` when cancelled.
 pub(crate) fn run(
     order: &Order,
     recorder: &mut Recorder,
     cancel: &CancelFlag,
 ) -> Result<Option<VerifyPass>> {
-    make_log_dir(order)?;
     let deadline = Instant::now() + order.budget;
     let required: Vec<String> = order
         .tiers
@@ -121,7 +113,7 @@ fn run_tier(
         else {
             return Ok(None);
         };
-        let log = order.run_dir.join(&name);
+        let log = order.run_dir.join(&result.log);
         keep_copy(order, tier, &log);
         let failed = result.exit_code != 0 || result.timed_out;
         results.push(result);
@@ -153,8 +145,10 @@ fn run_command(
 ) -> Result<Option<CommandResult>> {
     order.claim.as_ref().map_or(Ok(()), Claim::check)?;
     let began = Instant::now();
-    let log = &order.run_dir.join(name);
-    let failed = |source| Error::io("run a verification command, log", log, source);
+    let path = &order.run_dir.join(name);
+    let failed = |source| Error::io("run a verification command, log", path, source);
+    let log = Log::fresh(&order.run_dir, name).map_err(failed)?;
+    let name = log.name.clone();
     let line = command.to_owned();
     let spec = Spec {
         what: What::Command(&line),
@@ -164,12 +158,12 @@ fn run_command(
         stderr: None,
         redactor: &order.redactor,
     };
-    let child = process::spawn(&spec).map_err(failed)?;
+    let child = process::spawn(spec).map_err(failed)?;
     let started = Event::CommandStarted(CommandStarted {
         kind: "verify".into(),
         tier: Some(tier),
         command: command.to_owned(),
-        log: name.to_owned(),
+        log: name.clone(),
         pid: child.identity.pid,
         start: child.identity.start,
         boot_id: child.identity.boot_id.clone(),
@@ -189,7 +183,7 @@ fn run_command(
         exit_code,
         timed_out,
         duration_ms: millis(began.elapsed()),
-        log: name.to_owned(),
+        log: name,
         sha256,
     }))
 }
@@ -197,17 +191,16 @@ fn run_command(
 /// The end of the newest log of a tier under a fixed name, for people; the numbered one is the
 /// record, so a copy that fails is no loss.
 fn keep_copy(order: &Order, tier: Tier, log: &Utf8Path) {
-    let path = order.run_dir.join(format!("artifacts/tests_{tier}.log"));
-    // Never through a link that somebody put there.
-    drop(std::fs::remove_file(&path));
-    if let Some(kept) = order.kept {
-        drop(copy_end(log, &path, kept));
+    let name = format!("artifacts/tests_{tier}.log");
+    match order.kept {
+        Some(kept) => drop(copy_end(log, &order.run_dir, &name, kept)),
+        None => drop(std::fs::remove_file(order.run_dir.join(name))),
     }
 }
 
-fn copy_end(log: &Utf8Path, to: &Utf8Path, kept: u64) -> io::Result<()> {
-    let mut from = File::open(log)?;
-    let mut to = process::private_file(to)?;
+fn copy_end(log: &Utf8Path, run_dir: &Utf8Path, name: &str, kept: u64) -> io::Result<()> {
+    let mut to = Log::instead(run_dir, name)?;
+    let mut from = process::open_plain(log)?;
     let left_out = from.metadata()?.len().saturating_sub(kept);
     if left_out > 0 {
         from.seek(SeekFrom::Start(left_out))?;

@@ -1,6 +1,7 @@
 //! Asks a configured worker: a child process, or the script that stands in for one.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use runr_core::mutant::without;
 use runr_core::phase::config::Worker;
 use runr_core::phase::event::{FailureKind, Usage};
 use runr_core::phase::failure::{failure_by_words, told_failure};
@@ -11,7 +12,7 @@ use runr_core::phase::usage::usage_of;
 use runr_core::redact::Redactor;
 use runr_core::{Error, Result, Timestamp};
 
-use super::process::{self, End, Spec, What};
+use super::process::{self, End, Log, Spec, What};
 use crate::host::Host;
 
 /// How much of an output is searched for the answer, from its end, and then from its beginning; what
@@ -58,13 +59,23 @@ pub fn display_name(key: &str) -> &str {
     if key == "claude" { "claude-code" } else { key }
 }
 
-/// The binary of a worker, as it would be started.
-pub(crate) fn find_binary(host: &Host, worker: &Worker) -> Option<Utf8PathBuf> {
-    if worker.bin.contains('/') {
-        let path = host.cwd.join(&worker.bin);
-        return is_runnable(&path).then_some(path);
+/// What is started for a worker: a name, or a path from the main checkout, wherever one stands. The
+/// copy in a worktree is the work of whoever works there.
+fn program(root: &Utf8Path, worker: &Worker) -> Utf8PathBuf {
+    if worker.bin.contains('/') && !without("main-program") {
+        root.join(&worker.bin)
+    } else {
+        worker.bin.as_str().into()
     }
-    find_on_path(host, &worker.bin)
+}
+
+/// The binary of a worker of the repository at `root`, as it would be started.
+pub(crate) fn find_binary(host: &Host, root: &Utf8Path, worker: &Worker) -> Option<Utf8PathBuf> {
+    let program = program(root, worker);
+    if program.as_str().contains('/') {
+        return is_runnable(&program).then_some(program);
+    }
+    find_on_path(host, program.as_str())
 }
 
 /// The program of this name, as a shell would find it.
@@ -96,28 +107,30 @@ pub(crate) struct ProcessCall<'a> {
     pub(crate) worker: &'a Worker,
     pub(crate) name: &'a str,
     pub(crate) stage: Stage,
+    /// The main checkout.
+    pub(crate) root: &'a Utf8Path,
     pub(crate) cwd: &'a Utf8Path,
     pub(crate) env: &'a [(String, String)],
-    /// Standard output; standard error goes beside it with `.err` appended.
+    /// Where standard output goes, and where standard error.
     pub(crate) log: Utf8PathBuf,
+    pub(crate) complaints: Utf8PathBuf,
     pub(crate) redactor: &'a Redactor,
 }
 
 impl ProcessCall<'_> {
     /// Starts the worker up to its gate.
-    pub(crate) fn spawn(&self) -> Result<process::Gated> {
-        let mut argv = vec![self.worker.bin.clone()];
+    pub(crate) fn spawn(&self, stdout: Log, stderr: Log) -> Result<process::Gated> {
+        let mut argv = vec![program(self.root, self.worker).into_string()];
         argv.extend(arguments(self.name, self.worker, self.cwd));
-        let stderr = Utf8PathBuf::from(format!("{}.err", self.log));
         let spec = Spec {
             what: What::Program(&argv),
             cwd: self.cwd,
             env: self.env,
-            stdout: &self.log,
-            stderr: Some(&stderr),
+            stdout,
+            stderr: Some(stderr),
             redactor: self.redactor,
         };
-        process::spawn(&spec)
+        process::spawn(spec)
             .map_err(|source| Error::io("start worker", Utf8Path::new(&self.worker.bin), source))
     }
 
@@ -153,8 +166,7 @@ impl ProcessCall<'_> {
         if exit_code == 0 || is_answer {
             return Answer::Text(text);
         }
-        let stderr = Utf8PathBuf::from(format!("{}.err", self.log));
-        let stderr = process::tail_of(&stderr, STDERR_LIMIT).unwrap_or_default();
+        let stderr = process::tail_of(&self.complaints, STDERR_LIMIT).unwrap_or_default();
         if stdout.trim().is_empty() && parse_reply(self.stage, &stderr).is_ok() {
             return Answer::Text(stderr);
         }

@@ -2,6 +2,7 @@
 
 mod removal;
 mod strays;
+mod trees;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::host::Host;
 
 pub(crate) use removal::{remove_half_made, remove_scratch};
 pub(crate) use strays::Strays;
+use trees::refuse_where_checked_out;
 
 /// The lock of what concerns the whole repository.
 const REPOSITORY_LOCK: &str = ".runr.lock";
@@ -100,6 +102,9 @@ pub(crate) fn add_again(
     branch: Option<&str>,
 ) -> Result<Worktree> {
     let _alone = alone(host, layout)?;
+    if let Some(name) = branch {
+        refuse_where_checked_out(git, dir, name)?;
+    }
     // Twice: a git that was killed while it made the worktree leaves its record locked.
     let add = ["worktree", "add", "--force", "--force"];
     match branch {

@@ -416,7 +416,10 @@ pub(crate) fn read_range(file: &dyn File, offset: u64, len: u64) -> io::Result<V
 }
 
 /// Writes everything, however short the single writes are.
-pub(crate) fn write_all(file: &mut dyn File, mut bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// The error of the system call; `WriteZero` where nothing is taken any more.
+pub fn write_all(file: &mut dyn File, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

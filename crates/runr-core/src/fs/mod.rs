@@ -37,8 +37,8 @@ use std::sync::Arc;
 
 pub use confined::confined;
 pub use dir::{Contents, Dir, Entry, File, FileId, Fs, Kind, LockFile, Open, Stat};
-pub use dir::{create_dirs, open_dir_if_present};
-pub(crate) use dir::{read_range, read_whole, write_all};
+pub use dir::{create_dirs, open_dir_if_present, write_all};
+pub(crate) use dir::{read_range, read_whole};
 pub(crate) use document::{Changed, MAX_DOCUMENT, corrupt};
 pub use document::{Document, Update};
 pub use fault::{Fault, FaultFs, Lasting};

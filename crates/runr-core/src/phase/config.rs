@@ -285,6 +285,18 @@ impl Verification {
     }
 }
 
+/// What is wrong with a shell command: an empty one would succeed without checking anything, and none
+/// can hold a null character.
+#[must_use]
+pub fn problem_of_command(command: &str) -> Option<&'static str> {
+    if command.trim().is_empty() {
+        return Some("must not be empty");
+    }
+    command
+        .contains('\0')
+        .then_some("must not hold a null character")
+}
+
 impl Workers {
     /// The worker with this name.
     #[must_use]

@@ -17,8 +17,8 @@ use super::rules::{WorkerFailure, head, tail};
 use crate::mutant::without;
 use crate::time::Timestamp;
 
-/// How much of a failed worker's words is kept.
-const MAX_WORDS: usize = 500;
+/// How much of a failed worker's words is kept, in bytes.
+pub const MAX_WORDS: usize = 500;
 /// How much of its output is searched for words, from the end.
 const SEARCHED: usize = 4096;
 
@@ -29,7 +29,9 @@ pub fn told_failure(mode: OutputMode, stdout: &str, now: Timestamp) -> Option<Wo
     let mut problem = None;
     for object in objects(mode, stdout) {
         match object["type"].as_str() {
-            Some("result") | None => problem = result_problem(&object).or(problem),
+            None => problem = result_problem(&object).or(problem),
+            // The last word of a call.
+            Some("result") => problem = result_problem(&object),
             // What went wrong before a turn was completed was mended within it.
             Some("turn.completed") => problem = None,
             Some("turn.failed" | "error") => problem = Some(Problem::of(&object)),

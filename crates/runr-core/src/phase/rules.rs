@@ -275,7 +275,8 @@ fn listed(files: &[String]) -> Vec<String> {
 }
 
 /// The first `bytes` bytes of a text, cut at a character boundary.
-pub(super) fn head(text: &str, bytes: usize) -> &str {
+#[must_use]
+pub fn head(text: &str, bytes: usize) -> &str {
     let mut to = text.len().min(bytes);
     while !text.is_char_boundary(to) {
         to -= 1;

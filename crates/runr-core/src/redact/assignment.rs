@@ -11,6 +11,8 @@ pub(super) enum Form {
     Tight,
     /// `name: value`, `name = value`, `--name value`: prose and code look alike.
     Loose,
+    /// `--name value` on a command line: a word can be a value, too.
+    Word,
 }
 
 /// Words that stand for a value, or for its type.
@@ -40,12 +42,28 @@ const STAND_INS: [&str; 24] = [
     "redacted",
     "changeme",
 ];
+/// What is said about options.
+const PROSE: [&str; 10] = [
+    "argument",
+    "before",
+    "instead",
+    "itself",
+    "missing",
+    "option",
+    "options",
+    "parameter",
+    "together",
+    "variable",
+];
 /// What a name of something secret has in it.
 const NAMES: [&str; 5] = ["passw", "token", "secret", "key", "credential"];
 
+/// How much of a value is judged: no more than every window shows.
+const JUDGED: usize = 4096;
+
 /// Whether a value is a secret, going by its words alone.
 pub(super) fn is_secret(value: &[u8], form: Form) -> bool {
-    let text = String::from_utf8_lossy(value);
+    let text = String::from_utf8_lossy(&value[..value.len().min(JUDGED)]);
     let punctuation = [',', ';', ')', ']', '}', '.'];
     let bare = text.trim_end_matches(punctuation);
     let left = text.replace(REDACTED, "");
@@ -61,6 +79,7 @@ pub(super) fn is_secret(value: &[u8], form: Form) -> bool {
         Form::Quoted => bare.len() >= 3,
         Form::Tight => !is_code(&text) && !is_named_alike(&lower),
         Form::Loose => !is_code(&text) && bare.len() >= 6 && is_mixed(bare),
+        Form::Word => bare.len() >= 6 && !is_prose(bare, &lower) && !is_named_alike(&lower),
     }
 }
 
@@ -71,8 +90,8 @@ fn is_placeholder(text: &str) -> bool {
     match first {
         '$' | '%' => second.is_some_and(|c| c.is_alphabetic() || "_{(".contains(c)),
         '<' | '=' => true,
-        '{' => text.contains('}'),
-        '(' => text.contains(')'),
+        '{' => has(text, '}'),
+        '(' => has(text, ')'),
         '*' | '.' | 'x' | 'X' => text.chars().all(|c| c == first),
         _ => false,
     }
@@ -82,7 +101,12 @@ fn is_path(text: &str) -> bool {
     ["./", "../", "~/"]
         .iter()
         .any(|start| text.starts_with(start))
-        || (text.starts_with('/') && text[1..].contains('/'))
+        || text.strip_prefix('/').is_some_and(|rest| has(rest, '/'))
+}
+
+/// Whether a text has a character, or may have had it: in a mark is what it was judged with before.
+fn has(text: &str, c: char) -> bool {
+    text.contains(c) || text.contains(REDACTED)
 }
 
 /// A call, an index, a path of names: it says where the value comes from.
@@ -111,6 +135,11 @@ fn is_named_alike(lower: &str) -> bool {
 fn is_mixed(text: &str) -> bool {
     let has = |is: fn(char) -> bool| text.chars().any(is);
     has(char::is_alphabetic) && (has(|c| c.is_ascii_digit()) || has(|c| "!@#$%^&*+=~".contains(c)))
+}
+
+/// A word about an option, or in capitals what stands for its value.
+fn is_prose(bare: &str, lower: &str) -> bool {
+    PROSE.contains(&lower) || !bare.contains(|c: char| c.is_ascii_lowercase())
 }
 
 /// The forms of a token that begin like ordinary words: a long part without a dash tells it.
@@ -150,6 +179,8 @@ mod tests {
             ("None)", Form::Tight),
             ("********", Form::Quoted),
             ("[REDACTED]", Form::Tight),
+            ("/a token=[REDACTED]", Form::Quoted),
+            ("{token=[REDACTED]", Form::Quoted),
         ] {
             assert!(!is_secret(value.as_bytes(), form), "{value}");
         }

@@ -1,5 +1,7 @@
 //! Which variables hold secrets: their names say so.
 
+use super::REDACTED;
+
 /// What a name has in it whose value is secret.
 const TELLING: [&str; 9] = [
     "TOKEN",
@@ -43,7 +45,7 @@ fn is_telling(name: &str) -> bool {
 fn parts(value: &str) -> Vec<String> {
     let parts: Vec<&str> = value
         .split(|c: char| c.is_control() || matches!(c, '"' | '\\'))
-        .map(str::trim)
+        .map(|part| apart(part.trim()))
         .filter(|part| !part.is_empty())
         .collect();
     let shortest = if parts.len() > 1 {
@@ -58,12 +60,28 @@ fn parts(value: &str) -> Vec<String> {
         .collect()
 }
 
+/// The part without what could be the edge of a mark: beside a secret that was replaced it would be
+/// found though nobody wrote it.
+fn apart(part: &str) -> &str {
+    let edges = (1..=REDACTED.len()).map(|len| REDACTED.split_at(len));
+    let shorter = edges
+        .clone()
+        .find_map(|(begin, _)| part.strip_suffix(begin));
+    let shorter = shorter.or_else(|| {
+        edges
+            .clone()
+            .find_map(|(begin, end)| part.strip_prefix(if end.is_empty() { begin } else { end }))
+    });
+    shorter.map_or(part, apart)
+}
+
 fn is_secret(part: &str) -> bool {
     // A number may stand in JSON without quotes, and the frame of a key block is no secret.
     let is_number = part
         .bytes()
         .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
-    !is_number && !part.contains("-----") && !is_path(part) && !super::REDACTED.contains(part)
+    let is_mark = part.contains(REDACTED) || REDACTED.contains(part);
+    !is_number && !is_mark && !part.contains("-----") && !is_path(part)
 }
 
 fn is_path(part: &str) -> bool {
@@ -103,6 +121,22 @@ mod tests {
             ("PIN_SECRET", "1234567890"),
         ]);
         assert_eq!(found, ["opensesame1", "opensesame2"]);
+    }
+
+    #[test]
+    fn a_value_has_nothing_in_it_that_a_mark_has_at_its_edge() {
+        for (value, found) in [
+            ("]opensesame", &["opensesame"][..]),
+            ("opensesame[RED", &["opensesame"]),
+            ("TED]opensesame[[", &["opensesame"]),
+            ("open[sesame]", &["open[sesame]"]),
+            ("[REDACTED]", &[]),
+            ("REDACTED", &[]),
+            ("open[REDACTED]sesame", &[]),
+            ("open[REDACTED", &[]),
+        ] {
+            assert_eq!(secret_values([("A_TOKEN", value)]), found, "{value}");
+        }
     }
 
     #[test]

@@ -7,20 +7,23 @@
 //! fields of lockfiles survive.
 //!
 //! What is replaced never includes a JSON string's end, so JSON stays JSON; redacting again changes
-//! nothing, unless a token was glued to the beginning of a key block; and a [`Stream`] gives the same
-//! bytes however its input is cut in pieces, in bounded memory.
+//! nothing; and a [`Stream`] gives the same bytes however its input is cut in pieces, in bounded memory.
 
+mod addresses;
 mod assignment;
 mod block;
 mod environment;
 mod extent;
+mod hints;
 mod names;
+mod options;
 mod random;
 mod rules;
 mod shapes;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value;

@@ -1,12 +1,16 @@
-//! What tells itself by the name it is given to: headers, addresses, assignments.
+//! What tells itself by the name it is given to: headers, assignments, options.
+//!
+//! All of it has one of the words in it that [`super::words`] knows.
 
 use std::sync::LazyLock;
 
 use regex::bytes::{Captures, Regex};
 
-use super::assignment::{Form, has_long_part, is_secret};
+use super::REDACTED;
+use super::assignment::{Form, is_secret};
 use super::extent::Extent;
-use super::rules::{Found, Then, at_group, compile, each, end_of, going_on, span, start_of};
+use super::options;
+use super::rules::{Found, at_group, compile, each, end_of, going_on, start_of};
 
 macro_rules! names {
     () => {
@@ -14,14 +18,6 @@ macro_rules! names {
          token|(?:api|access|account|private|auth|signing|encryption|secret)[_-]?key|credentials?)"
     };
 }
-
-/// Text without any of these has no secret of this kind.
-static TRIGGER: LazyLock<Regex> = LazyLock::new(|| {
-    compile(
-        "(?i-u)://|authorization|bearer|passw|passphrase|pwd|secret|token|[_-]key|apikey|accesskey|\
-         accountkey|privatekey|authkey|signingkey|encryptionkey|credential",
-    )
-});
 
 static HEADER: LazyLock<Regex> = LazyLock::new(|| {
     compile(
@@ -31,12 +27,6 @@ static HEADER: LazyLock<Regex> = LazyLock::new(|| {
 
 static BEARER: LazyLock<Regex> =
     LazyLock::new(|| compile(r"(?i-u)bearer[ \t]{1,8}(?P<v>[a-z0-9._~+/=-]{16,200})"));
-
-static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
-    compile(
-        r#"(?i-u)://(?:[^\x00-\x20"'\\/?\#:@]{0,128}:(?P<v>[^\x00-\x20"'\\/]{1,256})|(?P<user>[a-z0-9_.~%+-]{20,256}))@"#,
-    )
-});
 
 static ASSIGNMENT: LazyLock<Regex> = LazyLock::new(|| {
     compile(&format!(
@@ -52,15 +42,11 @@ static FLAG: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-pub(super) fn is_clean(lines: &[u8]) -> bool {
-    !TRIGGER.is_match(lines)
-}
-
 pub(super) fn find(line: &[u8], from: usize) -> Vec<Found> {
     let mut found = Vec::new();
     headers(line, from, &mut found);
-    addresses(line, from, &mut found);
     assignments(line, from, &mut found);
+    options::find(line, from, &mut found);
     found
 }
 
@@ -77,7 +63,9 @@ fn headers(line: &[u8], from: usize, found: &mut Vec<Found>) {
         };
         let value = going_on(line, start, extent);
         let text = &line[start..value.end];
-        let long = text.len() >= 16 || text.iter().any(u8::is_ascii_digit);
+        // What is replaced already tells nothing.
+        let bare = String::from_utf8_lossy(text).replace(REDACTED, "");
+        let long = bare.len() >= 16 || bare.contains(|c: char| c.is_ascii_digit());
         let named = hit.name("long").is_some() || hit.name("scheme").is_some();
         if (named && is_secret(text, Form::Quoted)) || (long && is_secret(text, Form::Tight)) {
             found.push((anchor, value));
@@ -94,33 +82,15 @@ fn headers(line: &[u8], from: usize, found: &mut Vec<Found>) {
     });
 }
 
-fn addresses(line: &[u8], from: usize, found: &mut Vec<Found>) {
-    each(&ADDRESS, line, from, |hit| {
-        let user = hit
-            .name("user")
-            .filter(|user| has_long_part(user.as_bytes()));
-        let secret = hit.name("v").or(user);
-        if let Some(secret) = secret.filter(|secret| is_secret(secret.as_bytes(), Form::Quoted)) {
-            let whole = span(secret.start(), secret.end(), Then::Nothing);
-            found.push((start_of(hit), whole));
-        }
-        end_of(hit)
-    });
-}
-
 fn assignments(line: &[u8], from: usize, found: &mut Vec<Found>) {
     each(&ASSIGNMENT, line, from, |hit| {
         let sep = hit.name("sep").map_or(&b" "[..], |sep| sep.as_bytes());
         let tight = !sep.iter().any(u8::is_ascii_whitespace) && sep == b"=";
-        value(
-            line,
-            hit,
-            if tight { Form::Tight } else { Form::Loose },
-            found,
-        )
+        let form = if tight { Form::Tight } else { Form::Loose };
+        value(line, hit, [form, Form::Quoted], found)
     });
     each(&FLAG, line, from, |hit| {
-        value(line, hit, Form::Loose, found)
+        value(line, hit, [Form::Loose, Form::Quoted], found)
     });
 }
 
@@ -143,8 +113,14 @@ fn is_beside_string(line: &[u8], hit: &Captures<'_>) -> bool {
     }
 }
 
-/// Judges the value of an assignment; where to look for the next one.
-fn value(line: &[u8], hit: &Captures<'_>, form: Form, found: &mut Vec<Found>) -> usize {
+/// Judges a value, which is given in the first form or, in quotes, in the second one; where to look
+/// for the next one.
+pub(super) fn value(
+    line: &[u8],
+    hit: &Captures<'_>,
+    [bare, within_quotes]: [Form; 2],
+    found: &mut Vec<Found>,
+) -> usize {
     let start = at_group(hit, "v");
     let quoted = hit
         .name("open")
@@ -152,18 +128,18 @@ fn value(line: &[u8], hit: &Captures<'_>, form: Form, found: &mut Vec<Found>) ->
     let (form, extent) = match quoted {
         _ if is_beside_string(line, hit) => return start,
         None if line.get(start) == Some(&b'\'') => return start,
-        None => (form, Extent::Word),
+        None => (bare, Extent::Word),
         Some((quote, slashes)) => {
             let extent = Extent::Quoted {
                 quote: *quote,
                 escapes: slashes.is_empty() && *quote == b'"',
                 escaped: false,
             };
-            (Form::Quoted, extent)
+            (within_quotes, extent)
         }
     };
     let whole = going_on(line, start, extent);
-    if whole.end > start && is_secret(&line[start..whole.end], form) {
+    if is_secret(&line[start..whole.end], form) {
         found.push((start_of(hit), whole));
         return whole.end;
     }

@@ -2,30 +2,36 @@
 
 use std::ops::Range;
 
+use super::extent::is_token;
+
 /// Shorter ones are ids.
 const SHORTEST: usize = 40;
 /// How much of a run is judged.
 const JUDGED: usize = 4096;
 
-/// The runs of base64 in `hay` from `from` that look random.
-pub(super) fn random_runs(hay: &[u8], from: usize) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
+/// The next run of base64 in `hay` from `from` on that looks random.
+pub(super) fn next_random(hay: &[u8], from: usize) -> Option<Range<usize>> {
     let mut at = from;
     while let Some(run) = next_run(hay, at) {
         at = run.end;
         let judged = &hay[run.start..run.end.min(run.start + JUDGED)];
         if is_random(judged) && !is_sum(&hay[..run.start], judged) {
-            found.push(run);
+            return Some(run);
         }
     }
-    found
+    None
 }
 
-/// The next run of at least [`SHORTEST`] characters that begins at `from` or later. Every such run
-/// has one at a place that is looked at.
+/// The next run of at least [`SHORTEST`] characters that begins at `from` or later, and not before.
+/// Every such run has one at a place that is looked at.
 fn next_run(hay: &[u8], from: usize) -> Option<Range<usize>> {
-    let mut floor = from;
-    let mut probe = from + SHORTEST - 1;
+    let within = from > 0 && IN_RUN[usize::from(hay[from - 1])];
+    let rest = hay[from..].iter();
+    let rest = rest
+        .take_while(|b| within && IN_RUN[usize::from(**b)])
+        .count();
+    let mut floor = from + rest;
+    let mut probe = floor + SHORTEST - 1;
     while probe < hay.len() {
         if !IN_RUN[usize::from(hay[probe])] {
             floor = probe + 1;
@@ -96,10 +102,18 @@ fn is_sum(before: &[u8], run: &[u8]) -> bool {
         .is_some_and(|at| is_name(&run[..at]));
     let behind = |label: &[u8]| {
         let label_at = before.len().checked_sub(label.len());
-        label_at.is_some_and(|at| before[at..].eq_ignore_ascii_case(label))
+        // At the end of a longer word it is a part of that, and may be gone when this is judged again.
+        label_at
+            .is_some_and(|at| before[at..].eq_ignore_ascii_case(label) && begins_word(before, at))
     };
     let labels: [&[u8]; 5] = [b"h1:", b"sha1:", b"sha256:", b"sha384:", b"sha512:"];
     named || labels.iter().any(|label| behind(label))
+}
+
+/// Whether a word begins here: also behind the escape of a line feed.
+fn begins_word(text: &[u8], at: usize) -> bool {
+    let escaped = at > 1 && text[at - 2] == b'\\';
+    escaped || at == 0 || !is_token(text[at - 1])
 }
 
 #[cfg(test)]

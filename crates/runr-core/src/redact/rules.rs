@@ -3,10 +3,15 @@
 //! That order is what makes redacting twice the same as redacting once: a value is judged with the
 //! tokens in it blanked already.
 
+use std::ops::Range;
+
 use regex::bytes::{Captures, Regex};
 
 use super::extent::Extent;
-use super::{Redactor, names, shapes};
+use super::hints::Way;
+use super::random::next_random;
+use super::words::next_word;
+use super::{Redactor, addresses, names, shapes};
 
 /// What a pass looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +20,8 @@ pub(super) enum Pass {
     Values,
     /// What tells itself by how it looks.
     Shapes,
+    /// Passwords in addresses.
+    Addresses,
     /// What tells itself by the name it is given to.
     Names,
 }
@@ -31,7 +38,8 @@ pub(super) struct Span {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
     Nothing,
-    More(Extent),
+    /// So far as this extent goes, counted from a place in the text.
+    More(Extent, usize),
     /// A private key block begins here; what it holds is found by [`super::block::Block`].
     Block,
 }
@@ -39,47 +47,57 @@ pub(super) enum Then {
 /// A span with the place that its beginning was told by.
 pub(super) type Found = (usize, Span);
 
-impl Redactor {
-    /// Whether nothing in these lines is a secret, at a glance.
-    pub(super) fn is_clean(&self, pass: Pass, lines: &[u8]) -> bool {
-        match pass {
-            Pass::Values => !self
-                .exact
-                .as_ref()
-                .is_some_and(|exact| exact.is_match(lines)),
-            Pass::Shapes => shapes::is_clean(lines),
-            Pass::Names => names::is_clean(lines),
+impl Pass {
+    /// How to find the places that this pass has to look at.
+    pub(super) fn ways(self) -> &'static [Way] {
+        match self {
+            Self::Values => &[Redactor::next_value],
+            Self::Shapes => &[
+                |_, text, from| shapes::next(text, from),
+                |_, text, from| next_random(text, from).map(|run| run.start),
+            ],
+            Self::Addresses => &[|_, text, from| addresses::next(text, from)],
+            Self::Names => &[|_, text, from| next_word(text, from)],
         }
     }
 
+    /// Where the next private key block begins, which ends whatever goes on up to there.
+    pub(super) fn block(self, line: &[u8], from: usize) -> Option<Range<usize>> {
+        match self {
+            Self::Shapes => shapes::key_block(line, from),
+            Self::Values | Self::Addresses | Self::Names => None,
+        }
+    }
+}
+
+impl Redactor {
     /// The secrets in a line, or in a part of a long one: those that begin at `from` or later, and
     /// before `until`. In order, none touching another. A block ends the list.
     pub(super) fn spans(&self, pass: Pass, line: &[u8], from: usize, until: usize) -> Vec<Span> {
+        let block = pass.block(line, from);
+        // Nothing is judged by what a block holds, which is gone when it is judged again.
+        let text = &line[..block.as_ref().map_or(line.len(), |block| block.start)];
         let found = match pass {
-            Pass::Values => self.values(line, from),
-            Pass::Shapes => shapes::find(line, from),
-            Pass::Names => names::find(line, from),
+            Pass::Values => self.values(text, from),
+            Pass::Shapes => shapes::find(text, from),
+            Pass::Addresses => addresses::find(text, from),
+            Pass::Names => names::find(text, from),
         };
-        let block = Some(pass).filter(|pass| *pass == Pass::Shapes);
-        let block = block.and_then(|_| shapes::key_block(line, from));
-        let block = block.filter(|block| block.start < until);
-        let limit = block.as_ref().map_or(line.len(), |block| block.start);
         let begins = found.into_iter().filter(|(anchor, _)| *anchor < until);
         let mut spans: Vec<Span> = begins
-            .map(|(_, span)| behind_escape(line, span))
-            .filter(|span| span.start < span.end.min(limit))
-            .map(|span| {
-                if span.end > limit {
-                    cut(span, limit)
-                } else {
-                    span
-                }
-            })
+            .map(|(_, span)| behind_escape(text, span))
+            .filter(|span| span.start < span.end)
             .collect();
         spans.sort_by_key(|span| span.start);
         spans.dedup_by(|next, kept| joins(kept, next));
+        let block = block.filter(|block| block.start < until);
         spans.extend(block.map(|block| span(block.start, block.end, Then::Block)));
         spans
+    }
+
+    fn next_value(&self, text: &[u8], from: usize) -> Option<usize> {
+        let exact = self.exact.as_ref()?;
+        exact.find_at(text, from).map(|value| value.start())
     }
 
     fn values(&self, line: &[u8], from: usize) -> Vec<Found> {
@@ -99,10 +117,6 @@ pub(super) fn span(start: usize, end: usize, then: Then) -> Span {
     Span { start, end, then }
 }
 
-fn cut(whole: Span, end: usize) -> Span {
-    span(whole.start, end, Then::Nothing)
-}
-
 fn joins(kept: &mut Span, next: &mut Span) -> bool {
     let joins = next.start <= kept.end;
     if joins && next.end > kept.end {
@@ -114,10 +128,11 @@ fn joins(kept: &mut Span, next: &mut Span) -> bool {
 }
 
 /// The span from `start` as far as it goes in this text.
-pub(super) fn going_on(line: &[u8], start: usize, mut extent: Extent) -> Span {
-    let end = start + extent.take(&line[start..]);
+pub(super) fn going_on(line: &[u8], start: usize, extent: Extent) -> Span {
+    let mut whole = extent;
+    let end = start + whole.take(&line[start..]);
     let then = if end == line.len() {
-        Then::More(extent)
+        Then::More(extent, start)
     } else {
         Then::Nothing
     };

@@ -7,13 +7,14 @@ use regex::bytes::Regex;
 
 use super::assignment::has_long_part;
 use super::extent::Extent;
-use super::random::random_runs;
+use super::random::next_random;
 use super::rules::{Found, compile, each, going_on, start_of};
 
-/// Text without any of these, and without random base64, has no secret of this kind.
+/// A token or a block has one of these in it. At least three letters each, so that the search for
+/// them is fast.
 static TRIGGER: LazyLock<Regex> = LazyLock::new(|| {
     compile(
-        "(?-u)A(?:KIA|SIA|BIA|CCA|Iza)|gh[oprsu]_|github_pat_|gl[a-z]{2,5}-|xox[a-z]-|xapp-|sk-|\
+        "(?-u)A(?:KIA|SIA|BIA|CCA|Iza)|gh[oprsu]_|github_pat_|gl(?:pat|ptt|dt|rt|cbt|ft|soat|agent|oas)-|xox[a-z]-|xapp-|sk-|\
          [rs]k_(?:live|test)_|npm_|pypi-|hf_|ya29\\.|SG\\.|dop_v1_|AGE-SECRET|eyJ|-----BEGIN",
     )
 });
@@ -28,8 +29,9 @@ static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
 static KEY_BLOCK: LazyLock<Regex> =
     LazyLock::new(|| compile(r"(?-u)-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----"));
 
-pub(super) fn is_clean(lines: &[u8]) -> bool {
-    !TRIGGER.is_match(lines) && random_runs(lines, 0).is_empty()
+/// Where the next token or block could be.
+pub(super) fn next(text: &[u8], from: usize) -> Option<usize> {
+    TRIGGER.find_at(text, from).map(|found| found.start())
 }
 
 /// Where the next private key block begins: its first line.
@@ -41,12 +43,12 @@ pub(super) fn find(line: &[u8], from: usize) -> Vec<Found> {
     let mut found = Vec::new();
     tokens(line, from, &mut found);
     let tokens: Vec<(usize, usize)> = found.iter().map(|(_, s)| (s.start, s.end)).collect();
-    let end = key_block(line, from).map_or(line.len(), |block| block.start);
-    // A run is judged without the tokens in it, and without the block behind it.
+    // A run is judged without the tokens in it.
     let mut at = from;
-    for (start, end) in tokens.into_iter().chain([(end, end)]) {
-        for run in random_runs(&line[..start.min(end)], at) {
+    for (start, end) in tokens.into_iter().chain([(line.len(), line.len())]) {
+        while let Some(run) = next_random(&line[..start], at) {
             found.push((run.start, going_on(line, run.start, Extent::Token)));
+            at = run.end;
         }
         at = end;
     }

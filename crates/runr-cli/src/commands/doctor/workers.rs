@@ -88,7 +88,8 @@ impl Workers {
 fn ask(host: &Host, layout: &Layout, config: &Config, all: &mut [Asked]) {
     let able = all.iter().filter(|worker| worker.error.is_none());
     let names: Vec<&str> = able.map(|worker| worker.name.as_str()).collect();
-    let heard = ping(host, config, &names, &layout.repo_root, WORD_LIMIT);
+    let root = &layout.repo_root;
+    let heard = ping(host, root, config, &names, root, WORD_LIMIT);
     let redactor = redactor(config, host);
     for result in heard.results {
         let Some(worker) = all.iter_mut().find(|it| it.name == result.worker) else {
@@ -118,13 +119,13 @@ impl Asked {
             error: None,
             category: None,
         };
-        if find_binary(host, worker).is_none() {
+        if find_binary(host, &layout.repo_root, worker).is_none() {
             asked.error = Some("not on PATH".to_owned());
         }
         if depth == Depth::Found || asked.error.is_some() {
             return Some(asked);
         }
-        match version_of(host, worker) {
+        match version_of(host, &layout.repo_root, worker) {
             Ok(version) => asked.version = Some(version),
             Err(why) => {
                 asked.error = Some(why);

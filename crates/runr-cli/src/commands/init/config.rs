@@ -22,7 +22,7 @@ impl Installed {
         let defaults = Config::default();
         let found = |name| {
             let worker = defaults.workers.get(name);
-            worker.is_some_and(|worker| find_binary(host, worker).is_some())
+            worker.is_some_and(|worker| find_binary(host, &host.cwd, worker).is_some())
         };
         Self {
             claude: found("claude"),

@@ -10,7 +10,9 @@ use runr_core::phase::owned::is_own_output;
 use runr_core::phase::rules;
 
 use super::Driver;
+use crate::harness::account::Account;
 use crate::harness::baseline::prints;
+use crate::harness::context::Context;
 use crate::harness::git::TreeStatus;
 use crate::harness::recorder::SUPERVISOR;
 use crate::harness::setup::copy::{self, Copied};
@@ -69,6 +71,8 @@ impl Driver {
         let tree = self.context.git.dir();
         self.baseline.guarded = guard.guarded_prints(tree, &status)?;
         self.baseline.rules = self.index.git_dir().rules()?;
+        let Context { host, git, .. } = &self.context;
+        self.baseline.account = Account::observe(host, git)?;
         self.baseline.save(&self.recorder.files)?;
         self.index.staged_judged()?;
         setup::note_ready(&self.recorder.files)?;
@@ -131,8 +135,9 @@ impl Driver {
             }
             Copied::All(copied) => {
                 let after = self.context.git.status()?;
-                let copied: HashSet<&String> = copied.iter().collect();
-                let shown = after.untracked.iter().filter(|path| copied.contains(path));
+                self.baseline.copied = copied.into_iter().collect();
+                let copied = &self.baseline.copied;
+                let shown = after.untracked.iter().filter(|path| copied.contains(*path));
                 self.baseline.dirty = prints(&tree, shown)?;
                 Ok(true)
             }

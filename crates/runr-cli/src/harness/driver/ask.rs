@@ -13,7 +13,7 @@ use runr_core::{Error, Result};
 use super::{Driver, Fix, WorkerCall, no_milestone};
 use crate::harness::context::Workers;
 use crate::harness::orphans::end_orphans;
-use crate::harness::process::{End, Ended, head_of};
+use crate::harness::process::{End, Ended, Log, head_of};
 use crate::harness::recorder::{Recorder, SUPERVISOR};
 use crate::harness::script;
 use crate::harness::worker::{Answer, CallEnd, CallLog, ProcessCall, failed};
@@ -151,26 +151,23 @@ impl Driver {
         let worker = worker.ok_or_else(|| {
             Error::internal(format!("worker `{}` is not configured", call.worker))
         })?;
-        let logs = self.context.run_dir().join("logs/worker");
-        std::fs::create_dir_all(&logs).map_err(|source| Error::io("create", &logs, source))?;
-        let number = self.recorder.state.calls_started + 1;
-        let name = format!(
-            "m{:02}-a{}-{}-{number}.log",
-            call.milestone + 1,
-            call.attempt,
-            call.stage
-        );
+        let run_dir = self.context.run_dir();
+        let (stdout, stderr) = self
+            .logs(call)
+            .map_err(|source| Error::io("create a log in", &run_dir, source))?;
+        let relative = stdout.name.clone();
         let asked = ProcessCall {
             worker: &worker,
             name: &call.worker,
             stage: call.stage,
+            root: &self.context.layout.repo_root,
             cwd: self.context.git.dir(),
             env: &self.context.env,
-            log: logs.join(name),
+            log: run_dir.join(&stdout.name),
+            complaints: run_dir.join(&stderr.name),
             redactor: &self.context.redactor,
         };
-        let relative = self.context.relative(&asked.log);
-        let child = asked.spawn()?;
+        let child = asked.spawn(stdout, stderr)?;
         let identity = child.identity.clone();
         if let Err(error) = announce(&mut self.recorder, call, Some(&identity), Some(&relative)) {
             child.abandon();
@@ -178,7 +175,7 @@ impl Driver {
         }
         let cancel = self.halt.clone();
         let ended = child.run(&call.prompt, deadline, &cancel);
-        end_orphans(&self.context.run_dir());
+        end_orphans(&run_dir);
         let Ended { end, sha256 } =
             ended.map_err(|e| Error::io("wait for worker, log", &asked.log, e))?;
         if end == End::Cancelled {
@@ -195,6 +192,17 @@ impl Driver {
             usage: heard.usage,
             log,
         }))
+    }
+
+    /// The logs of a call: standard output, and beside it standard error.
+    fn logs(&self, call: &WorkerCall) -> std::io::Result<(Log, Log)> {
+        let run_dir = self.context.run_dir();
+        let number = self.recorder.state.calls_started + 1;
+        let (milestone, attempt, stage) = (call.milestone + 1, call.attempt, call.stage);
+        let name = format!("logs/worker/m{milestone:02}-a{attempt}-{stage}-{number}.log");
+        let stdout = Log::fresh(&run_dir, &name)?;
+        let stderr = Log::fresh(&run_dir, &format!("{}.err", stdout.name))?;
+        Ok((stdout, stderr))
     }
 
     pub(super) fn play(&self, call: &WorkerCall, deadline: Instant) -> Result<Option<CallEnd>> {

@@ -1,15 +1,14 @@
 //! Judging: what an answer means, and what is recorded with it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
 use runr_core::Result;
 use runr_core::glob::Glob;
 use runr_core::mutant::without;
 use runr_core::phase::event::{CallFinished, Event, Record};
+use runr_core::phase::failure::MAX_WORDS;
 use runr_core::phase::model::{
     ClaimedCommand, ImplementReply, ImplementStatus, Plan, PlanReply, ReviewReply, Tier,
 };
@@ -22,6 +21,7 @@ use super::{Driver, WorkerCall, reason_of};
 use crate::harness::inspect::Seen;
 use crate::harness::orphans::end_orphans;
 use crate::harness::others::live_runs;
+use crate::harness::process::Log;
 use crate::harness::worker::{Answer, CallEnd};
 use crate::harness::{context, verify};
 use crate::presence;
@@ -80,7 +80,9 @@ impl Driver {
         let text = match answer {
             Answer::Text(text) => redactor.text(&text),
             Answer::Failed(mut failure) => {
-                failure.message = redactor.text(&failure.message);
+                // A process's words are as short already; those of a program may have any length.
+                let words = redactor.text(&failure.message);
+                rules::head(&words, MAX_WORDS).clone_into(&mut failure.message);
                 return Ok(rules::after_worker_failure(
                     after,
                     policy,
@@ -136,17 +138,15 @@ impl Driver {
 
     /// Keeps the end of an unreadable answer for people; a failure to do so changes nothing.
     pub(super) fn keep_raw(&self, call: &WorkerCall, text: &str) {
-        let name = format!("raw-outputs-{}-{}.md", call.stage, call.worker);
-        let path = self.context.run_dir().join("artifacts").join(name);
+        let name = format!("artifacts/raw-outputs-{}-{}.md", call.stage, call.worker);
         let entry = format!(
             "## {} attempt {}\n\n{}\n\n",
             call.id,
             call.attempt,
             rules::tail(text, 2048)
         );
-        let mut options = File::options();
-        let file = options.create(true).append(true).mode(0o600).open(path);
-        drop(file.and_then(|mut file| file.write_all(entry.as_bytes())));
+        let kept = Log::continued(&self.context.run_dir(), &name);
+        drop(kept.and_then(|mut kept| kept.write_all(entry.as_bytes())));
     }
 
     pub(super) fn judge_plan(&mut self, after: &State, reply: PlanReply) -> Result<Vec<Event>> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use runr_core::Result;
 use runr_core::mutant::without;
 use runr_core::phase::event::Event;
@@ -10,12 +10,13 @@ use runr_core::phase::evidence::{EvidenceGate, evidence_gate};
 use runr_core::phase::model::Tier;
 use runr_core::phase::state::State;
 use runr_core::phase::stop::StopReason;
+use runr_core::phase::story::Story;
 use runr_core::phase::{prompt, rules};
 use runr_core::redact::Redactor;
 
 use super::Driver;
-use super::milestone::label;
 use crate::harness::baseline::{digest, prints};
+use crate::harness::git::COMMITS_OF_SUBMODULES;
 use crate::harness::gitdir::Head;
 use crate::harness::inspect::{Seen, inspect};
 use crate::harness::process::head_of;
@@ -130,6 +131,7 @@ impl Driver {
             "--no-color",
             "--stat",
             "-p",
+            COMMITS_OF_SUBMODULES,
             &head,
             "--",
         ];
@@ -155,24 +157,20 @@ impl Driver {
         let redactor = &self.context.redactor;
         let diff = prompt::shown_diff(&redactor.text(stat), &redactor.text(&patch));
         let log = self.last_log_of_tier0()?;
+        let log = log.map(|log| self.context.run_dir().join(log));
         let check_log = log.map_or(String::new(), |log| head_of(&log, 4096));
         Ok(prompt::Change { diff, check_log })
     }
 
-    /// The log of the last check of tier0 that the milestone has.
-    fn last_log_of_tier0(&self) -> Result<Option<Utf8PathBuf>> {
-        let state = &self.recorder.state;
-        let label = label(state);
-        let logs = self.context.run_dir().join("logs/verify");
-        let mut last = None;
-        for n in 1.. {
-            let log = logs.join(format!("{label}-{}-{n}.log", Tier::Tier0));
-            if !presence::exists(&log)? {
-                break;
-            }
-            last = Some(log);
-        }
-        Ok(last)
+    /// The log of the last check of tier0 in the last pass. Recorded, and not looked for: anybody
+    /// can put a file beside the logs.
+    fn last_log_of_tier0(&self) -> Result<Option<String>> {
+        let story = Story::of(&self.recorder.files.records()?);
+        let chapter = story.chapters.get(self.recorder.state.milestone_index);
+        let mut checks = chapter.into_iter().flat_map(|chapter| &chapter.checks);
+        let last = checks.rfind(|ran| ran.tier == Tier::Tier0);
+        let last = last.and_then(|ran| ran.command_results.last());
+        Ok(last.map(|result| result.log.clone()))
     }
 }
 

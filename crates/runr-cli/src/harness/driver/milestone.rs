@@ -202,7 +202,7 @@ impl Driver {
 }
 
 /// Milestone and pass, as the names of the logs have them.
-pub(super) fn label(state: &State) -> String {
+fn label(state: &State) -> String {
     format!("m{:02}-a{}", state.milestone_index + 1, state.verify_passes)
 }
 

@@ -13,8 +13,8 @@ use crate::host::Host;
 /// that `--help` behind them costs nothing.
 const KNOWN: [&str; 2] = ["claude", "codex"];
 
-/// Whether the worker takes its arguments, or why not. Nothing for a program of which nobody knows
-/// what it does when it is asked for help.
+/// Whether the worker takes its arguments in the main checkout, which is `cwd`, or why not. Nothing for
+/// a program of which nobody knows what it does when it is asked for help.
 pub(crate) fn takes_flags(
     host: &Host,
     name: &str,
@@ -28,7 +28,7 @@ pub(crate) fn takes_flags(
         return None;
     }
     args.push("--help".to_owned());
-    let binary = find_binary(host, worker)?;
+    let binary = find_binary(host, cwd, worker)?;
     let question = Question {
         program: &binary,
         args: &args,

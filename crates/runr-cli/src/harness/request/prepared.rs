@@ -1,7 +1,7 @@
 //! A request whose files are read and checked.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use runr_core::phase::config::{Config, Warning};
+use runr_core::phase::config::{Config, Warning, problem_of_command};
 use runr_core::phase::event::BinaryCheck;
 use runr_core::phase::model::Stage;
 use runr_core::phase::options::RunOptions;
@@ -121,7 +121,7 @@ impl Prepared {
                 file_of(&request.config),
             )?;
         }
-        apply_overrides(&mut config, request);
+        apply_overrides(&mut config, request)?;
         let known = |name: &String| config.workers.contains_key(name.as_str());
         if let Some(unknown) = self
             .options
@@ -140,7 +140,13 @@ impl Prepared {
             self.asks_first =
                 !self.options.skip_doctor && host.var("RUNR_SKIP_DOCTOR") != Some("1");
             let used = used_workers(&config, &self.options);
-            self.binary = ping::probe(host, &config, &used, self.asks_first)?;
+            self.binary = ping::probe(
+                host,
+                &self.layout.repo_root,
+                &config,
+                &used,
+                self.asks_first,
+            )?;
         }
         self.prompts = prompts::read(&self.layout)?;
         self.config = config;
@@ -178,7 +184,7 @@ pub(crate) fn needs_trust(config: &Config, verify_replaced: bool) -> bool {
     rest.command_list() != Config::default().command_list()
 }
 
-fn apply_overrides(config: &mut Config, request: &RunRequest) {
+fn apply_overrides(config: &mut Config, request: &RunRequest) -> Result<()> {
     if let Some(allow) = &request.allow {
         config.scope.allowlist.clone_from(allow);
         config.scope.presets.clear();
@@ -188,8 +194,18 @@ fn apply_overrides(config: &mut Config, request: &RunRequest) {
     }
     config.scope.denylist.extend(request.deny_also.clone());
     if let Some(verify) = &request.verify {
+        if let Some(problem) = verify
+            .iter()
+            .find_map(|command| problem_of_command(command))
+        {
+            return Err(Error::new(
+                Code::Usage,
+                format!("a command of verify {problem}"),
+            ));
+        }
         config.verification.set_commands(verify.clone());
     }
+    Ok(())
 }
 
 /// The file that was named, if one was.

@@ -1,5 +1,6 @@
 //! An answer as programs of other languages write it.
 
+use runr_core::Timestamp;
 use runr_core::phase::event::{FailureKind, Usage};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -23,7 +24,7 @@ struct Failure {
     #[serde(default)]
     message: String,
     #[serde(default)]
-    retry_at: Option<String>,
+    retry_at: Option<Timestamp>,
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
@@ -78,6 +79,7 @@ mod tests {
             json!({"usage": {}}),
             json!({"reply": "a", "cost": 1}),
             json!({"fail": {"kind": "mood"}}),
+            json!({"fail": {"kind": "rate_limit", "retry_at": "soon"}}),
         ] {
             assert!(from_value::<Answered>(wrong.clone()).is_err(), "{wrong}");
         }

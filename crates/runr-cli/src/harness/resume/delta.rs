@@ -4,7 +4,7 @@ use runr_core::Result;
 use runr_core::phase::config::Config;
 use runr_core::phase::event::Delta;
 
-use crate::harness::git::{Git, TreeStatus};
+use crate::harness::git::{COMMITS_OF_SUBMODULES, Git, TreeStatus};
 use crate::harness::inspect::Guard;
 
 /// Longest list of noise in an event.
@@ -24,6 +24,7 @@ pub(super) fn delta(
         "--no-ext-diff",
         "--no-textconv",
         "--no-color",
+        COMMITS_OF_SUBMODULES,
         head,
         "--",
     ];

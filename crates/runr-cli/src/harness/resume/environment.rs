@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::harness::baseline::Leftover;
 use crate::harness::fingerprint::{Fingerprint, LOCKFILES, refusal};
-use crate::harness::git::{Git, TreeStatus};
+use crate::harness::git::{COMMITS_OF_SUBMODULES, Git, TreeStatus};
 use crate::harness::ping::Versions;
 use crate::host::Host;
 
@@ -97,7 +97,7 @@ fn has_own_lockfile(
         return Ok(true);
     }
     let mut args = vec!["diff", "--name-only", "--no-renames", "--no-ext-diff", "-z"];
-    args.extend([state.expected_head(), "--"]);
+    args.extend([COMMITS_OF_SUBMODULES, state.expected_head(), "--"]);
     args.extend(LOCKFILES.iter().map(|(name, _)| *name));
     let tracked = git.run(&args)?;
     let names = tracked.split_terminator('\0').map(str::to_owned);

@@ -127,7 +127,7 @@ impl Look {
         let status = git.as_ref().map(Git::status).transpose()?;
         let status = status.unwrap_or_default();
         let (mut versions, mut trouble) = (Versions::new(), None);
-        match probe(request, host, config, &state) {
+        match probe(request, host, &layout, config, &state) {
             Ok(asked) => versions = asked,
             Err(error) => trouble = Some(error.to_string()),
         }

@@ -3,19 +3,18 @@
 //! Git makes the stash before it touches the tree: killed at any moment, a change is in the one or in
 //! the other.
 
+use runr_core::Result;
 use runr_core::phase::event::Event;
 use runr_core::phase::ops::RunFiles;
-use runr_core::{Error, Result};
 
 use crate::harness::git::Git;
+use crate::harness::path_list;
 
 /// Puts these files on the stash; nothing else, and with what is untracked. The record of it.
 pub(super) fn push(git: &Git, files: &RunFiles, paths: &[String]) -> Result<Option<Event>> {
     // The index that people see: what they staged comes back staged.
     let git = git.with_index_of_tree();
-    let list = files.dir().join("artifacts/stashed-paths");
-    let text: Vec<String> = paths.iter().map(|path| format!("{path}\0")).collect();
-    std::fs::write(&list, text.concat()).map_err(|source| Error::io("write", &list, source))?;
+    let list = path_list::write(files.dir(), "stashed-paths", paths)?;
     let before = newest(&git)?;
     let message = format!(
         "runr: your changes before the resume of run {}",

@@ -15,7 +15,7 @@ use crate::harness::baseline::{Baseline, Leftover};
 use crate::harness::context::Layout;
 use crate::harness::git::{Git, TreeStatus};
 use crate::harness::gitdir::GitDir;
-use crate::harness::index::OwnIndex;
+use crate::harness::index::{Flags, OwnIndex};
 use crate::harness::inspect::Guard;
 use crate::harness::recorder::{RESUME, Recorder};
 use crate::harness::{owner, setup, worktree};
@@ -47,7 +47,7 @@ impl Reopened {
         if state.options.worktree {
             let half_made = state.worktree_path.is_none() && presence::exists(&tree)?;
             if half_made {
-                worktree::remove_half_made(git, layout, files, &tree, state.expected_head())?;
+                worktree::remove_half_made(git, files, &tree, state.expected_head())?;
             }
             if !presence::exists(&tree)? {
                 setup::note_unready(files)?;
@@ -85,14 +85,13 @@ impl Reopened {
         if state.options.worktree {
             remove_stale_index_lock(main, &git)
                 .map_err(|error| error.with("run_id", state.run_id.as_str()))?;
-        } else if state.worktree_path.is_none() && state.open_phase.is_none() {
-            put_on_branch(&git, state)?;
         }
         let (git, git_dir) = (git.pinned(), GitDir::of(&tree)?);
         let index = if is_fresh {
             OwnIndex::take(git_dir, files.dir())?
         } else {
-            OwnIndex::reopen(&git, git_dir, files.dir())?
+            let flags = Baseline::read(files)?.unwrap_or_default().flags;
+            OwnIndex::reopen(&git, git_dir, files.dir(), &flags)?
         };
         let git = git.judging_by(index.path());
         let status = git.status()?;
@@ -105,23 +104,41 @@ impl Reopened {
         })
     }
 
+    /// Whether the checkout is still to be put on the branch of a run that never began.
+    pub(super) fn is_unplaced(&self, state: &State) -> bool {
+        let wanted = RunId::parse(&state.run_id).map(|id| worktree::branch_name(&id));
+        let began = state.options.worktree || state.open_phase.is_some();
+        !began && state.branch == wanted.ok() && self.status.branch != state.branch
+    }
+
+    /// Puts the user's checkout on the branch of a run that never began, if that is due: the run was
+    /// refused, or the harness died before. When nothing else refuses the resume.
+    pub(super) fn put_on_branch(&mut self, state: &State) -> Result<()> {
+        let (Some(wanted), true) = (&state.branch, self.is_unplaced(state)) else {
+            return Ok(());
+        };
+        let (base, head) = (state.expected_head(), &self.status.head);
+        if head != base && !without("first-head") {
+            return Err(began_elsewhere(base, head).at(self.git.dir()));
+        }
+        let git = self.git.with_index_of_tree();
+        if worktree::has_branch(&git, wanted)? {
+            git.run(&["switch", "--quiet", wanted])?;
+        } else {
+            worktree::switch_to_branch(&git, wanted)?;
+        }
+        self.status = self.git.status()?;
+        Ok(())
+    }
+
     /// The branch that the tree is on instead of the run's, if the run is to go on there.
     pub(super) fn moved(&self, state: &State, force: bool) -> Option<Moved> {
-        let branch = self.status.branch.clone();
-        let branch = branch.filter(|_| force && self.status.branch != state.branch)?;
+        let goes = force && self.status.branch != state.branch && !self.is_unplaced(state);
+        let branch = self.status.branch.clone().filter(|_| goes)?;
         Some(Moved {
             branch,
             head: self.status.head.clone(),
         })
-    }
-
-    /// Judges by what is checked out: the index of the run is that of commits which do not count.
-    pub(super) fn judge_from_head(&mut self, files: &RunFiles) -> Result<()> {
-        let git = self.git.with_index_of_tree();
-        let git_dir = self.index.git_dir().clone();
-        self.index = OwnIndex::anew(&git, git_dir, files.dir())?;
-        self.status = self.git.status()?;
-        Ok(())
     }
 
     /// The last checkpoint that is part of the branch. On a wrong branch nothing is corrected: the
@@ -175,6 +192,7 @@ impl Reopened {
         };
         if !state.options.worktree {
             baseline.dirty = guard.dirty_prints(tree, status)?;
+            baseline.flags = Flags::of(&self.git)?;
         }
         Ok(baseline)
     }
@@ -232,19 +250,14 @@ impl Reopened {
     }
 }
 
-/// The harness died between the record and the switch to the run's branch.
-fn put_on_branch(git: &Git, state: &State) -> Result<()> {
-    let run_id = RunId::parse(&state.run_id)?;
-    let wanted = worktree::branch_name(&run_id);
-    let on = git.status()?.branch;
-    if state.branch.as_deref() != Some(wanted.as_str()) || on == state.branch {
-        return Ok(());
-    }
-    if worktree::has_branch(git, &wanted)? {
-        git.run(&["switch", "--quiet", &wanted])?;
-        return Ok(());
-    }
-    worktree::switch_to_branch(git, &wanted)
+/// What is checked out has commits that are not the run's, or lacks some that it counts on.
+fn began_elsewhere(base: &str, head: &str) -> Error {
+    let short = |sha: &str| sha.get(..7).unwrap_or(sha).to_owned();
+    let (base, head) = (short(base), short(head));
+    let message = format!("Guard failed: the run was to begin at {base}, not at {head}");
+    Error::new(Code::GuardViolation, message).hint(format!(
+        "check {base} out and resume, or start the task again with `runr run`"
+    ))
 }
 
 /// The worktree is the run's alone and no process of the run is left, so a lock of its index is a

@@ -24,8 +24,9 @@ pub(super) fn look_ahead(
         return Ok((status, found));
     }
     let names = used_workers(&prepared.config, &prepared.options);
-    let tree = &prepared.place.toplevel;
-    let ping = ping::ping(host, &prepared.config, &names, tree, ping::PING_LIMIT);
+    let (root, tree) = (&prepared.layout.repo_root, &prepared.place.toplevel);
+    let limit = ping::PING_LIMIT;
+    let ping = ping::ping(host, root, &prepared.config, &names, tree, limit);
     // What a worker did to the tree meanwhile is judged like anything else.
     let (before, status) = if without("ping-judged") {
         (status.head.clone(), status)

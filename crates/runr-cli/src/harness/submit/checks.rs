@@ -15,7 +15,7 @@ use runr_core::{Error, Result};
 use super::Submission;
 use super::prepare::Preparation;
 use crate::harness::context::{child_env, redactor};
-use crate::harness::process::{self, End, Spec, What};
+use crate::harness::process::{self, End, Log, Spec, What};
 use crate::harness::setup;
 
 /// What the checks say of a result.
@@ -101,15 +101,17 @@ impl Pass<'_> {
         let name = self.logs.join(format!("{tier}-{number}.log"));
         let log = &self.of.files.dir().join(&name);
         let failed = |source| Error::io("run a verification command, log", log, source);
+        let stdout = Log::fresh(self.of.files.dir(), name.as_str()).map_err(failed)?;
+        let name = stdout.name.clone();
         let spec = Spec {
             what: What::Command(command),
             cwd: &self.cwd,
             env: &self.env,
-            stdout: log,
+            stdout,
             stderr: None,
             redactor: &self.redactor,
         };
-        let child = process::spawn(&spec).map_err(failed)?;
+        let child = process::spawn(spec).map_err(failed)?;
         let cancel = &self.of.host.cancel;
         let ended = child.run("", self.deadline, cancel).map_err(failed)?;
         let (exit_code, timed_out) = match ended.end {
@@ -123,7 +125,7 @@ impl Pass<'_> {
             command: command.clone(),
             exit_code,
             timed_out,
-            log: name.to_string(),
+            log: name,
         }))
     }
 }

@@ -28,7 +28,7 @@ impl<'a> Scratch<'a> {
         };
         if presence::exists(&scratch.dir)? {
             orphans::end_marked(&scratch.dir);
-            worktree::remove_scratch(git, layout, &scratch.dir)?;
+            worktree::remove_scratch(git, &scratch.dir)?;
         }
         worktree::add_again(host, layout, git, &scratch.dir, commit.as_str(), None)?;
         Ok(scratch)
@@ -65,6 +65,6 @@ pub(super) fn remove(host: &Host, layout: &Layout, git: &Git, dir: &Utf8Path) {
     let made = ["worktree", "remove", "--force", "--force", dir.as_str()];
     // Git refuses what is no worktree of this repository, and the system what is not empty.
     if !git.succeeds(&made).unwrap_or(false) && std::fs::remove_dir(dir).is_err() && dir.exists() {
-        drop(worktree::remove_scratch(git, layout, dir));
+        drop(worktree::remove_scratch(git, dir));
     }
 }

@@ -1,11 +1,10 @@
 //! Removing a worktree: the facts, the decision, the deed.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use runr_core::phase::ops::RunFiles;
 use runr_core::phase::removal::{Keep, TreeFacts, may_remove};
 use runr_core::{Code, Error, Result};
 
-use crate::harness::context::Layout;
 use crate::harness::git::Git;
 use crate::presence;
 
@@ -16,7 +15,6 @@ const INDEX: &str = "removal-index";
 /// it, unless somebody else has done so since.
 pub(crate) fn remove_half_made(
     git: &Git,
-    layout: &Layout,
     files: &RunFiles,
     tree: &Utf8Path,
     made_at: &str,
@@ -24,7 +22,7 @@ pub(crate) fn remove_half_made(
     if is_only_begun(tree)? {
         return std::fs::remove_dir_all(tree).map_err(|source| Error::io("remove", tree, source));
     }
-    let facts = facts(git, layout, files, tree, made_at)?;
+    let facts = facts(git, files, tree, made_at)?;
     remove(git, tree, &facts)
 }
 
@@ -37,9 +35,9 @@ fn is_only_begun(tree: &Utf8Path) -> Result<bool> {
 }
 
 /// Removes a worktree that was made to run checks in: whatever they left there is nobody's work.
-pub(crate) fn remove_scratch(git: &Git, layout: &Layout, tree: &Utf8Path) -> Result<()> {
+pub(crate) fn remove_scratch(git: &Git, tree: &Utf8Path) -> Result<()> {
     let facts = TreeFacts {
-        is_ours: is_of(layout, tree)?,
+        is_ours: is_of(git, tree)?,
         ..TreeFacts::default()
     };
     remove(git, tree, &facts)
@@ -55,14 +53,8 @@ fn remove(git: &Git, tree: &Utf8Path, facts: &TreeFacts) -> Result<()> {
 
 /// What is known of the worktree of a run that nobody drives, which was made at a commit. What it
 /// lacks of that commit is no work; what it has besides may be.
-fn facts(
-    git: &Git,
-    layout: &Layout,
-    files: &RunFiles,
-    tree: &Utf8Path,
-    made_at: &str,
-) -> Result<TreeFacts> {
-    let is_ours = is_of(layout, tree)?;
+fn facts(git: &Git, files: &RunFiles, tree: &Utf8Path, made_at: &str) -> Result<TreeFacts> {
+    let is_ours = is_of(git, tree)?;
     if !is_ours {
         return Ok(TreeFacts::default());
     }
@@ -106,12 +98,27 @@ pub(super) fn all_but_git(tree: &Utf8Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Whether the `.git` of a directory leads to this repository.
-fn is_of(layout: &Layout, tree: &Utf8Path) -> Result<bool> {
+/// Whether the `.git` of a directory leads to the repository of `git`. By the place of the record
+/// only: of a tree that was not made to its end git may know nothing else yet.
+fn is_of(git: &Git, tree: &Utf8Path) -> Result<bool> {
     let link = presence::text(&tree.join(".git"))?.unwrap_or_default();
-    let records = layout.repo_root.join(".git/worktrees");
-    let target = link.trim().strip_prefix("gitdir:").map(str::trim);
-    Ok(target.is_some_and(|target| Utf8Path::new(target).starts_with(&records)))
+    let Some(target) = link.trim().strip_prefix("gitdir:").map(str::trim) else {
+        return Ok(false);
+    };
+    let common = git.run(&["rev-parse", "--path-format=absolute", "--git-common-dir"])?;
+    let records = Utf8Path::new(common.trim_end_matches('\n')).join("worktrees");
+    // Relative to the tree where git is told to write it so.
+    match tree.join(target).parent() {
+        Some(dir) => Ok(resolved(dir)? == resolved(&records)?),
+        None => Ok(false),
+    }
+}
+
+/// A path without links; as it is written if nothing is there any more.
+fn resolved(path: &Utf8Path) -> Result<Utf8PathBuf> {
+    let real = presence::if_there(path.canonicalize_utf8())
+        .map_err(|source| Error::io("resolve", path, source))?;
+    Ok(real.unwrap_or_else(|| path.to_owned()))
 }
 
 fn kept(tree: &Utf8Path, keep: &Keep) -> Error {

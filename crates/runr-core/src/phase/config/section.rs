@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Warning;
 use super::lines::pointer_part;
+use super::problem_of_command;
 use crate::error::{Code, Error, Result};
 
 /// A limit beyond which a duration is a slip of the pen, and could overflow a deadline.
@@ -168,16 +169,16 @@ impl<'a> Section<'a> {
         set(slot, texts.collect::<Result<_>>()?)
     }
 
-    /// Shell commands: an empty one would succeed without checking anything.
+    /// Shell commands.
     pub(super) fn commands(&mut self, key: &'a str, slot: &mut Vec<String>) -> Result<()> {
         self.strings(key, slot)?;
-        match slot.iter().position(|command| command.trim().is_empty()) {
-            Some(index) => Err(invalid(
-                &format!("{}/{index}", self.pointer_to(key)),
-                "must not be empty",
-            )),
-            None => Ok(()),
+        for (index, command) in slot.iter().enumerate() {
+            if let Some(problem) = problem_of_command(command) {
+                let pointer = format!("{}/{index}", self.pointer_to(key));
+                return Err(invalid(&pointer, problem));
+            }
         }
+        Ok(())
     }
 
     pub(super) fn boolean(&mut self, key: &'a str, slot: &mut bool) -> Result<()> {

@@ -101,6 +101,16 @@ fn a_failed_turn_is_a_failure_and_a_mended_one_is_not() {
     );
     assert_eq!(told(OutputMode::Jsonl, &format!("{error}\n{done}\n")), None);
     assert_eq!(told(OutputMode::Text, failed), None);
+    let result = |is_error: bool| {
+        format!(r#"{{"type":"result","is_error":{is_error},"result":"please log in"}}"#)
+    };
+    for before in [error, &result(true)] {
+        let text = format!("{before}\n{}\n", result(false));
+        assert_eq!(told(OutputMode::Jsonl, &text), None, "{before}");
+    }
+    let last = format!("{}\n{}\n", result(false), result(true));
+    let auth = Some((FailureKind::Auth, None));
+    assert_eq!(told(OutputMode::Jsonl, &last), auth);
 }
 
 #[test]

@@ -183,6 +183,62 @@ fn values_given_to_secret_names_are_secrets() {
 }
 
 #[test]
+fn credentials_on_command_lines_are_secrets() {
+    for (text, clean) in [
+        ("curl -u me:hunter https://x", "curl -u me:@ https://x"),
+        (
+            "curl -sS -X PUT --user 'me:correct horse' x",
+            "curl -sS -X PUT --user 'me:@' x",
+        ),
+        ("curl --user=me:hunter x", "curl --user=me:@ x"),
+        ("curl --proxy-user me:hunter x", "curl --proxy-user me:@ x"),
+        (
+            r#"{"command": "curl -u \"me:hunter\" https://x"}"#,
+            r#"{"command": "curl -u \"me:@\" https://x"}"#,
+        ),
+        (
+            "curl x \\\n  -u me:hunter22 \\\n",
+            "curl x \\\n  -u me:@ \\\n",
+        ),
+        (
+            "curl -H 'Authorization: Basic YTpi' x",
+            "curl -H 'Authorization: Basic @' x",
+        ),
+        ("tool --password=hunter x", "tool --password=@ x"),
+        (
+            "tool --passwd correcthorse --force",
+            "tool --passwd @ --force",
+        ),
+        (
+            "tool --api-key correcthorse | cat",
+            "tool --api-key @ | cat",
+        ),
+        (
+            "tool --user me --password correcthorse",
+            "tool --user me --password @",
+        ),
+        (
+            "tool --token correct --db-secret battery --password staple\n",
+            "tool --token @ --db-secret @ --password @\n",
+        ),
+        ("tool --password 'my horse' x", "tool --password '@' x"),
+    ] {
+        becomes(text, &clean.replace('@', R));
+    }
+    for text in [
+        "docker run -u 1000:1000 -it x; docker run --user \"1000:1000\" x",
+        "docker exec --user node:node x sh; git push -u origin main:release",
+        "curl -u $ME:$PASSWORD x; curl -u \"me:${PASSWORD}\" x; curl -u me: x",
+        "give it with --token instead; --password without a value is refused",
+        "use --user and --password together\nuse --user or --password once more",
+        "tool --user USER --password PASSWORD --token SESSION --api-key <KEY>",
+        "--max-token 100000 --secret-file path/to/file --token-url x",
+    ] {
+        survives(text);
+    }
+}
+
+#[test]
 fn long_random_base64_is_a_secret() {
     let random = "Zm9vYmFyMTIzNDU2Nzg5MGFiY2RlZkdISUpLTE1OT1A";
     becomes(&format!("x {random}== y"), &format!("x {R} y"));
@@ -219,6 +275,13 @@ fn ids_sums_paths_and_words_survive() {
         "task-implement-the-login-page-with-2-fields sk-learn-version-2-is-the-best-one",
         "PWD=/home/me/work\nOLDPWD=/tmp/x\nTOKEN_FILE=/run/secrets/token",
         "if token == other { return Err(secret) } else { match key => token }",
+        "password = input()",
+        "password = getpass.getpass(prompt='Password: ')",
+        "token: string; secret?: string | undefined, password: z.string().min(8)",
+        "const token = req.headers['x-token'], secret = process.env.SECRET;",
+        r#"{"head": "3f786850e387550fdab836ed7e6dc881de23001b", "base": "89e6c98d92887913cadf06b2adb97f26cde4849b"}"#,
+        "session 123e4567-e89b-12d3-a456-426614174000 in /tmp/a/123e4567-e89b-12d3-a456-426614174000/token",
+        "origin  https://github.com/a/b.git (fetch)\norigin  git@github.com:a/b.git (push)",
         "[REDACTED]",
     ] {
         survives(text);

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::redact::hints::Hints;
+use crate::redact::rules::Pass;
 
 /// Pieces that rules are made of, so that random texts come near to every one of them.
 fn pieces() -> impl Strategy<Value = String> {
@@ -44,7 +46,21 @@ fn pieces() -> impl Strategy<Value = String> {
         "]",
         "<",
         ">",
-        "--token ",
+        " --token ",
+        " --password ",
+        "curl",
+        " -u ",
+        " --user ",
+        "me:",
+        "correcthorse",
+        "://me:",
+        "h1:",
+        "sha256:",
+        "xoxb-",
+        "glpat-ABCdefGHIjklMNOpqrSU",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "-----BEGIN ",
+        "-----",
         "hunter2",
         "x",
         "7",
@@ -111,6 +127,16 @@ proptest! {
     fn redacting_twice_is_redacting_once(text in text()) {
         let once = redactor().text(&text);
         prop_assert_eq!(redactor().text(&once), once);
+    }
+
+    #[test]
+    fn no_secret_stands_where_there_is_no_hint(text in text()) {
+        let text = text.replace('\n', "");
+        for pass in [Pass::Values, Pass::Shapes, Pass::Addresses, Pass::Names] {
+            let spans = redactor().spans(pass, text.as_bytes(), 0, text.len());
+            let hint = Hints::new(&redactor(), pass, text.as_bytes(), 0).next(0);
+            prop_assert!(spans.is_empty() || hint.is_some(), "{pass:?} of {text}");
+        }
     }
 
     #[test]

@@ -65,11 +65,57 @@ fn a_key_block_goes_across_windows_and_pieces() {
 }
 
 #[test]
+fn redacting_a_long_line_twice_is_redacting_it_once() {
+    let fillers = [
+        "word ",
+        "x",
+        "aB3dE6gH9kLm2NoP5qRs",
+        "ab/",
+        "aB3dE6gH9kLm2NoP5qRs y ",
+    ];
+    let glued = [
+        "sha256:",
+        "sha512-",
+        "aB3dE6gH9kLm2NoP5qRs1",
+        TOKEN,
+        "password=",
+        "\"",
+        " --token ",
+        "-----BEGIN PRIVATE KEY-----",
+        "://me:",
+        "@",
+        " ",
+        "hunter2",
+    ];
+    let mut state = 1u32;
+    let mut any = |below: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) as usize % below
+    };
+    for case in 0..150 {
+        let mut text = String::new();
+        // Around the ends of windows, both before and after secrets are replaced.
+        for middle in [0, 56 * 1024, 64 * 1024, 112 * 1024] {
+            let filler = fillers[any(fillers.len())];
+            let end = (middle + 40usize).saturating_sub(any(300));
+            let missing = end.saturating_sub(text.len());
+            text.push_str(&filler.repeat(missing / filler.len()));
+            (0..any(9)).for_each(|_| text.push_str(glued[any(glued.len())]));
+        }
+        text.push_str(&"y ".repeat(any(30_000)));
+        let once = redact(&text);
+        assert!(redact(&once) == once, "case {case}");
+        assert!(in_pieces_of(1 + any(9000), &text) == once, "case {case}");
+    }
+}
+
+#[test]
 fn what_is_held_back_is_bounded() {
     let (mut stream, mut clean) = (Redactor::default().stream(), Vec::new());
     let piece = "x".repeat(100_000);
     for n in 1..50 {
         stream.push(piece.as_bytes(), &mut clean);
-        assert!(clean.len() + 2 * 65 * 1024 > n * piece.len());
+        // A window in each of the passes.
+        assert!(clean.len() + 3 * 65 * 1024 > n * piece.len());
     }
 }

@@ -132,7 +132,7 @@ impl Child {
         let deadline = Instant::now() + GRACE;
         let mut ended = false;
         while Instant::now() < deadline {
-            if ended && members(self.process.id()).is_empty() {
+            if ended && members(self.process.id()).is_ok_and(|members| members.is_empty()) {
                 break;
             }
             match events.recv_timeout(SLICE) {
