@@ -6,6 +6,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Function, Object};
 use napi_derive::napi;
 use runr_cli::embed;
+use runr_core::fs::CancelFlag;
 use runr_core::{Error, Result};
 
 use crate::envelope;
@@ -28,13 +29,17 @@ impl Session {
     /// Starts a run from the JSON of its options; resolves to an envelope with the run id.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn start<'env>(&self, env: &'env Env, options: String) -> napi::Result<Object<'env>> {
-        self.fill(env, move || embed::Session::start(&options))
+        self.fill(env, move || {
+            embed::Session::start(&options, CancelFlag::default())
+        })
     }
 
     /// Goes on with a run; resolves to an envelope with the run id.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn resume<'env>(&self, env: &'env Env, options: String) -> napi::Result<Object<'env>> {
-        self.fill(env, move || embed::Session::resume(&options))
+        self.fill(env, move || {
+            embed::Session::resume(&options, CancelFlag::default())
+        })
     }
 
     /// Resolves to an envelope with the next call, or null at the end; may take minutes.

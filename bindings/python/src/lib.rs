@@ -16,7 +16,7 @@ mod _native {
     use runr_core::fs::CancelFlag;
 
     use crate::error::{raise, shield};
-    use crate::wait::interruptible;
+    use crate::wait::{interruptible, interruptible_or};
 
     #[pymodule_export]
     use crate::guard::Guard;
@@ -102,8 +102,21 @@ mod _native {
         }
     }
 
+    /// A session that a signal may end while it is made: then the run, if there is one, is stopped.
+    fn made(
+        py: Python<'_>,
+        make: impl FnOnce(CancelFlag) -> runr_core::Result<embed::Session> + Send + 'static,
+    ) -> PyResult<Session> {
+        let cancel = CancelFlag::default();
+        let asked = cancel.clone();
+        // The exception of the signal is what there is to tell.
+        let close = |session: embed::Session| drop(session.close());
+        let session = interruptible_or(py, || cancel.cancel(), move || make(asked), close)?;
+        Ok(Session(Arc::new(session)))
+    }
+
     /// One driver of one run.
-    #[pyclass(frozen, module = "runr._native")]
+    #[pyclass(frozen, weakref, module = "runr._native")]
     struct Session(Arc<embed::Session>);
 
     #[pymethods]
@@ -111,15 +124,13 @@ mod _native {
         /// Starts a run from the JSON of its options.
         #[staticmethod]
         fn start(py: Python<'_>, options: String) -> PyResult<Self> {
-            let session = interruptible(py, || {}, move || embed::Session::start(&options))?;
-            Ok(Self(Arc::new(session)))
+            made(py, move |cancel| embed::Session::start(&options, cancel))
         }
 
         /// Goes on with a run.
         #[staticmethod]
         fn resume(py: Python<'_>, options: String) -> PyResult<Self> {
-            let session = interruptible(py, || {}, move || embed::Session::resume(&options))?;
-            Ok(Self(Arc::new(session)))
+            made(py, move |cancel| embed::Session::resume(&options, cancel))
         }
 
         /// The id of the run.
@@ -133,10 +144,11 @@ mod _native {
             interruptible(py, || self.0.cancel(), move || session.next_call())
         }
 
-        /// Answers a call.
-        fn reply(&self, py: Python<'_>, call_id: &str, reply: &str) -> PyResult<()> {
-            py.detach(|| shield(|| self.0.reply(call_id, reply)))
-                .map_err(|error| raise(py, &error))
+        /// Answers a call; checks that the answer claims may run for minutes.
+        fn reply(&self, py: Python<'_>, call_id: String, reply: String) -> PyResult<()> {
+            let session = Arc::clone(&self.0);
+            let work = move || session.reply(&call_id, &reply);
+            interruptible(py, || self.0.cancel(), work)
         }
 
         /// Where the run stands, as JSON.
@@ -160,6 +172,24 @@ mod _native {
         /// Asks a waiting `next_call` to return soon.
         fn cancel(&self) {
             self.0.cancel();
+        }
+
+        /// Closes what a forked copy of the process has of the run's locks.
+        fn let_go(&self) {
+            self.0.let_go();
+        }
+    }
+
+    impl Drop for Session {
+        fn drop(&mut self) {
+            let let_go = || {
+                shield(|| {
+                    self.0.let_go();
+                    Ok(())
+                })
+            };
+            // The wait for the lock of a claim holds nobody up.
+            drop(Python::attach(|py| py.detach(let_go)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Waiting that Ctrl-C can end.
 
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SendError, sync_channel};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -20,12 +20,25 @@ pub(crate) fn interruptible<T: Send + 'static>(
     cancel: impl Fn(),
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> PyResult<T> {
-    let (sender, receiver) = sync_channel(1);
+    interruptible_or(py, cancel, work, drop)
+}
+
+/// As [`interruptible`]; `discard` gets the result that an exception keeps from the caller.
+pub(crate) fn interruptible_or<T: Send + 'static>(
+    py: Python<'_>,
+    cancel: impl Fn(),
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+    discard: fn(T),
+) -> PyResult<T> {
+    // Without a place in it: what is sent has been received, or comes back.
+    let (sender, receiver) = sync_channel(0);
     std::thread::Builder::new()
         .name("runr".into())
         .spawn(move || {
             // Nobody listens any more after a second signal.
-            drop(sender.send(shield(work)));
+            if let Err(SendError(Ok(unheard))) = sender.send(shield(work)) {
+                discard(unheard);
+            }
         })
         .map_err(|why| {
             raise(
@@ -59,8 +72,14 @@ pub(crate) fn interruptible<T: Send + 'static>(
             }
         }
     };
-    match signal {
-        Some(raised) => Err(raised),
+    // One that came with the result is raised here, where the result is not lost yet.
+    match signal.or_else(|| py.check_signals().err()) {
         None => result.map_err(|error| raise(py, &error)),
+        Some(raised) => {
+            if let Ok(unheard) = result {
+                py.detach(|| discard(unheard));
+            }
+            Err(raised)
+        }
     }
 }

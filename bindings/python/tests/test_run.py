@@ -121,6 +121,7 @@ def test_a_failure_to_stop_does_not_replace_the_exception_of_the_block() -> None
     with pytest.raises(ZeroDivisionError):
         with run:
             raise ZeroDivisionError
+    assert session.leaving() == [("stop", "signal"), ("close",)]
 
 
 def test_leaving_the_block_early_closes_the_run() -> None:

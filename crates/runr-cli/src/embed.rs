@@ -94,11 +94,15 @@ pub fn update_run(
     .map(|document| document.to_string())
 }
 
-/// One driver of one run, shared between threads.
+/// One driver of one run, shared between threads. A forked copy of the process cannot drive: there
+/// everything is `E_USAGE`, and dropping it changes nothing for the process that does.
 #[derive(Debug)]
 pub struct Session {
     run_id: RunId,
-    driver: Mutex<Driver>,
+    /// The process that drives.
+    home: u32,
+    /// Absent once it was let go.
+    driver: Mutex<Option<Driver>>,
     cancel: CancelFlag,
     latest: Latest,
     cancel_cause: Arc<OnceLock<StopCause>>,
@@ -129,46 +133,78 @@ impl Session {
         latest.set(driver.state());
         Self {
             run_id: driver.run_id().clone(),
+            home: std::process::id(),
             cancel_cause: driver.cancel_cause(),
-            driver: Mutex::new(driver),
+            driver: Mutex::new(Some(driver)),
             cancel: host.cancel,
             latest,
         }
     }
 
-    /// Starts a run from the JSON of its options; the caller answers.
+    /// Starts a run from the JSON of its options; the caller answers. Raising `cancel`, now or later,
+    /// is [`Session::cancel`].
     ///
     /// # Errors
     /// `E_USAGE` for unknown options, and whatever refuses a run.
-    pub fn start(options: &str) -> Result<Self> {
+    pub fn start(options: &str, cancel: CancelFlag) -> Result<Self> {
         let request = RunRequest {
             host_answers: true,
             ..parse("Run.start", options)?
         };
-        let host = Host::of_process(Vec::new());
+        let host = host(Vec::new(), cancel);
         let latest = Latest::default();
         let driver = Driver::start_on(request, &host, Some(latest.listener()))?;
         Ok(Self::over(host, driver, latest))
     }
 
-    /// Goes on with a run; the caller answers.
+    /// Goes on with a run; the caller answers. Raising `cancel`, now or later, is
+    /// [`Session::cancel`].
     ///
     /// # Errors
     /// `E_USAGE` for unknown options, and whatever refuses a resume.
-    pub fn resume(options: &str) -> Result<Self> {
+    pub fn resume(options: &str, cancel: CancelFlag) -> Result<Self> {
         let request = ResumeRequest {
             host_answers: true,
             ..parse("Run.resume", options)?
         };
-        let host = Host::of_process(Vec::new());
+        let host = host(Vec::new(), cancel);
         let latest = Latest::default();
         let driver = Driver::resume_on(request, &host, Some(latest.listener()))?;
         Ok(Self::over(host, driver, latest))
     }
 
-    fn driver(&self) -> MutexGuard<'_, Driver> {
+    /// Takes a step with the driver.
+    fn drive<T>(&self, step: impl FnOnce(&mut Driver) -> Result<T>) -> Result<T> {
+        self.at_home()?;
         // The driver records every step before it goes on, so a panic leaves nothing half done.
-        self.driver.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        driver.as_mut().map_or_else(|| Err(self.elsewhere()), step)
+    }
+
+    /// Asked before any lock: one that another thread held during a fork is held for ever.
+    fn at_home(&self) -> Result<()> {
+        if std::process::id() == self.home {
+            return Ok(());
+        }
+        Err(self.elsewhere())
+    }
+
+    fn elsewhere(&self) -> Error {
+        let message = format!(
+            "run {} is driven by process {}, which this one was forked from",
+            self.run_id, self.home
+        );
+        Error::new(Code::Usage, message).hint("answer its calls in the process that started it")
+    }
+
+    /// Drops the driver, unless it is at work, for those who cannot leave that to the end of the
+    /// session: it may wait for the lock of a claim. The run is left as by a driver that died. In a
+    /// forked copy this closes what it has of the run's locks, which it would else keep when the
+    /// process that drives has died.
+    pub fn let_go(&self) {
+        if let Ok(mut driver) = self.driver.try_lock() {
+            drop(driver.take());
+        }
     }
 
     /// The id of the run.
@@ -182,10 +218,7 @@ impl Session {
     /// # Errors
     /// `E_USAGE` while a call is unanswered; storage errors that could not be recorded.
     pub fn next_call(&self) -> Result<Option<String>> {
-        self.driver()
-            .next_call()?
-            .map(|call| print(&call))
-            .transpose()
+        self.drive(|driver| driver.next_call()?.map(|call| print(&call)).transpose())
     }
 
     /// Answers a call: `{"reply": object or text}` or `{"fail": {"kind", "message", "retry_at"}}`,
@@ -195,14 +228,15 @@ impl Session {
     /// `E_CALL_LATE` after the deadline or the stop, `E_USAGE` for an unusable answer.
     pub fn reply(&self, call_id: &str, reply: &str) -> Result<()> {
         let reply: Answered = parse("reply", reply)?;
-        self.driver().reply(call_id, reply)
+        self.drive(|driver| driver.reply(call_id, reply))
     }
 
     /// Where the run stands; answers at once, even while another thread waits for a call.
     ///
     /// # Errors
-    /// `E_INTERNAL`.
+    /// `E_USAGE` in a forked copy, `E_INTERNAL`.
     pub fn outcome(&self) -> Result<String> {
+        self.at_home()?;
         print(&Outcome::new(self.run_id.clone(), &self.latest.get()))
     }
 
@@ -212,11 +246,11 @@ impl Session {
     /// `E_USAGE` for another cause; storage errors.
     pub fn stop(&self, cause: &str) -> Result<()> {
         let cause: StopCause = parse("stop", &format!("\"{cause}\""))?;
+        self.at_home()?;
         // Only the first word counts, as only the first stop does.
         let _known = self.cancel_cause.set(cause);
         self.cancel.cancel();
-        let mut driver = self.driver();
-        driver.interrupt(cause)
+        self.drive(|driver| driver.interrupt(cause))
     }
 
     /// Leaves the run; one that has not ended is stopped as interrupted.
@@ -225,19 +259,26 @@ impl Session {
     /// Storage errors.
     pub fn close(&self) -> Result<()> {
         self.cancel.cancel();
-        let mut driver = self.driver();
-        driver.interrupt(StopCause::Signal)?;
-        driver.leave();
-        Ok(())
+        self.drive(|driver| {
+            let stopped = driver.interrupt(StopCause::Signal);
+            // A stop that cannot be recorded must not keep the run, its tree and its claim: the run
+            // is left as by a driver that died, and a resume takes it up.
+            driver.leave();
+            stopped
+        })
     }
 
     /// Calls `listener` once when the run may not go on under its claim: another run has the target,
     /// or an exit signal was recorded. An answer to an open call comes too late then.
     pub fn on_claim_end(&self, listener: impl FnOnce(&Error) + Send + 'static) {
-        self.driver().on_claim_end(listener);
+        // A forked copy has no claim that could end.
+        drop(self.drive(|driver| {
+            driver.on_claim_end(listener);
+            Ok(())
+        }));
     }
 
-    /// Asks a blocked `next_call` to return soon: the run stops as interrupted.
+    /// Asks a blocked `next_call` or `reply` to return soon: the run stops as interrupted.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }

@@ -53,6 +53,10 @@ class Session:
         """
         Leaves the run; one that has not ended is stopped.
         """
+    def let_go(self, /) -> None:
+        """
+        Closes what a forked copy of the process has of the run's locks.
+        """
     def next_call(self, /) -> str | None:
         """
         The next call as JSON, or nothing at the end of the run; may wait for minutes.
@@ -63,7 +67,7 @@ class Session:
         """
     def reply(self, /, call_id: str, reply: str) -> None:
         """
-        Answers a call.
+        Answers a call; checks that the answer claims may run for minutes.
         """
     @staticmethod
     def resume(options: str) -> Session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -18,6 +19,18 @@ from .types import Evidence, FailureKind, Fix, Flow, Milestone, Outcome, Stage, 
 
 PathLike = str | os.PathLike[str]
 
+_sessions: weakref.WeakSet[_native.Session] = weakref.WeakSet()
+
+
+def _let_go() -> None:
+    """In a forked copy, which may outlive this process: nobody could resume a run it has locked."""
+    for session in list(_sessions):
+        session.let_go()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
+
 
 class Run:
     """One run, driven by this program.
@@ -30,14 +43,18 @@ class Run:
 
     Leaving the ``with`` block closes the run; one that has not ended is stopped as interrupted and
     can be resumed. ``async with`` and ``async for`` do the same off the event loop.
+
+    A forked copy of the process cannot drive the run; leaving the block there does nothing.
     """
 
-    __slots__ = ("_session", "run_id")
+    __slots__ = ("_home", "_session", "run_id")
 
     run_id: str
 
     def __init__(self, session: _native.Session) -> None:
+        self._home = os.getpid()
         self._session = session
+        _sessions.add(session)
         self.run_id = session.run_id()
 
     @classmethod
@@ -207,13 +224,17 @@ class Run:
         return f"<runr.Run {self.run_id}>"
 
     def _leave(self, raised: BaseException | None) -> None:
+        if os.getpid() != self._home:
+            return  # The block goes on in the process that drives.
         if raised is None:
             self._session.close()
             return
         # The exception of the block is what the reader must see: a failure to stop is only noted.
         try:
-            self._session.stop("signal")
-            self._session.close()
+            try:
+                self._session.stop("signal")
+            finally:
+                self._session.close()
         except RunrError as error:
             if hasattr(raised, "add_note"):
                 raised.add_note(f"run {self.run_id} was not left cleanly: {error}")

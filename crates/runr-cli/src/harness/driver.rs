@@ -11,7 +11,6 @@ mod retry;
 mod turn;
 
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use runr_core::fs::CancelFlag;
@@ -26,6 +25,7 @@ use runr_core::phase::watchdog::Doing;
 use runr_core::{Code, Error, Result, RunId};
 
 use super::baseline::{Baseline, Leftover};
+use super::beside::Beside;
 use super::context::Context;
 use super::git::TreeStatus;
 use super::index::OwnIndex;
@@ -60,6 +60,8 @@ pub struct Driver {
     /// The tree as it was judged last; absent until somebody looked.
     seen: Option<Seen>,
     pending: Option<Pending>,
+    /// The call that was open when the run ended, until its answer has come.
+    unanswered: Option<WorkerCall>,
     /// The tree is to be prepared first; so it stays until that has come to a good end.
     is_arriving: bool,
     /// Ends the child at work: for the user, or for the watchdog.
@@ -71,7 +73,7 @@ pub struct Driver {
     cancel_cause: Arc<OnceLock<StopCause>>,
     warnings: Vec<String>,
     /// Notes that the run works on its task, beside it.
-    noting: Option<JoinHandle<Option<String>>>,
+    noting: Option<Beside<Option<String>>>,
     /// How much was recorded as not judged, and its beginning.
     left_out: (usize, Vec<String>),
 }
@@ -167,6 +169,7 @@ impl Driver {
             index,
             seen: None,
             pending: None,
+            unanswered: None,
             is_arriving: false,
             is_told: false,
             cancel_cause: Arc::default(),
@@ -252,14 +255,14 @@ impl Driver {
         Ok(self.outcome())
     }
 
-    /// Ends the run with `interrupted`, unless it has ended.
+    /// Ends the run with `interrupted`, unless it has ended or was left.
     ///
     /// # Errors
     /// Storage errors.
     pub fn interrupt(&mut self, cause: StopCause) -> Result<()> {
         self.take_turn();
-        self.pending = None;
-        if !self.recorder.state.is_stopped() {
+        self.close_call();
+        if self.ownership.is_some() && !self.recorder.state.is_stopped() {
             let mut stop = rules::stop_of(&self.recorder.state, StopReason::Interrupted, None);
             stop.cause = Some(cause);
             self.stop(stop)?;
@@ -384,7 +387,7 @@ impl Driver {
         let (host, layout) = (context.host.clone(), context.layout.clone());
         let (run_id, state) = (context.run_id.clone(), self.recorder.state.clone());
         let note = move || task_log::begun(&host, &layout, &run_id, &state);
-        self.noting = Some(std::thread::spawn(note));
+        self.noting = Some(Beside::over(std::thread::spawn(note), None));
     }
 
     /// Notes how the run left its task, once.
@@ -392,8 +395,8 @@ impl Driver {
         if self.ownership.is_none() || self.is_told {
             return;
         }
-        let begun = self.noting.take().map(JoinHandle::join);
-        self.warnings.extend(begun.and_then(Result::ok).flatten());
+        let begun = self.noting.take().and_then(Beside::end);
+        self.warnings.extend(begun.flatten());
         let Context {
             host,
             layout,
@@ -415,7 +418,7 @@ impl Driver {
             // says if the disk fails.
             drop(self.baseline.save(&self.recorder.files));
         }
-        self.pending = None;
+        self.close_call();
         // Whoever takes the run over finds its target free.
         self.context.claim = None;
         if has_ended {

@@ -7,6 +7,7 @@
 mod account;
 mod argument;
 mod baseline;
+mod beside;
 mod checkpoint;
 mod claim;
 mod context;

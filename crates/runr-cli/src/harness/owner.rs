@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,6 +11,7 @@ use runr_core::phase::ops::{Live, OWNER_LOCK, RunFiles};
 use runr_core::{Clock, Code, Error, Result};
 use sha2::{Digest, Sha256};
 
+use super::beside::Beside;
 use super::process;
 use crate::host::Host;
 use crate::processes::host_name;
@@ -57,7 +57,7 @@ impl Ownership {
 ///
 /// # Errors
 /// `E_RUN_ACTIVE` when another process drives the run.
-fn take_owner_lock(files: &RunFiles, storage: &Storage) -> Result<LockGuard> {
+pub(crate) fn take_owner_lock(files: &RunFiles, storage: &Storage) -> Result<LockGuard> {
     let name = if without("owner-lock") {
         format!("{OWNER_LOCK}.{}", std::process::id())
     } else {
@@ -138,8 +138,7 @@ fn user_of(storage: &Storage, runs_dir: &Utf8Path, tree: &Utf8Path) -> Option<St
 
 /// Rewrites `live.json` until it is dropped. Never decides anything: the lock does.
 struct Heartbeat {
-    stop: Option<mpsc::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Beside,
 }
 
 impl Heartbeat {
@@ -165,18 +164,7 @@ impl Heartbeat {
             }
         });
         Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
+            _thread: Beside::over(thread, Some(stop)),
         })
-    }
-}
-
-impl Drop for Heartbeat {
-    fn drop(&mut self) {
-        self.stop.take();
-        if let Some(thread) = self.thread.take() {
-            // The thread has nothing to report.
-            drop(thread.join());
-        }
     }
 }

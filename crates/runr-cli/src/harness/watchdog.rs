@@ -7,7 +7,6 @@
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use runr_core::Error;
@@ -16,6 +15,7 @@ use runr_core::mutant::without;
 use runr_core::phase::event::Event;
 use runr_core::phase::watchdog::{Doing, Limits, Passed, stop_of};
 
+use super::beside::Beside;
 use super::recorder::{Recorder, SUPERVISOR};
 
 /// The longest time between two looks.
@@ -32,8 +32,7 @@ pub(crate) struct Left {
 /// Watches one driver until it is dropped.
 pub(crate) struct Watchdog {
     desk: Arc<Mutex<Desk>>,
-    stop: Option<mpsc::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<Beside>,
 }
 
 struct Desk {
@@ -65,8 +64,7 @@ impl Watchdog {
                 }
             }
         };
-        watchdog.stop = Some(stop);
-        watchdog.thread = Some(std::thread::spawn(watch));
+        watchdog.thread = Some(Beside::over(std::thread::spawn(watch), Some(stop)));
         watchdog
     }
 
@@ -86,7 +84,6 @@ impl Watchdog {
                 passed: None,
                 ended: None,
             })),
-            stop: None,
             thread: None,
         }
     }
@@ -120,10 +117,11 @@ impl Watchdog {
 
     /// Stops to watch.
     pub(crate) fn end(&mut self) {
-        self.stop.take();
-        if let Some(thread) = self.thread.take() {
-            // The thread has nothing to report.
-            drop(thread.join());
+        drop(self.thread.take());
+        // In a forked copy the desk is shared with a thread that is not there; nobody else would
+        // clear it, and the copies of the run's locks on it.
+        if let Ok(mut desk) = self.desk.try_lock() {
+            desk.left = None;
         }
     }
 }

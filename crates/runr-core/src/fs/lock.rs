@@ -11,7 +11,8 @@
 //!
 //! Limits: the locks are advisory; on file systems without locks every call fails with `E_IO`
 //! rather than going on unlocked. A process that is forked without exec while a lock is being
-//! *waited for* may keep a copy of the descriptor.
+//! *waited for* may keep a copy of the descriptor. A forked copy of a guard never unlocks; but it keeps
+//! the lock held until it is dropped, should the holder die before.
 
 mod kernel;
 mod patience;
@@ -108,6 +109,7 @@ impl Lock {
                         file,
                         _turn: turn,
                         path,
+                        home: std::process::id(),
                     });
                 }
                 Ok(None) => {}
@@ -127,6 +129,8 @@ pub struct LockGuard {
     file: Box<dyn LockFile>,
     _turn: Turn,
     path: Utf8PathBuf,
+    /// The process that took it.
+    home: u32,
 }
 
 impl LockGuard {
@@ -150,6 +154,11 @@ impl LockGuard {
 
 impl Drop for LockGuard {
     fn drop(&mut self) {
+        if std::process::id() != self.home {
+            // A forked copy has the same open file: unlocking it would take the lock from the
+            // process that holds it, closing does not.
+            return;
+        }
         // Closing would release it too, but not while a child forked in this moment still has a
         // copy of the descriptor. Should the call fail, closing is what is left.
         drop(self.file.unlock());

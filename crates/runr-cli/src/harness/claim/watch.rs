@@ -3,7 +3,6 @@
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use runr_core::fs::CancelFlag;
@@ -12,6 +11,7 @@ use runr_core::phase::claim::ClaimEnd;
 use runr_core::{Code, Error, Result};
 
 use super::end_of;
+use crate::harness::beside::Beside;
 
 /// How long a run may go on without knowing that its claim has ended. The guard's own heartbeat is
 /// rarer, and a look takes no lock.
@@ -32,8 +32,7 @@ enum News {
 /// Raises a flag when the claim does not let the run go on; ends when it is dropped.
 pub(super) struct Watch {
     news: Arc<Mutex<News>>,
-    stop: Option<mpsc::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Option<Beside>,
 }
 
 impl Watch {
@@ -62,8 +61,7 @@ impl Watch {
         })?;
         Ok(Self {
             news,
-            stop: Some(stop),
-            thread: Some(thread),
+            _thread: Some(Beside::over(thread, Some(stop))),
         })
     }
 
@@ -94,16 +92,6 @@ fn lock(news: &Mutex<News>) -> MutexGuard<'_, News> {
     news.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.stop.take();
-        if let Some(thread) = self.thread.take() {
-            // The thread has nothing to report.
-            drop(thread.join());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,8 +99,7 @@ mod tests {
     fn idle() -> Watch {
         Watch {
             news: Arc::default(),
-            stop: None,
-            thread: None,
+            _thread: None,
         }
     }
 

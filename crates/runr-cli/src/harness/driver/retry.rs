@@ -44,7 +44,7 @@ impl Driver {
         let Some(due) = self.recorder.state.retry_due.clone() else {
             return Ok(true);
         };
-        self.pending = None;
+        self.close_call();
         // A timeline that cannot be trusted is not gone on with; the stop stands.
         match self.wait_for(&due) {
             Ok(None) => self.retry(due)?,

@@ -12,6 +12,7 @@ use runr_core::{Code, Error, Result};
 
 use super::{Driver, Pending, WorkerCall};
 use crate::harness::baseline::Leftover;
+use crate::harness::owner::take_owner_lock;
 use crate::harness::recorder::{Recorder, SUPERVISOR};
 use crate::harness::request::Answered;
 use crate::harness::task_log;
@@ -33,7 +34,7 @@ impl Driver {
 
     fn call_host(&mut self) -> Result<Option<WorkerCall>> {
         if self.recorder.state.is_stopped() {
-            self.pending = None;
+            self.close_call();
         }
         if let Some(pending) = &self.pending {
             return Err(Error::new(
@@ -72,6 +73,10 @@ impl Driver {
             .as_ref()
             .is_some_and(|pending| pending.call.id == call_id);
         let Some(pending) = self.pending.take_if(|_| open) else {
+            if let Some(call) = self.unanswered.take_if(|call| call.id == call_id) {
+                // The answer is refused either way, and the run may be somebody else's by now.
+                drop(self.note_late(&call));
+            }
             return Err(late());
         };
         let call = pending.call;
@@ -162,13 +167,40 @@ impl Driver {
         Some(runr_core::phase::watchdog::stop_of(state, &passed, last))
     }
 
-    /// Notes that an answer came when the run, or the time for it, was over.
-    pub(super) fn ignore_answer(&mut self, call: &WorkerCall) -> Result<()> {
+    /// An answer to the open call comes too late from here on.
+    pub(super) fn close_call(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            self.unanswered = Some(pending.call);
+        }
+    }
+
+    /// Notes that an answer came after the end, also of a run that was left since; but not if
+    /// somebody else drives it, or did.
+    ///
+    /// # Errors
+    /// `E_RUN_ACTIVE`, `E_STORE_CORRUPT`, storage errors.
+    fn note_late(&mut self, call: &WorkerCall) -> Result<()> {
+        let _owner = match &self.ownership {
+            Some(_) => None,
+            None => {
+                let (files, host) = (&self.recorder.files, &self.context.host);
+                Some(take_owner_lock(files, &host.storage)?)
+            }
+        };
+        self.record_late(call)
+    }
+
+    fn record_late(&mut self, call: &WorkerCall) -> Result<()> {
         let ignored = Event::LateWorkerResultIgnored {
             stage: call.stage,
             worker: call.worker.clone(),
         };
-        self.recorder.record(SUPERVISOR, &ignored)?;
+        self.recorder.record(SUPERVISOR, &ignored)
+    }
+
+    /// Notes that an answer came when the run, or the time for it, was over.
+    pub(super) fn ignore_answer(&mut self, call: &WorkerCall) -> Result<()> {
+        self.record_late(call)?;
         if self.recorder.state.is_stopped() {
             return Ok(());
         }

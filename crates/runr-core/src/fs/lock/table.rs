@@ -89,6 +89,10 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        if self.key.0 != std::process::id() {
+            // The turn of another process; and in a forked copy the table may be locked for ever.
+            return;
+        }
         let mut table = table();
         let mut awaited = false;
         if let Some(slot) = table.get_mut(&self.key) {
