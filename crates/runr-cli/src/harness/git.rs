@@ -54,6 +54,9 @@ const HARDENED: &[&str] = &[
     "advice.detachedHead=false",
     "-c",
     "advice.graftFileDeprecated=false",
+    // It goes on when git has ended, and runs what the settings name.
+    "-c",
+    "maintenance.auto=false",
     // It would run the program that checks them.
     "-c",
     "log.showSignature=false",

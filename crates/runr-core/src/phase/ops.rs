@@ -149,9 +149,11 @@ impl RunFiles {
     /// `E_STORE_CORRUPT` for a bad timeline, an unreadable cache, or a cache that is newer than the
     /// timeline; `E_IO`.
     pub fn state(&self) -> Result<State> {
+        // The cache first: a run that goes on meanwhile adds to the timeline before it writes there.
+        let cached = self.cached_state()?;
         let records = self.records()?;
         let last = records.last().map_or(0, |record| record.seq);
-        match self.cached_state()? {
+        match cached {
             Some(cached) if cached.seq > last => Err(Error::new(
                 Code::StoreCorrupt,
                 format!(
@@ -307,4 +309,30 @@ fn run_not_found(argument: &str, ids: &[RunId]) -> Error {
         .with("run_id", argument)
         .with("newest", newest)
         .hint("runr status --all")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::MemoryFs;
+    use crate::phase::model::Phase;
+
+    #[test]
+    fn who_looks_while_a_run_stops_finds_no_damage() {
+        let id = RunId::parse("20260101120000").unwrap();
+        let files = RunFiles::new(MemoryFs::new().into(), id, "/");
+        let step = Event::PhaseStart { phase: Phase::Plan };
+        let (writer, last) = (files.clone(), 400);
+        std::thread::scope(|beside| {
+            beside.spawn(move || {
+                let mut state = State::default();
+                for _ in 0..last {
+                    let now = Timestamp::from_millis(0);
+                    state.fold_in(&writer.append(now, "supervisor", &step).unwrap());
+                    writer.write_state(&state).unwrap();
+                }
+            });
+            while files.state().unwrap().seq < last {}
+        });
+    }
 }

@@ -9,7 +9,6 @@ use runr_core::mutant::without;
 use runr_core::{Error, Result};
 
 use super::programs;
-
 use crate::repository::shared_config;
 
 /// What must stand in the configuration of a repository that sets a filter there, or elsewhere.
