@@ -285,6 +285,30 @@ fn a_check_changes_no_byte_and_runs_nothing_of_the_repository() {
 }
 
 #[test]
+fn a_check_fetches_nothing_from_where_the_rest_of_a_partial_clone_is() {
+    let (sandbox, id) = complete();
+    let whole = sandbox.scratch().join("whole.git");
+    let whole = whole.to_str().unwrap();
+    sandbox.git(&["clone", "-q", "--bare", ".", whole]);
+    for key in ["uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"] {
+        sandbox.git(&["-C", whole, "config", key, "true"]);
+    }
+    for (name, value) in [
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.url", whole),
+        ("remote.origin.promisor", "true"),
+    ] {
+        sandbox.git(&["config", name, value]);
+    }
+    let commit = sandbox.git(&["rev-parse", &format!("runr/{id}~1")]);
+    let object = sandbox.repo().join(".git/objects").join(&commit[..2]);
+    fs::remove_file(object.join(&commit[2..])).unwrap();
+    let before = sandbox.snapshot();
+    assert_eq!(wrong(&sandbox, &id), one("checkpoint", &commit, "MISSING"));
+    assert_eq!(sandbox.snapshot(), before);
+}
+
+#[test]
 fn a_run_that_went_on_has_a_receipt_of_an_earlier_stop() {
     let sandbox = Sandbox::scripted(&Script::happy(2));
     let run = sandbox.run(&["--worktree", "--max-ticks", "5"], 1);

@@ -179,14 +179,15 @@ fn what_is_committed_before_the_tree_is_locked_is_not_the_runs() {
     let commit = "mkdir -p docs; echo x >> docs/x; git add docs; git commit -q -m x; ";
     // The version is asked before the tree is locked, a word after that.
     these.on("claude", "version", &[format!("{commit} echo claude 1")]);
-    run(&these, &[]).exits(0);
+    let in_checkout = ["run", "--task", TASK, "--json"];
+    these.runr(&in_checkout).output().exits(0);
     these.on("claude", "version", &["echo claude 1".to_owned()]);
     these.on(
         "claude",
         "ping",
         &[commit.to_owned() + &claude(&json!("pong"))],
     );
-    let output = these.runr(&["run", "--task", TASK, "--json"]).output();
+    let output = these.runr(&in_checkout).output();
     let refused = output.exits(3).json_line();
     assert_eq!(refused["guard"]["reasons"], json!(["head_moved"]));
 }

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use camino::Utf8Path;
+use runr_core::Result;
 use runr_core::mutant::without;
-use runr_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::harness::git::Git;
+use crate::harness::path_list;
 
 /// The files with flags of the user's own. What a sparse checkout leaves out has none: its rules tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,14 +34,13 @@ impl Flags {
         }
         let tracked = git.run(&["ls-files", "-z"])?;
         let tracked: HashSet<&str> = tracked.split_terminator('\0').collect();
-        let list = run_dir.join("artifacts/flagged-paths");
         for (flag, paths) in [
             ("--assume-unchanged", &self.assume_unchanged),
             ("--skip-worktree", &self.skip_worktree),
         ] {
             let there = paths.iter().filter(|path| tracked.contains(path.as_str()));
-            let text: String = there.map(|path| format!("{path}\0")).collect();
-            std::fs::write(&list, text).map_err(|source| Error::io("write", &list, source))?;
+            let there: Vec<String> = there.cloned().collect();
+            let list = path_list::write(run_dir, "flagged-paths", &there)?;
             git.run_fed(&["update-index", flag, "-z", "--stdin"], &list, &[])?;
         }
         Ok(())
