@@ -117,10 +117,10 @@ fn a_filter_in_the_settings_of_the_account_hides_nothing_and_is_not_run() {
         // An edit that a filter would undo before git compares, told to git by the account.
         let hide = "if [ ! -e \"$SCRATCH/first\" ]; then
     touch \"$SCRATCH/first\"
-    echo 'AN OLD FILE' > src/old.txt
-    echo 'src/old.txt filter=h' > \"$SCRATCH/attributes\"
+    echo BASE > src/base.txt
+    echo 'src/base.txt filter=h' > \"$SCRATCH/attributes\"
     git config --global core.attributesFile \"$SCRATCH/attributes\"
-    git config --global filter.h.clean \"touch '$SCRATCH/ran'; git show HEAD:src/old.txt\"
+    git config --global filter.h.clean \"touch '$SCRATCH/ran'; git show HEAD:src/base.txt\"
 fi";
         let sandbox = process(&format!("echo part > src/part.txt\n{hide}"));
         run_processes(&sandbox, flags_of(tree)).exits(1);
@@ -158,8 +158,8 @@ fn a_filter_that_comes_during_a_run_is_not_run_by_it() {
     for tree in BOTH {
         let sandbox = process(
             "echo part > src/part.txt
-echo 'AN OLD FILE' > src/old.txt
-echo 'old.txt filter=h' > src/.gitattributes
+echo BASE > src/base.txt
+echo 'base.txt filter=h' > src/.gitattributes
 git config filter.h.clean \"touch '$SCRATCH/ran'; cat\"",
         );
         run_processes(&sandbox, flags_of(tree)).exits(1);

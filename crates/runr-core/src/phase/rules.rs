@@ -224,7 +224,7 @@ pub struct Since {
 /// there is nothing else to do than to plan; otherwise the next milestone is implemented.
 #[must_use]
 pub fn reentry(state: &State, since: Since) -> Phase {
-    if since.plan_refused || (!state.planned && !without("plan-again")) {
+    if since.plan_refused {
         return Phase::Plan;
     }
     let is_interrupted = state.stop_reason == Some(StopReason::Interrupted);
