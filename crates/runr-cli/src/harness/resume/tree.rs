@@ -15,7 +15,7 @@ use crate::harness::baseline::{Baseline, Leftover};
 use crate::harness::context::Layout;
 use crate::harness::git::{Git, TreeStatus};
 use crate::harness::gitdir::GitDir;
-use crate::harness::index::{Flags, OwnIndex};
+use crate::harness::index::{self, Flags, OwnIndex};
 use crate::harness::inspect::Guard;
 use crate::harness::recorder::{RESUME, Recorder};
 use crate::harness::{owner, setup, worktree};
@@ -293,10 +293,5 @@ fn remove_stale_index_lock(main: &Git, git: &Git) -> Result<()> {
         .with("worktree_path", git.dir().as_str())
         .hint("move the directory away, then resume: it is made again at the last checkpoint"));
     }
-    match std::fs::remove_file(lock) {
-        Err(problem) if problem.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", lock, problem))
-        }
-        _ => Ok(()),
-    }
+    index::remove(lock)
 }
